@@ -1,0 +1,32 @@
+"""Membership inference, differential privacy and privacy auditing: the companion of the book.
+
+A coin decides who is in the training set. A model gives something away. An attacker turns that into a
+score. The score is judged, and the judgement becomes a lower bound on epsilon::
+
+    data ─► train ─► signals ─► attacks ─► metrics
+
+In the order of the story:
+
+    game       flip_coins; Observations, Outcome, Counts      who was in, who was accused
+    data       digits, patients, …                            records, real ones by default
+    models     mlp, small_cnn, tiny_transformer               fresh torch modules
+    train      Sgd, fit, fit_many, predict                    one model, or a fleet as one tensor program
+    signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
+    attacks    threshold                                      arrays in, one score per record out
+    metrics    roc_curve, rates; an interval on every number  how good the accusations were
+    plots                                                     draws what the others return
+
+Words, the same everywhere:
+
+    ===========  ====================================================================================
+    record       one row of the data, with its label
+    member       a record that was in the training set of the model at hand
+    target       the model that is attacked; the shadows are the attacker's own models of its kind
+    signal       what is observed of a model on a record; higher means "member"
+    score        what the attacker makes of signals, one number per record; higher means "member"
+    accuse       call a record a member
+    FPR, TPR     share of the non-members, of the members, that is accused
+    advantage    TPR − FPR of a rule fixed without the target's membership
+    confidence   share of repetitions in which an interval holds the truth, as in 0.95
+    ===========  ====================================================================================
+"""

@@ -1,0 +1,18 @@
+"""The only place where NumPy's randomness becomes torch's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def torch_stream(rng: np.random.Generator) -> Iterator[None]:
+    """Run a block with torch's own generators seeded from ``rng``, and put theirs back after it.
+
+    Used for what can only draw from torch's global generator, such as a module's initial weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**63)))
+        yield
