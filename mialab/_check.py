@@ -83,5 +83,5 @@ def labels(name: str, label: np.ndarray, classes: int) -> None:
     label = np.asarray(label)
     if not np.issubdtype(label.dtype, np.integer):
         refuse(name, "be integers", f"dtype {label.dtype}")
-    if label.size and not (0 <= label.min() and label.max() < classes):
+    if label.size and not (label.min() >= 0 and label.max() < classes):
         refuse(name, f"be in 0 … {classes - 1}", f"values from {label.min()} to {label.max()}")
