@@ -8,6 +8,13 @@ import torch
 
 
 @contextmanager
+def torch_undisturbed() -> Iterator[None]:
+    """Run a block whose draws from torch's global generator don't matter, and leave no trace of them."""
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+@contextmanager
 def torch_stream(rng: np.random.Generator) -> Iterator[None]:
     """Run a block with torch's own generators seeded from ``rng``, and put theirs back after it.
 

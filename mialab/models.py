@@ -64,7 +64,7 @@ def _norm_layer(norm: Norm, channels: int, side: int) -> nn.Module:
 def small_cnn(
     channels: int, side: int, classes: int, *, width: int = 16, norm: Norm = "none"
 ) -> nn.Sequential:
-    """Return two convolutions of 3×3 with pooling, then one linear layer.
+    """Return two 3×3 convolutions that halve the image, then one linear layer.
 
     Parameters
     ----------
@@ -94,14 +94,12 @@ def small_cnn(
         if size < 4 or size % 4:
             _check.refuse(name, "be a multiple of 4", size)
     return nn.Sequential(
-        nn.Conv2d(channels, width, 3, padding=1),
-        _norm_layer(norm, width, side),
+        nn.Conv2d(channels, width, 3, stride=2, padding=1),
+        _norm_layer(norm, width, side // 2),
         nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(width, 2 * width, 3, padding=1),
-        _norm_layer(norm, 2 * width, side // 2),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+        _norm_layer(norm, 2 * width, side // 4),
         nn.ReLU(),
-        nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Linear(2 * width * (side // 4) ** 2, classes),
     )
@@ -185,7 +183,7 @@ def tiny_transformer(
     classes: int,
     *,
     patch: int = 2,
-    width: int = 32,
+    width: int = 16,
     heads: int = 2,
     blocks: int = 2,
 ) -> TinyTransformer:

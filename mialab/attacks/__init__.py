@@ -2,3 +2,5 @@
 
 What an attacker knows is exactly what its function takes. No attack takes the target's membership.
 """
+
+# No names are gathered here: `from mialab.attacks import threshold` keeps the name of the idea in view.

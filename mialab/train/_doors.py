@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mialab import _check
+from mialab import _check, _rng
 
 
 def check_device(device: str) -> None:
@@ -16,8 +16,13 @@ def check_device(device: str) -> None:
         _check.refuse("device", f"be available (here: {', '.join(there)})", repr(device))
 
 
-def check_training(make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str) -> None:
-    """Refuse a module in place of its maker, records that do not fit, and labels out of range."""
+def check_training(
+    make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str
+) -> nn.Module:
+    """Refuse a module in place of its maker, records that do not fit, and labels out of range.
+
+    Returns the throw-away model that was asked.
+    """
     check_device(device)
     if isinstance(make_model, nn.Module):
         _check.refuse("make_model", "be a function that returns a fresh module", "a module")
@@ -29,15 +34,17 @@ def check_training(make_model: Callable[[], nn.Module], x: np.ndarray, y: np.nda
     _check.dimensions("y", y, "records")
     if len(x) != len(y):
         _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")
-    model = make_model()
+    with _rng.torch_undisturbed():
+        model = make_model()
     for layer in model.modules():
         if isinstance(layer, nn.modules.dropout._DropoutNd):
             _check.refuse("make_model", "return a module without layers that draw random numbers", layer)
     _check.labels("y", y, classes=_classes(model, x))
+    return model
 
 
 def _classes(model: nn.Module, x: np.ndarray) -> int:
-    """Ask a throw-away model how many logits it returns."""
+    """Ask a model how many logits it returns."""
     with torch.no_grad():
         logits = model.eval()(torch.from_numpy(x[:1]))
     if logits.ndim != 2:

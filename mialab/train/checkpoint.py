@@ -36,7 +36,7 @@ def read(path: Path, fingerprint: str) -> Arrays | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         found = str(arrays.pop("fingerprint"))
     except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:

@@ -112,10 +112,15 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
             speed.baddbmm_(error, activation.mT, beta=recipe.momentum)
             bias_speed.mul_(recipe.momentum).add_(error.sum(2, keepdim=True))
         if recipe.weight_decay:
-            torch._foreach_add_(flat_speeds, flat_weights, alpha=recipe.weight_decay)
-        torch._foreach_add_(flat_weights, flat_speeds, alpha=-recipe.learning_rate)
+            _add_all(flat_speeds, flat_weights, recipe.weight_decay)
+        _add_all(flat_weights, flat_speeds, -recipe.learning_rate)
 
     return step
+
+
+def _add_all(weights: list[Tensor], others: list[Tensor], factor: float) -> None:
+    for weight, other in zip(weights, others, strict=True):
+        weight.add_(other, alpha=factor)
 
 
 def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, *, out: Tensor) -> None:

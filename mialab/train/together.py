@@ -86,15 +86,15 @@ def fit_many(
     >>> (train.predict(fleet, x).argmax(axis=-1) == y)[member].all()
     np.True_
     """
-    _doors.check_training(make_model, x, y, device)
+    example = _doors.check_training(make_model, x, y, device)
     _doors.check_member(member, len(x))
     _check.positive("memory_bytes", memory_bytes)
-    size = max(1, int(memory_bytes / _bytes_per_model(make_model(), x, recipe.batch_size)))
+    size = max(1, int(memory_bytes / _bytes_per_model(example, x, recipe.batch_size)))
     cuts = [(start, min(start + size, len(member))) for start in range(0, len(member), size)]
     rngs = rng.spawn(len(member))
     steps = recipe.steps * -(-len(member) // size)
     with tqdm(total=steps, desc=f"training {len(member)} models", delay=2, leave=False) as bar:
-        run = _Run(make_model, x, y, recipe, torch.device(device), checkpoint_folder, bar)
+        run = _Run(make_model, example, x, y, recipe, torch.device(device), checkpoint_folder, bar)
         cuts = range(0, len(member), size)
         return assemble([run.shard(cut, member[cut : cut + size], rngs[cut : cut + size]) for cut in cuts])
 
@@ -104,6 +104,7 @@ class _Run:
     """What all shards of a run have in common."""
 
     make_model: Callable[[], nn.Module]
+    example: nn.Module
     x: np.ndarray
     y: np.ndarray
     recipe: Sgd
@@ -145,10 +146,9 @@ class _Run:
         """Name the checkpoint of a shard, if the caller wants checkpoints."""
         if self.folder is None:
             return None
-        digest = hashlib.sha256(f"{self.recipe} {self.make_model()} {self.device.type} {first}".encode())
+        digest = hashlib.sha256(f"{self.recipe} {self.example} {self.device.type} {first}".encode())
         for rng in rngs:
-            seed = rng.bit_generator.seed_seq
-            digest.update(f"{seed.entropy} {seed.spawn_key}".encode())
+            digest.update(str(rng.bit_generator.seed_seq).encode())
         for array in (self.x, self.y, member):
             digest.update(np.ascontiguousarray(array).tobytes())
         path = Path(self.folder) / f"models-{first:06d}.npz"
@@ -163,7 +163,7 @@ class _Saved:
     fingerprint: str
     state: State
     velocity: State
-    time: float = field(default_factory=time.monotonic)
+    saved_at: float = field(default_factory=time.monotonic)
 
     def tensors(self) -> State:
         """Name every tensor that training changes."""
@@ -181,11 +181,11 @@ class _Saved:
 
     def keep(self, steps: int, *, last: bool) -> None:
         """Save after the last step, and every so often before it."""
-        if last or time.monotonic() - self.time >= SAVE_EVERY_SECONDS:
+        if last or time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
             checkpoint.write(
                 self.path, {**to_arrays(self.tensors()), "steps": np.array(steps)}, self.fingerprint
             )
-            self.time = time.monotonic()
+            self.saved_at = time.monotonic()
 
 
 def _bytes_per_model(model: nn.Module, x: np.ndarray, batch_size: int) -> float:

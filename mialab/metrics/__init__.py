@@ -1,0 +1,35 @@
+"""How good the accusations were, and how sure we are of that. NumPy and SciPy only.
+
+    estimate.py    Estimate, clopper_pearson    a number never travels without its interval
+    rates.py       tpr, fpr, advantage, …       of a rule fixed in advance, from counts
+    roc.py         Roc, roc_curve, tpr_at       of every threshold at once
+    area.py        auc                          the chance that a member outscores a non-member
+    pooled.py      pooled_roc, bootstrap        rates pooled over models: resample models and records
+
+Intervals of `rates`, `roc` and `auc` are for independent trials, which the records of *one* model
+under independent coins are. Rates pooled over several models are not (their records and, in most
+experiments, their shadows are shared): use `bootstrap`.
+"""
+
+from mialab.metrics.area import auc
+from mialab.metrics.estimate import Estimate, clopper_pearson
+from mialab.metrics.pooled import bootstrap, pooled_roc, pooled_tpr_at
+from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
+from mialab.metrics.roc import Roc, roc_curve, tpr_at
+
+__all__ = [
+    "Estimate",
+    "Roc",
+    "advantage",
+    "auc",
+    "balanced_accuracy",
+    "bootstrap",
+    "clopper_pearson",
+    "fpr",
+    "pooled_roc",
+    "pooled_tpr_at",
+    "precision",
+    "roc_curve",
+    "tpr",
+    "tpr_at",
+]

@@ -1,0 +1,101 @@
+"""Rates of one rule that was fixed without the target's membership, from whole numbers.
+
+Intervals are exact: Clopper-Pearson for one rate; for a number made of both, each rate gets half of the
+allowed error, so that both intervals hold at once at least as often as ``confidence`` says.
+"""
+
+from collections.abc import Callable
+
+from mialab import _check
+from mialab.game import Counts
+from mialab.metrics.estimate import Estimate, clopper_pearson
+
+
+def tpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
+    """Return the true-positive rate: the share of members that was accused.
+
+    Examples
+    --------
+    >>> print(tpr(Counts(true_positives=80, members=100, false_positives=10, non_members=100)))
+    0.800 [0.708, 0.873]
+    """
+    return clopper_pearson(counts.true_positives, counts.members, confidence=confidence)
+
+
+def fpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
+    """Return the false-positive rate: the share of non-members that was accused.
+
+    Examples
+    --------
+    >>> print(fpr(Counts(true_positives=80, members=100, false_positives=10, non_members=100)))
+    0.100 [0.049, 0.176]
+    """
+    return clopper_pearson(counts.false_positives, counts.non_members, confidence=confidence)
+
+
+def advantage(counts: Counts, *, confidence: float = 0.95) -> Estimate:
+    """Return TPR − FPR, in [−1, 1].
+
+    Yeom et al. 2018, Definition 4. Zero for a coin. For a rule fixed in advance only: the largest value
+    over thresholds is biased upward.
+
+    Examples
+    --------
+    >>> print(advantage(Counts(true_positives=80, members=100, false_positives=10, non_members=100)))
+    0.700 [0.507, 0.838]
+    """
+    return _of_both(counts, lambda tp, fp: tp - fp, confidence)
+
+
+def balanced_accuracy(counts: Counts, *, confidence: float = 0.95) -> Estimate:
+    """Return the share of right answers if half of the records were members: (1 + TPR − FPR)/2.
+
+    Examples
+    --------
+    >>> print(balanced_accuracy(Counts(true_positives=80, members=100, false_positives=10, non_members=100)))
+    0.850 [0.754, 0.919]
+    """
+    return _of_both(counts, lambda tp, fp: (1 + tp - fp) / 2, confidence)
+
+
+def precision(counts: Counts, *, prior: float, confidence: float = 0.95) -> Estimate:
+    """Return the share of members among the accused, if a share ``prior`` of all records were members.
+
+    π·TPR / (π·TPR + (1 − π)·FPR). The sample's own share of members plays no part.
+
+    Raises
+    ------
+    ValueError
+        If ``prior`` is not in (0, 1), or nobody was accused, so that there is no such share.
+
+    Examples
+    --------
+    >>> counts = Counts(true_positives=80, members=100, false_positives=10, non_members=100)
+    >>> print(precision(counts, prior=0.5))
+    0.889 [0.787, 0.953]
+    >>> print(precision(counts, prior=0.01))
+    0.075 [0.036, 0.169]
+    """
+    _check.probability("prior", prior, open_ends=True)
+    if counts.true_positives + counts.false_positives == 0:
+        _check.refuse("counts", "have somebody accused", "nobody")
+
+    def share(tp: float, fp: float) -> float:
+        right = prior * tp
+        return right / (right + (1 - prior) * fp) if right or fp else 0.0
+
+    return _of_both(counts, share, confidence)
+
+
+def _of_both(counts: Counts, of: Callable[[float, float], float], confidence: float) -> Estimate:
+    """Carry both rates' intervals through a function that rises with TPR and falls with FPR."""
+    _check.probability("confidence", confidence, open_ends=True)
+    hits = tpr(counts, confidence=(1 + confidence) / 2)
+    false = fpr(counts, confidence=(1 + confidence) / 2)
+    return Estimate(
+        of(hits.value, false.value),
+        of(hits.low, false.high),
+        of(hits.high, false.low),
+        confidence,
+        "Clopper-Pearson, both rates",
+    )

@@ -1,0 +1,157 @@
+"""The receiver operating characteristic: TPR against FPR, over all thresholds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import bdtr
+
+from mialab import _check
+from mialab.game import Outcome
+from mialab.metrics.estimate import Estimate, proportion_at_least, proportion_at_most
+
+RESOLVED_FROM = 10  # false positives: below it, an FPR is not known
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """All rules "accuse from this score on", from accusing nobody to accusing everybody.
+
+    Attributes
+    ----------
+    threshold
+        Float (points,), falling; the first is infinity. Each distinct score is a point, so records of
+        equal score are accused together.
+    fpr, tpr
+        Float (points,), rising from 0 to 1.
+    members, non_members
+        How many records (or weights of records) are behind the rates.
+
+    Examples
+    --------
+    >>> roc = roc_curve(Outcome(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])))
+    >>> roc.fpr, roc.tpr, roc.auc
+    (array([0. , 0. , 0.5, 1. ]), array([0. , 0.5, 1. , 1. ]), 0.875)
+    """
+
+    threshold: Float[ndarray, "points"]
+    fpr: Float[ndarray, "points"]
+    tpr: Float[ndarray, "points"]
+    members: float
+    non_members: float
+
+    @property
+    def auc(self) -> float:
+        """The area under the curve: P(member > non-member) + P(equal)/2, the Mann-Whitney statistic."""
+        return float(np.sum(np.diff(self.fpr) * (self.tpr[1:] + self.tpr[:-1])) / 2)
+
+    @property
+    def largest_advantage(self) -> float:
+        """The largest TPR − FPR. It is chosen on the data it is quoted for, and so biased upward."""
+        return float(np.max(self.tpr - self.fpr))
+
+    def point_at(self, fpr: float) -> int:
+        """Return the number of the last point whose false-positive rate is at most ``fpr``."""
+        _check.probability("fpr", fpr)
+        return int(np.searchsorted(self.fpr, fpr, side="right")) - 1
+
+    def tpr_at(self, fpr: float) -> float:
+        """Return the highest TPR among the rules whose FPR is at most ``fpr``; nothing is interpolated."""
+        return float(self.tpr[self.point_at(fpr)])
+
+    def resolves(self, fpr: float) -> bool:
+        """Tell whether at least ten non-members are expected at this false-positive rate."""
+        return fpr * self.non_members >= RESOLVED_FROM
+
+
+def roc_curve(outcome: Outcome) -> Roc:
+    """Return the ROC of the raw scores, with ties handled exactly.
+
+    Examples
+    --------
+    >>> roc_curve(Outcome(np.array([2.0, 1.0]), np.array([True, False]))).auc
+    1.0
+    """
+    return weighted_roc(
+        *sort_scores(outcome.score), outcome.member.astype(float), (~outcome.member).astype(float)
+    )
+
+
+def sort_scores(score: Float[ndarray, "cells"]) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the falling order of scores, the last place of each tie, and the distinct scores."""
+    order = np.argsort(-score, kind="stable")
+    falling = score[order]
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
+    return order, last, falling[last]
+
+
+def weighted_roc(
+    order: ndarray, last: ndarray, distinct: ndarray, member: ndarray, non_member: ndarray
+) -> Roc:
+    """Build the ROC from what `sort_scores` returned and the weight of every cell on either side."""
+    hits = np.append(0.0, np.cumsum(member[order])[last])
+    false = np.append(0.0, np.cumsum(non_member[order])[last])
+    threshold = np.append(np.inf, distinct)
+    return Roc(threshold, false / false[-1], hits / hits[-1], float(hits[-1]), float(false[-1]))
+
+
+def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimate:
+    """Return the TPR that the attack reaches at a false-positive rate, with an exact interval.
+
+    The threshold that has this FPR is itself unknown. Sort the n non-members' scores, highest first;
+    the FPR of "accuse above the j-th" is at most Beta(j, n − j + 1), whatever the distribution of
+    the scores, so P(Bin(n, fpr) < j) bounds the probability that it exceeds ``fpr``; likewise from the
+    other side. That gives one threshold surely too high and one surely too low; given the non-members,
+    the members that pass them are binomial. Each of the four statements gets a quarter of the error.
+
+    Parameters
+    ----------
+    outcome
+        Scores of independent records.
+    fpr
+        In [0, 1]. Where fewer than ten false positives are expected, the estimate is marked as not
+        resolved; its interval holds all the same.
+    confidence
+        In (0, 1).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> member = rng.random(2000) < 0.5
+    >>> print(tpr_at(Outcome(rng.normal(size=2000) + member, member), 0.1))
+    0.392 [0.307, 0.473]
+    >>> print(tpr_at(Outcome(rng.normal(size=2000) + member, member), 0.001))
+    not resolved [0.000, 0.069]
+    """
+    roc = roc_curve(outcome)
+    value = roc.tpr_at(fpr)
+    _check.probability("confidence", confidence, open_ends=True)
+    low, high = _tpr_interval(
+        np.sort(outcome.score[outcome.member])[::-1],
+        np.sort(outcome.score[~outcome.member])[::-1],
+        fpr,
+        (1 - confidence) / 4,
+    )
+    return Estimate(
+        value,
+        min(low, value),
+        max(high, value),
+        confidence,
+        "order statistics and Clopper-Pearson",
+        roc.resolves(fpr),
+    )
+
+
+def _tpr_interval(members: ndarray, non_members: ndarray, fpr: float, error: float) -> tuple[float, float]:
+    """Return the two limits of `tpr_at`; scores fall, and each of four statements may fail with ``error``."""
+    n, counts = len(non_members), np.arange(len(non_members) + 1)
+    at_most = bdtr(counts, n, fpr)  # P(Bin(n, fpr) ≤ count)
+    surely_high = int(np.sum(at_most <= error))  # the largest j with P(Bin < j) ≤ error
+    surely_low = int(np.sum(1 - at_most > error)) + 1  # the smallest j with P(Bin ≥ j) ≤ error
+    low, high = 0.0, 1.0
+    if surely_high >= 1:
+        low = proportion_at_least(int(np.sum(members > non_members[surely_high - 1])), len(members), error)
+    if surely_low <= n:
+        high = proportion_at_most(int(np.sum(members >= non_members[surely_low - 1])), len(members), error)
+    return low, high

@@ -1,0 +1,77 @@
+"""Fresh modules: shapes, a slow reading of attention, and doors."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from mialab import models
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "instance", "layer", "group"])
+def test_the_cnn_normalises_with_what_was_asked_for(norm):
+    model = models.small_cnn(3, 12, 5, width=8, norm=norm)
+    assert model(torch.rand(2, 3, 12, 12)).shape == (2, 5)
+    kind = {
+        "none": nn.Identity,
+        "batch": nn.BatchNorm2d,
+        "instance": nn.InstanceNorm2d,
+        "layer": nn.LayerNorm,
+        "group": nn.GroupNorm,
+    }[norm]
+    assert sum(isinstance(layer, kind) for layer in model) == 2
+
+
+def test_definition_attention_one_token_at_a_time():
+    torch.manual_seed(0)
+    attention, tokens = models.Attention(6, heads=2), torch.randn(1, 4, 6)
+    q, k, v = (layer(tokens)[0].detach() for layer in (attention.query, attention.key, attention.value))
+    mixed = torch.zeros(4, 6)
+    for head in (slice(0, 3), slice(3, 6)):
+        for i in range(4):
+            odds = [math.exp(float(q[i, head] @ k[j, head]) / math.sqrt(3)) for j in range(4)]
+            for j in range(4):
+                mixed[i, head] += odds[j] / sum(odds) * v[j, head]
+    torch.testing.assert_close(attention(tokens)[0], attention.output(mixed), atol=1e-6, rtol=1e-5)
+
+
+def test_oracle_attention_is_torchs():
+    torch.manual_seed(0)
+    ours, tokens = models.Attention(8, heads=2), torch.randn(3, 5, 8)
+    theirs = nn.MultiheadAttention(8, 2, batch_first=True)
+    theirs.in_proj_weight.data = torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])
+    theirs.in_proj_bias.data = torch.cat([ours.query.bias, ours.key.bias, ours.value.bias])
+    theirs.out_proj.load_state_dict(ours.output.state_dict())
+    expected, weights = theirs(tokens, tokens, tokens, average_attn_weights=False)
+    torch.testing.assert_close(ours(tokens), expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours.weights(tokens), weights, atol=1e-6, rtol=1e-5)
+
+
+def test_definition_tokens_are_the_patches_row_by_row():
+    model = models.tiny_transformer(2, 4, 3, patch=2, width=8, heads=1, blocks=1)
+    images = torch.arange(2 * 4 * 4.0).view(1, 2, 4, 4)
+    patch = images[0, :, 0:2, 2:4].flatten()  # the second patch of the first row
+    expected = model.embed(patch) + model.position[1]
+    torch.testing.assert_close(model.tokens(images)[0, 1], expected)
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: models.mlp(0, (3,), 2), "every size must be at least 1, got 0"),
+        (lambda: models.small_cnn(1, 10, 2), "side must be a multiple of 4, got 10"),
+        (lambda: models.small_cnn(1, 8, 2, width=6), "width must be a multiple of 4, got 6"),
+        (lambda: models.small_cnn(1, 8, 2, norm="spectral"), "norm must be one of 'none', .* got 'spectral'"),
+        (lambda: models.tiny_transformer(1, 8, 2, patch=3), "patch must divide the side 8, got 3"),
+        (
+            lambda: models.tiny_transformer(1, 8, 2, width=5, heads=2),
+            "width must be a multiple of the 2 heads, got 5",
+        ),
+        (lambda: models.tiny_transformer(1, 8, 2, blocks=0), "blocks must be at least 1, got 0"),
+    ],
+)
+def test_the_door(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,0 +1,87 @@
+"""Threshold attacks: the slow rule, the limits, and the controls that every attack must pass."""
+
+import numpy as np
+import pytest
+
+from mialab import metrics
+from mialab.attacks import threshold
+from mialab.game import Observations, Outcome, flip_coins
+
+
+def a_fleet(rng, models=9, records=300, gain=1.0):
+    """Signals of models that lift their members' signal by ``gain``."""
+    member = flip_coins(models, records, rng=rng)
+    return Observations(rng.normal(size=member.shape) + gain * member, member)
+
+
+def test_definition_the_threshold_is_the_best_of_all_that_were_seen(rng):
+    shadows = a_fleet(rng, models=2, records=40)
+
+    def gain(t):
+        accused = shadows.signal >= t
+        return accused[shadows.member].mean() - accused[~shadows.member].mean()
+
+    best = max(gain(t) for t in shadows.signal.ravel())
+    assert gain(threshold.choose_threshold(shadows)) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("fpr", [0.0, 0.05, 0.5, 1.0])
+def test_definition_the_threshold_at_an_fpr_is_the_lowest_allowed(rng, fpr):
+    shadows = a_fleet(rng, models=2, records=40)
+    chosen = threshold.choose_threshold(shadows, fpr=fpr)
+    outside = shadows.signal[~shadows.member]
+    assert (outside >= chosen).mean() <= fpr
+    below = shadows.signal[shadows.signal < chosen]
+    assert below.size == 0 or (outside >= below.max()).mean() > fpr
+
+
+def test_definition_per_class_is_one_threshold_a_class(rng):
+    shadows, label = a_fleet(rng), rng.integers(3, size=300)
+    target = rng.normal(size=300)
+    score = threshold.per_class(target, shadows, label)
+    for one in range(3):
+        own = Observations(shadows.signal[:, label == one], shadows.member[:, label == one])
+        np.testing.assert_array_equal(
+            score[label == one] >= 0, target[label == one] >= threshold.choose_threshold(own)
+        )
+
+
+def test_a_rule_fixed_on_shadows_keeps_its_fpr_on_the_target(rng):
+    fleet = a_fleet(rng, models=9, records=2000)
+    target, shadows = fleet.leave_out(0)
+    counts = Outcome(target, fleet.member[0]).at(threshold.choose_threshold(shadows, fpr=0.1))
+    assert abs(metrics.fpr(counts).value - 0.1) < 4 * np.sqrt(0.1 * 0.9 / counts.non_members)
+
+
+def scored(fleet, label):
+    target, shadows = fleet.leave_out(0)
+    return threshold.per_class(target, shadows, label)
+
+
+CONTROLS = {
+    # name: (gain, shuffle the target's membership, the AUC that must come out)
+    "memoriser": (20.0, False, (0.99, 1.0)),
+    "data-independent": (0.0, False, (0.45, 0.55)),
+    "shuffled membership": (20.0, True, (0.45, 0.55)),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_controls(rng, control):
+    gain, shuffle, (low, high) = CONTROLS[control]
+    fleet, label = a_fleet(rng, records=3000, gain=gain), rng.integers(3, size=3000)
+    member = rng.permutation(fleet.member[0]) if shuffle else fleet.member[0]
+    assert low <= metrics.auc(Outcome(scored(fleet, label), member)).value <= high
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_the_door(rng):
+    one_kind = Observations(np.zeros((1, 2)), np.ones((1, 2), dtype=bool))
+    with pytest.raises(
+        ValueError, match=r"shadows\.member must hold members and non-members, got 2 members of 2"
+    ):
+        threshold.choose_threshold(one_kind)
+    with pytest.raises(ValueError, match=r"fpr must be in \[0, 1\], got 2"):
+        threshold.choose_threshold(a_fleet(rng), fpr=2)
+    with pytest.raises(ValueError, match="the same number of records, got 3, 300 and 300"):
+        threshold.per_class(np.zeros(3), a_fleet(rng), np.zeros(300, dtype=int))
