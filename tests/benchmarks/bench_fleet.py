@@ -56,9 +56,8 @@ def main():
     tensors = torch.from_numpy(x), torch.from_numpy(y)
     rng = np.random.default_rng(0)
     member = flip_coins(MODELS, len(x), rng=rng)
-    print(
-        f"{'fleet of 64 on digits, 300 steps':34}{'loop, 1 thread':>16}{'2 threads':>12}{'fleet':>9}{'ratio':>8}{'aim':>6}"
-    )
+    heads = f"{'loop, 1 thread':>16}{'2 threads':>12}{'fleet':>9}{'ratio':>8}{'aim':>6}"
+    print(f"{'fleet of 64 on digits, 300 steps':34}{heads}")
     for name, (maker, steps, aim) in CASES.items():
         rows = [np.flatnonzero(row) for row in member[:LOOPED]]
         drawn = [[r[b] for b in batches(r.size, steps, 64, rng=rng)] for r in rows]
