@@ -1,0 +1,30 @@
+"""Records: real ones by default.
+
+`digits` and `patients` come with scikit-learn and need no network. The larger sets are fetched once
+from their own sites, checked, and kept; the environment variable ``MIALAB_DATA`` names the folder.
+Everything here is NumPy; nothing is ever unpickled, and no archive is unpacked to disk.
+
+    records.py     Records                   records with their labels
+    shipped.py     digits, patients          what scikit-learn brings along
+    fetched.py     fashion_mnist, cifar10,   what lives elsewhere
+                   location30, purchase100
+    sources.py                               where it lives, and its checksums
+    cache.py       DataError                 fetch once, check, keep
+    formats.py                               bytes in, arrays out
+"""
+
+from mialab.data.cache import DataError
+from mialab.data.fetched import cifar10, fashion_mnist, location30, purchase100
+from mialab.data.records import Records
+from mialab.data.shipped import digits, patients
+
+__all__ = [
+    "DataError",
+    "Records",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "location30",
+    "patients",
+    "purchase100",
+]

@@ -1,0 +1,113 @@
+"""Fetch once, check, keep.
+
+A file is known by its checksum, so it does not matter who hands it over: the first address that serves
+the right bytes will do. A file that is in the cache already is checked and used, without any network.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from mialab import _check
+
+_get = pooch.HTTPDownloader(
+    progressbar=True,
+    chunk_size=2**16,
+    timeout=30,
+    # Take the file as it is: a server that compresses on the way would change its checksum.
+    headers={"Accept-Encoding": "identity"},
+)
+
+
+class DataError(RuntimeError):
+    """A file could not be had, or is not the file that it should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file that lives elsewhere.
+
+    Attributes
+    ----------
+    name
+        Its place in the cache, as in ``"location30/dataset_location.tgz"``.
+    sources
+        The addresses, in the order in which they are tried, each with the checksum of what it serves.
+    """
+
+    name: str
+    sources: Mapping[str, str]
+
+
+def cache_folder() -> Path:
+    """Return the folder that ``MIALAB_DATA`` names, or else a place among the user's caches."""
+    return Path(os.environ.get("MIALAB_DATA") or pooch.os_cache("mialab-book")).expanduser()
+
+
+def checksum(path: Path, kind: str) -> str:
+    """Return the checksum of a file as ``kind:hexadecimal``.
+
+    ``kind`` is ``"sha256"``, ``"sha1"`` or ``"git"``: the name that Git gives to a file's content, which
+    is the SHA-1 of ``blob <size>``, a zero byte and the content.
+    """
+
+    def start():
+        return hashlib.sha1(b"blob %d\0" % path.stat().st_size) if kind == "git" else hashlib.new(kind)
+
+    with path.open("rb") as file:
+        return f"{kind}:{hashlib.file_digest(file, start).hexdigest()}"
+
+
+def fetch(remote: Remote) -> Path:
+    """Return the path of a file in the cache, and fetch it first if it is not there.
+
+    Raises
+    ------
+    DataError
+        If the file in the cache is not the right one, or no address serves the right one. No partial
+        file is left behind.
+    """
+    path = cache_folder() / remote.name
+    if path.exists():
+        _check_kept(path, remote)
+        return path
+    failures = ""
+    for address, wanted in remote.sources.items():
+        try:
+            _download(address, wanted, path)
+            return path
+        except (OSError, ValueError) as error:
+            failures += f"\n  {address}: {error}"
+    raise DataError(
+        f"{remote.name} could not be fetched:{failures}\n"
+        f"Download it by hand to {path}, or let MIALAB_DATA name a folder that holds {remote.name}"
+    )
+
+
+def _check_kept(path: Path, remote: Remote) -> None:
+    """Refuse a file in the cache that is not what any of the addresses serves."""
+    wanted = sorted(set(remote.sources.values()))
+    found = [checksum(path, one.partition(":")[0]) for one in wanted]
+    if not set(wanted) & set(found):
+        raise DataError(
+            f"checksum of {path} must be {' or '.join(wanted)}, got {' and '.join(found)}: the file is "
+            f"damaged or another one. Remove it to have it fetched from {', '.join(remote.sources)}"
+        )
+
+
+def _download(address: str, wanted: str, path: Path) -> None:
+    """Put a file in its place, whole and checked, or leave nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        _get(address, str(beside), None)
+        found = checksum(beside, wanted.partition(":")[0])
+        if found != wanted:
+            _check.refuse("checksum", f"be {wanted}", found)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
