@@ -30,3 +30,6 @@ Words, the same everywhere:
     confidence   share of repetitions in which an interval holds the truth, as in 0.95
     ===========  ====================================================================================
 """
+
+BOOK = "mialab-book"
+"""Tells this package from an unrelated one that is imported by the same name."""

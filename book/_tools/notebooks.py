@@ -1,0 +1,123 @@
+"""Notebooks are stored clean: no outputs and no counts, except in verdict cells.
+
+A verdict cell carries the tag `nbval-check-output` and prints what must hold on every machine. Its text and
+its count stay in the file, and nbval compares them with a fresh run.
+
+    python book/_tools/notebooks.py clean [NOTEBOOK ...]    run, then strip
+    python book/_tools/notebooks.py check [NOTEBOOK ...]    only look, and say what is not clean
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[2]
+VERDICT = "nbval-check-output"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+CELL_METADATA = {"mystnb", "tags"}
+
+
+def all_notebooks() -> list[Path]:
+    """Every notebook of the book."""
+    found = (ROOT / "book").rglob("*.ipynb")
+    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+
+
+def is_verdict(cell: NotebookNode) -> bool:
+    """Whether this cell's text is kept and compared."""
+    return cell.cell_type == "code" and VERDICT in cell.metadata.get("tags", [])
+
+
+def printed(cell: NotebookNode) -> str:
+    """What the cell wrote to stdout."""
+    return "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
+
+
+def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
+    """The code cells, each with its count in a run from the top: a cell without code is not counted."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    count = 0
+    for cell in cells:
+        count += bool(cell.source.strip())
+        yield count, cell
+
+
+def strip(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy as it is stored: outputs, counts and metadata gone where they do not belong."""
+    clean = nbformat.from_dict({**notebook, "metadata": METADATA})
+    for cell in clean.cells:
+        cell.metadata = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        cell.pop("attachments", None)
+    for _, cell in code_cells(clean):
+        text = printed(cell) if is_verdict(cell) else ""
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)] if text else []
+        cell.execution_count = cell.execution_count if text else None
+    return clean
+
+
+def text_of(notebook: NotebookNode) -> str:
+    """Return the notebook as the file says it."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def run(path: Path) -> NotebookNode:
+    """Run a notebook from the top in its own folder; the first error stops it."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
+    return notebook
+
+
+def clean(path: Path) -> bool:
+    """Run and strip one notebook; write it if that changes the file, and return whether it did."""
+    text = text_of(strip(run(path)))
+    if text == path.read_text(encoding="utf-8"):
+        return False
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def complaints(path: Path) -> list[str]:
+    """Say what is not clean in a stored notebook; an empty list means that it is."""
+    text = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    verdicts = [(count, cell) for count, cell in code_cells(notebook) if is_verdict(cell)]
+    found = []
+    for count, cell in code_cells(notebook):
+        if not is_verdict(cell) and (cell.outputs or cell.execution_count):
+            found.append(f"code cell {count} keeps an output or a count")
+    for count, cell in verdicts:
+        if not printed(cell):
+            found.append(f"the verdict in code cell {count} has no printed text")
+        elif cell.execution_count != count:
+            found.append(f"the verdict in code cell {count} is counted {cell.execution_count}")
+    if not verdicts:
+        found.append(f"no cell has the tag {VERDICT}: the chapter has no verdict")
+    if not found and text != text_of(strip(notebook)):
+        found.append("the file differs from its clean form (metadata, or how it is written)")
+    return found
+
+
+def main(command: str, *names: str) -> int:
+    """Clean or check the named notebooks, or all of them; return the exit code."""
+    wrong = 0
+    for path in [Path(name).resolve() for name in names] or all_notebooks():
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        if command == "clean":
+            print(f"{shown}: {'written' if clean(path) else 'clean already'}", flush=True)
+        for complaint in complaints(path):
+            wrong += 1
+            print(f"{shown}: {complaint}; `make clean-notebooks` runs and strips it")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] not in (["clean"], ["check"]):
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
