@@ -333,3 +333,15 @@ def test_importing_metrics_is_quick_to_the_eye():
 def test_the_door(rng, call, message):
     with pytest.raises(ValueError, match=message):
         call(an_outcome(rng), Counts(1, 2, 1, 2))
+
+
+def test_definition_a_band_is_the_interval_at_every_rate(rng):
+    outcome = an_outcome(rng)
+    band = metrics.band(outcome, np.array([0.1, 0.5]))
+    single = metrics.tpr_at(outcome, 0.5)
+    assert (band.low[1], band.high[1]) == (single.low, single.high)
+
+    score, member = rng.normal(size=(4, 60)), rng.random((4, 60)) < 0.5
+    pooled = metrics.pooled_band(score, member, np.array([0.2]), rng=np.random.default_rng(3), resamples=100)
+    one = metrics.pooled_tpr_at(score, member, 0.2, rng=np.random.default_rng(3), resamples=100)
+    assert (pooled.low[0], pooled.high[0]) == (one.low, one.high)

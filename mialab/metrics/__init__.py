@@ -2,9 +2,9 @@
 
     estimate.py    Estimate, clopper_pearson    a number never travels without its interval
     rates.py       tpr, fpr, advantage, …       of a rule fixed in advance, from counts
-    roc.py         Roc, roc_curve, tpr_at       of every threshold at once
+    roc.py         roc_curve, tpr_at, band      of every threshold at once
     area.py        auc                          the chance that a member outscores a non-member
-    pooled.py      pooled_roc, bootstrap        rates pooled over models: resample models and records
+    pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
 
 Intervals of `rates`, `roc` and `auc` are for independent trials, which the records of *one* model
 under independent coins are. Rates pooled over several models are not (their records and, in most
@@ -13,19 +13,22 @@ experiments, their shadows are shared): use `bootstrap`.
 
 from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate, clopper_pearson
-from mialab.metrics.pooled import bootstrap, pooled_roc, pooled_tpr_at
+from mialab.metrics.pooled import bootstrap, pooled_band, pooled_roc, pooled_tpr_at
 from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
-from mialab.metrics.roc import Roc, roc_curve, tpr_at
+from mialab.metrics.roc import Band, Roc, band, roc_curve, tpr_at
 
 __all__ = [
+    "Band",
     "Estimate",
     "Roc",
     "advantage",
     "auc",
     "balanced_accuracy",
+    "band",
     "bootstrap",
     "clopper_pearson",
     "fpr",
+    "pooled_band",
     "pooled_roc",
     "pooled_tpr_at",
     "precision",

@@ -8,14 +8,19 @@ model-record cell is the product of the two numbers of times it was drawn.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 from scipy.special import ndtr, stdtrit
 
 from mialab import _check
 from mialab._types import MemberMatrix, SignalMatrix
 from mialab.metrics.estimate import Estimate
-from mialab.metrics.roc import RESOLVED_FROM, Roc, sort_scores, weighted_roc
+from mialab.metrics.roc import RESOLVED_FROM, Band, Roc, sort_scores, weighted_roc
+
+METHOD = "bootstrap of models and records"
 
 
 def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
@@ -84,27 +89,42 @@ def bootstrap(
     >>> print(bootstrap(rng.normal(size=(16, 200)) + member, member, lambda roc: roc.auc, rng=rng))
     0.757 [0.725, 0.785]
     """
-    _doors(score, member)
-    models, records = score.shape
-    _check.at_least("models", models, 2)
-    _check.at_least("records", records, 2)
-    _check.at_least("resamples", resamples, 100)
-    _check.probability("confidence", confidence, open_ends=True)
-    sorting, hits, false = sort_scores(score.ravel()), member.astype(float), (~member).astype(float)
-    values = []
-    while len(values) < resamples:
-        weight = np.outer(_draws(models, rng), _draws(records, rng))
-        if (weight * hits).any() and (weight * false).any():
-            values.append(
-                statistic(weighted_roc(*sorting, (weight * hits).ravel(), (weight * false).ravel()))
-            )
+    values, tail = _resampled(score, member, statistic, rng, resamples, confidence)
     if np.ptp(values) == 0:
         _check.refuse(
             "the statistic", "vary between resamples to have an interval", f"{values[0]} every time"
         )
-    value, tail = statistic(pooled_roc(score, member)), _tail(min(models, records), confidence)
+    value = statistic(pooled_roc(score, member))
     low, high = np.quantile(values, [tail, 1 - tail])
-    return Estimate(value, min(low, value), max(high, value), confidence, "bootstrap of models and records")
+    return Estimate(value, min(low, value), max(high, value), confidence, METHOD)
+
+
+def pooled_band(
+    score: SignalMatrix,
+    member: MemberMatrix,
+    fpr: Float[ndarray, "points"],
+    *,
+    rng: np.random.Generator,
+    resamples: int = 300,
+    confidence: float = 0.95,
+) -> Band:
+    """Return intervals for the pooled TPR at several false-positive rates, made like those of `bootstrap`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> member = rng.random((16, 200)) < 0.5
+    >>> band = pooled_band(rng.normal(size=(16, 200)) + member, member, np.array([0.1, 0.5]), rng=rng)
+    >>> band.low.round(2), band.high.round(2)
+    (array([0.31, 0.8 ]), array([0.46, 0.88]))
+    """
+
+    def tprs(roc: Roc) -> list[float]:
+        return [roc.tpr_at(float(one)) for one in fpr]
+
+    values, tail = _resampled(score, member, tprs, rng, resamples, confidence)
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    return Band(np.asarray(fpr, dtype=float), low, high, confidence, METHOD)
 
 
 def pooled_tpr_at(
@@ -135,6 +155,32 @@ def pooled_tpr_at(
         score, member, lambda roc: roc.tpr_at(fpr), rng=rng, resamples=resamples, confidence=confidence
     )
     return replace(estimate, resolved=roc.resolves(fpr) and bool(behind >= RESOLVED_FROM))
+
+
+def _resampled(
+    score: SignalMatrix,
+    member: MemberMatrix,
+    statistic: Callable[[Roc], Any],
+    rng: np.random.Generator,
+    resamples: int,
+    confidence: float,
+) -> tuple[ndarray, float]:
+    """Return a statistic of every resample, and the percentile to read off."""
+    _doors(score, member)
+    models, records = score.shape
+    _check.at_least("models", models, 2)
+    _check.at_least("records", records, 2)
+    _check.at_least("resamples", resamples, 100)
+    _check.probability("confidence", confidence, open_ends=True)
+    sorting, hits, false = sort_scores(score.ravel()), member.astype(float), (~member).astype(float)
+    values = []
+    while len(values) < resamples:
+        weight = np.outer(_draws(models, rng), _draws(records, rng))
+        if (weight * hits).any() and (weight * false).any():
+            values.append(
+                statistic(weighted_roc(*sorting, (weight * hits).ravel(), (weight * false).ravel()))
+            )
+    return np.array(values), _tail(min(models, records), confidence)
 
 
 def _doors(score: SignalMatrix, member: MemberMatrix) -> None:

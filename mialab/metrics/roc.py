@@ -96,6 +96,41 @@ def weighted_roc(
     return Roc(threshold, false / false[-1], hits / hits[-1], float(hits[-1]), float(false[-1]))
 
 
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Intervals for the TPR at several false-positive rates, each with its own confidence.
+
+    Attributes
+    ----------
+    fpr, low, high
+        Float (points,).
+    confidence
+        Of each interval, not of all at once.
+    method
+        Where the intervals come from.
+    """
+
+    fpr: Float[ndarray, "points"]
+    low: Float[ndarray, "points"]
+    high: Float[ndarray, "points"]
+    confidence: float
+    method: str
+
+
+def band(outcome: Outcome, fpr: Float[ndarray, "points"], *, confidence: float = 0.95) -> Band:
+    """Return the intervals of `tpr_at` at several false-positive rates.
+
+    Examples
+    --------
+    >>> outcome = Outcome(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))
+    >>> band(outcome, np.array([0.5, 1.0])).high
+    array([1., 1.])
+    """
+    estimates = [tpr_at(outcome, float(one), confidence=confidence) for one in fpr]
+    low, high = (np.array([getattr(one, side) for one in estimates]) for side in ("low", "high"))
+    return Band(np.asarray(fpr, dtype=float), low, high, confidence, estimates[0].method)
+
+
 def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimate:
     """Return the TPR that the attack reaches at a false-positive rate, with an exact interval.
 

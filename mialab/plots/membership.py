@@ -1,0 +1,69 @@
+"""Members against non-members."""
+
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from mialab import _check
+from mialab.metrics import Estimate
+from mialab.plots.style import COLOURS
+
+
+def histogram(
+    ax: Axes, signal: Float[ndarray, "*shape"], member: Bool[ndarray, "*shape"], *, bins: int = 40
+) -> Axes:
+    """Draw the distributions of members and of non-members over the same bins, each with area 1.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    signal, member
+        Signals or scores of any shape, and the truth.
+    bins
+        Number of bins between the smallest and the largest signal.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or one kind is missing.
+    """
+    _check.same_shape("signal", signal, "member", member)
+    _check.both_kinds("member", member)
+    edges = np.linspace(signal.min(), signal.max(), bins + 1)
+    for name, those in (("member", member), ("non-member", ~member)):
+        heights, _ = np.histogram(signal[those], edges, density=True)
+        ax.stairs(heights, edges, fill=True, alpha=0.35, color=COLOURS[name])
+        ax.stairs(heights, edges, color=COLOURS[name], linewidth=1.6, label=f"{name}s")
+    ax.set(ylabel="density", ylim=(0, None))
+    ax.legend()
+    return ax
+
+
+def gap_curve(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -> Axes:
+    """Draw estimates with their intervals along a sweep, one labelled line for each name.
+
+    Parameters
+    ----------
+    ax
+        Where to draw; scales and labels are the caller's.
+    sweep
+        What was varied.
+    curves
+        For every name, one estimate for each value of ``sweep``.
+
+    Raises
+    ------
+    ValueError
+        If a curve has more or fewer estimates than the sweep has values.
+    """
+    for (name, estimates), marker in zip(curves.items(), "os^Dv*", strict=False):
+        if len(estimates) != len(sweep):
+            _check.refuse(name, f"have one estimate for each of the {len(sweep)} values", len(estimates))
+        value = np.array([estimate.value for estimate in estimates])
+        low = value - [estimate.low for estimate in estimates]
+        high = [estimate.high for estimate in estimates] - value
+        ax.errorbar(sweep, value, yerr=[low, high], marker=marker, capsize=3, elinewidth=1.2, label=name)
+    ax.legend()
+    return ax

@@ -1,0 +1,43 @@
+"""The ROC where it matters: at the left edge."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from mialab import _check
+from mialab.metrics import Band, Roc
+from mialab.plots.style import COLOURS
+
+
+def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
+    """Make ``ax`` a log-log ROC from ``smallest`` to 1, with the line of chance.
+
+    Carlini et al. 2022, §III: on linear axes the false-positive rates that matter cannot be seen.
+
+    Raises
+    ------
+    ValueError
+        If ``smallest`` is not in (0, 1).
+    """
+    _check.probability("smallest", smallest, open_ends=True)
+    ax.plot([smallest, 1], [smallest, 1], "--", color=COLOURS["chance"], linewidth=1.2)
+    ax.text(0.5, 0.36, "chance", color=COLOURS["chance"], ha="right", va="top", fontsize=10.5)
+    ax.set(xscale="log", yscale="log", xlim=(smallest, 1), ylim=(smallest, 1.05))
+    ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    return ax
+
+
+def draw_roc(ax: Axes, roc: Roc, label: str, *, band: Band | None = None, color: str | None = None) -> Axes:
+    """Draw a ROC as the steps it consists of, and its band if there is one.
+
+    The line is dotted where fewer than ten false positives are behind it.
+    """
+    known = roc.fpr >= np.min(roc.fpr[roc.fpr * roc.non_members >= 10], initial=1.0)
+    (line,) = ax.plot(roc.fpr[known], roc.tpr[known], drawstyle="steps-post", label=label, color=color)
+    ax.plot(roc.fpr[~known], roc.tpr[~known], ":", drawstyle="steps-post", color=line.get_color())
+    if band is not None:
+        ax.fill_between(band.fpr, band.low, band.high, color=line.get_color(), alpha=0.18, linewidth=0)
+    ax.legend(loc="upper left")
+    return ax
