@@ -5,6 +5,7 @@ The attacker sees a signal and returns a score; only the game-master holds both 
 and only the game-master makes an `Outcome`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -118,6 +119,21 @@ class Observations:
             _check.refuse("model", f"be in 0 … {len(self) - 1}", model)
         others = np.arange(len(self)) != model
         return self.signal[model], Observations(self.signal[others], self.member[others])
+
+    def in_turn(self, attack: "Callable[[Score, Observations], Score]") -> SignalMatrix:
+        """Let every model be the target once, with all the others as shadows.
+
+        ``attack(target, shadows)`` gets what `leave_out` returns, and so never the target's membership.
+        Returns the scores (models, records), to be compared with ``member``.
+
+        Examples
+        --------
+        >>> seen = Observations(np.array([[3.0, 1.0], [1.0, 1.0]]), np.array([[True, False], [False, True]]))
+        >>> seen.in_turn(lambda target, shadows: target - shadows.signal.mean(axis=0))
+        array([[ 2.,  0.],
+               [-2.,  0.]])
+        """
+        return np.stack([attack(*self.leave_out(model)) for model in range(len(self))])
 
 
 @dataclass(frozen=True)

@@ -345,3 +345,25 @@ def test_definition_a_band_is_the_interval_at_every_rate(rng):
     pooled = metrics.pooled_band(score, member, np.array([0.2]), rng=np.random.default_rng(3), resamples=100)
     one = metrics.pooled_tpr_at(score, member, 0.2, rng=np.random.default_rng(3), resamples=100)
     assert (pooled.low[0], pooled.high[0]) == (one.low, one.high)
+
+
+def test_definition_memorisation_is_the_gain_counted_by_hand(rng):
+    member, correct = rng.random((40, 12)) < 0.5, rng.random((40, 12)) < 0.7
+    member[:, 3] = True  # no model without it
+    gain = metrics.memorisation(correct, member, least=5)
+    assert np.isnan(gain[3])
+    for i in (0, 1, 2, 11):
+        assert gain[i] == correct[member[:, i], i].mean() - correct[~member[:, i], i].mean()
+
+
+def test_oracle_memorisation_finds_what_was_planted(rng):
+    member = rng.random((4000, 3)) < 0.5
+    correct = rng.random((4000, 3)) < np.where(member, [1.0, 0.9, 0.5], [0.2, 0.9, 0.4])
+    np.testing.assert_allclose(metrics.memorisation(correct, member), [0.8, 0.0, 0.1], atol=0.05)
+
+
+def test_definition_advantage_at_a_threshold(rng):
+    outcome = an_outcome(rng, kind="tied")
+    roc = metrics.roc_curve(outcome)
+    for threshold in (-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.0):
+        assert roc.advantage_at(threshold) == pytest.approx(metrics.advantage(outcome.at(threshold)).value)

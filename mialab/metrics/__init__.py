@@ -4,6 +4,7 @@
     rates.py       tpr, fpr, advantage, …       of a rule fixed in advance, from counts
     roc.py         roc_curve, tpr_at, band      of every threshold at once
     area.py        auc                          the chance that a member outscores a non-member
+    memory.py      memorisation                 how much a record's own presence changes
     pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
 
 Intervals of `rates`, `roc` and `auc` are for independent trials, which the records of *one* model
@@ -13,6 +14,7 @@ experiments, their shadows are shared): use `bootstrap`.
 
 from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate, clopper_pearson
+from mialab.metrics.memory import memorisation
 from mialab.metrics.pooled import bootstrap, pooled_band, pooled_roc, pooled_tpr_at
 from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
 from mialab.metrics.roc import Band, Roc, band, roc_curve, tpr_at
@@ -28,6 +30,7 @@ __all__ = [
     "bootstrap",
     "clopper_pearson",
     "fpr",
+    "memorisation",
     "pooled_band",
     "pooled_roc",
     "pooled_tpr_at",

@@ -60,6 +60,11 @@ class Roc:
         """Return the highest TPR among the rules whose FPR is at most ``fpr``; nothing is interpolated."""
         return float(self.tpr[self.point_at(fpr)])
 
+    def advantage_at(self, threshold: float) -> float:
+        """Return TPR − FPR of accusing from this threshold on, which was fixed in advance."""
+        point = int(np.searchsorted(-self.threshold, -threshold, side="right")) - 1
+        return float(self.tpr[point] - self.fpr[point])
+
     def resolves(self, fpr: float) -> bool:
         """Tell whether at least ten non-members are expected at this false-positive rate."""
         return fpr * self.non_members >= RESOLVED_FROM
