@@ -367,3 +367,28 @@ def test_definition_advantage_at_a_threshold(rng):
     roc = metrics.roc_curve(outcome)
     for threshold in (-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.0):
         assert roc.advantage_at(threshold) == pytest.approx(metrics.advantage(outcome.at(threshold)).value)
+
+
+def test_coverage_of_a_paired_difference(rng):
+    """Two rules on the same cells: what they share cancels, and the difference is still held."""
+    truth = true_rate(0.3, 0.5) - true_rate(0.3, 0.5 - 0.2)
+    held, widths = 0, []
+    for _ in range(100):
+        ease = rng.normal(scale=0.3, size=(16, 1)) + rng.normal(scale=0.3, size=(1, 150))
+        member = rng.random((16, 150)) < 0.5
+        luck = rng.normal(size=member.shape) + ease + 0.5 * member
+        first, second = (luck > 1.2).astype(float), (luck > 1.0).astype(float)
+        paired = metrics.paired_bootstrap(
+            first, second, member, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=150
+        )
+        alone = metrics.bootstrap(second, member, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=150)
+        held += paired.low <= truth <= paired.high
+        widths.append((paired.high - paired.low) / (alone.high - alone.low))
+    assert held / 100 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)
+    assert np.mean(widths) < 0.6
+
+
+def test_limit_an_attack_is_no_better_than_itself(rng):
+    score, member = rng.normal(size=(4, 30)), rng.random((4, 30)) < 0.5
+    with pytest.raises(ValueError, match="must vary between resamples"):
+        metrics.paired_bootstrap(score, score, member, lambda roc: roc.auc, rng=rng, resamples=100)

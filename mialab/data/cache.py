@@ -10,17 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-
 from mialab import _check
-
-_get = pooch.HTTPDownloader(
-    progressbar=True,
-    chunk_size=2**16,
-    timeout=30,
-    # Take the file as it is: a server that compresses on the way would change its checksum.
-    headers={"Accept-Encoding": "identity"},
-)
 
 
 class DataError(RuntimeError):
@@ -45,6 +35,8 @@ class Remote:
 
 def cache_folder() -> Path:
     """Return the folder that ``MIALAB_DATA`` names, or else a place among the user's caches."""
+    import pooch  # loads a progress bar that complains on stderr where there are no widgets
+
     return Path(os.environ.get("MIALAB_DATA") or pooch.os_cache("mialab-book")).expanduser()
 
 
@@ -99,12 +91,22 @@ def _check_kept(path: Path, remote: Remote) -> None:
         )
 
 
+def _get(address: str, path: Path) -> None:
+    """Write what an address serves to a file."""
+    import pooch
+
+    # Take the file as it is: a server that compresses on the way would change its checksum.
+    as_it_is = {"Accept-Encoding": "identity"}
+    download = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=30, headers=as_it_is)
+    download(address, str(path), None)
+
+
 def _download(address: str, wanted: str, path: Path) -> None:
     """Put a file in its place, whole and checked, or leave nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        _get(address, str(beside), None)
+        _get(address, beside)
         found = checksum(beside, wanted.partition(":")[0])
         if found != wanted:
             _check.refuse("checksum", f"be {wanted}", found)

@@ -15,7 +15,7 @@ experiments, their shadows are shared): use `bootstrap`.
 from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate, clopper_pearson
 from mialab.metrics.memory import memorisation
-from mialab.metrics.pooled import bootstrap, pooled_band, pooled_roc, pooled_tpr_at
+from mialab.metrics.pooled import bootstrap, paired_bootstrap, pooled_band, pooled_roc, pooled_tpr_at
 from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
 from mialab.metrics.roc import Band, Roc, band, roc_curve, tpr_at
 
@@ -31,6 +31,7 @@ __all__ = [
     "clopper_pearson",
     "fpr",
     "memorisation",
+    "paired_bootstrap",
     "pooled_band",
     "pooled_roc",
     "pooled_tpr_at",

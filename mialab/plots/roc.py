@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
 from mialab import _check
 from mialab.metrics import Band, Roc
@@ -21,11 +20,11 @@ def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
     """
     _check.probability("smallest", smallest, open_ends=True)
     ax.plot([smallest, 1], [smallest, 1], "--", color=COLOURS["chance"], linewidth=1.2)
-    ax.text(0.5, 0.36, "chance", color=COLOURS["chance"], ha="right", va="top", fontsize=10.5)
+    ax.text(0.5, 0.3, "chance", color=COLOURS["chance"], ha="left", va="top", fontsize=10.5)
     ax.set(xscale="log", yscale="log", xlim=(smallest, 1), ylim=(smallest, 1.05))
     ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axis.set_major_formatter(lambda rate, _: f"{100 * rate:g} %")
     return ax
 
 
