@@ -1,5 +1,6 @@
 """The tools that keep the book clean, find its pages and know its address."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -208,3 +209,16 @@ def test_definition_the_setup_cell_runs_twice_and_refuses_a_stranger(tmp_path):
         command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}
     )
     assert "another package with the same name" in theirs.stdout + theirs.stderr
+
+
+def test_coverage_nbval_refuses_a_verdict_that_no_longer_holds(stored):
+    """The command that `make test` runs passes a true verdict and fails a changed one."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.findall(r"^NBVAL := (.*)$", makefile, re.MULTILINE)[0].split()
+    command = [sys.executable, "-m", "pytest", *options, "-p", "no:cacheprovider", str(stored)]
+    notebooks.clean(stored)
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+    rewrite(stored, lambda notebook: notebook.cells[-1].outputs[0].update(text="holds: no\n"))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "holds: no" in done.stdout

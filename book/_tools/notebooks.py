@@ -9,6 +9,7 @@ its count stay in the file, and nbval compares them with a fresh run.
 
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -51,7 +52,8 @@ def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
 
 def strip(notebook: NotebookNode) -> NotebookNode:
     """Return a copy as it is stored: outputs, counts and metadata gone where they do not belong."""
-    clean = nbformat.from_dict({**notebook, "metadata": METADATA})
+    clean = deepcopy(notebook)
+    clean.metadata = NotebookNode(deepcopy(METADATA))
     for cell in clean.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
         cell.pop("attachments", None)
