@@ -1,5 +1,6 @@
 """The tools that keep the book clean, find its pages and know its address."""
 
+import os
 import re
 import subprocess
 import sys
@@ -197,18 +198,34 @@ def test_definition_an_address_must_look_like_one(fork, wrong):
         address.change(wrong, fork)
 
 
-def test_definition_the_setup_cell_runs_twice_and_refuses_a_stranger(tmp_path):
-    """The unrelated package of the same name is told from ours, in words."""
-    setup = (ROOT / "book/_tools/setup_cell.ipy").read_text(encoding="utf-8")
-    run = f"get_ipython().run_cell({setup!r}).raise_error(); " * 2 + "print(device in ('cpu', 'cuda'), SCALE)"
-    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", run]
-    ours = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert ours.stdout.strip() == "True quick", ours.stderr
+SETUP = (ROOT / "book/_tools/setup_cell.ipy").read_text(encoding="utf-8")
+
+
+def in_ipython(*lines: str, folder: Path = ROOT) -> str:
+    """Run lines in a fresh IPython, `SETUP` among them, and return what it says."""
+    told = "get_ipython().register_magic_function(lambda line: print('pip', line), magic_name='pip')"
+    run = f"get_ipython().run_cell({SETUP!r}).raise_error()"
+    code = "\n".join([told, *(run if line == "SETUP" else line for line in lines)])
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    environment.pop("MIALAB_SCALE", None)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_definition_the_setup_cell_installs_nothing_elsewhere_and_may_run_twice():
+    assert in_ipython("SETUP", "SETUP", "print(device in ('cpu', 'cuda'), SCALE)") == "True quick\n"
+
+
+def test_definition_the_setup_cell_installs_by_the_address_on_colab():
+    missing = ["import sys, importlib.util as u", "sys.modules['google.colab'] = sys", "found = u.find_spec"]
+    said = in_ipython(*missing, "u.find_spec = lambda name: None", "SETUP", "u.find_spec = found", "SETUP")
+    assert said == f'pip install -q "mialab-book @ git+{address.address()}"\n'
+
+
+def test_coverage_the_setup_cell_refuses_the_unrelated_package(tmp_path):
     (tmp_path / "mialab.py").write_text("")
-    theirs = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(tmp_path)}
-    )
-    assert "another package with the same name" in theirs.stdout + theirs.stderr
+    assert "another package with the same name" in in_ipython("SETUP", folder=tmp_path)
 
 
 def test_coverage_nbval_refuses_a_verdict_that_no_longer_holds(stored):
