@@ -12,6 +12,7 @@ SITE := _build/html
 BUILT := $(SITE)/.built
 LOG := _build/book.log
 SOURCES := _config.yml _toc.yml $(shell find book mialab -type f ! -path '*/__pycache__/*' ! -path '*/.ipynb_checkpoints/*')
+BENCHMARKS := $(wildcard tests/benchmarks/bench_*.py)
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600 -o addopts= -o filterwarnings=
 
 # Progress bars write to stderr, which fails the build on purpose.
@@ -43,16 +44,15 @@ lint: $(INSTALLED)  ## Check style and types (the first run fetches the type che
 	@$(BIN)/pyright
 
 bench: $(INSTALLED)  ## Measure speed, and print tables
-	@for bench in $(wildcard tests/benchmarks/bench_*.py); do \
-	  echo "$$bench"; $(BIN)/python "$$bench" || exit 1; \
-	done
+	@test -n "$(BENCHMARKS)" || echo "There is no tests/benchmarks/bench_*.py"
+	@for bench in $(BENCHMARKS); do echo "$$bench"; $(BIN)/python "$$bench" || exit 1; done
 
 clean-notebooks: $(INSTALLED)  ## Run and strip the notebooks, or NOTEBOOKS="…", before a commit
 	@$(BIN)/python book/_tools/notebooks.py clean $(NOTEBOOKS)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/it")'
-	@test -x $(BIN)/python || { echo "Making .venv"; $(PYTHON) -m venv .venv; }
+	@test -x $(BIN)/pip || { echo "Making .venv"; $(PYTHON) -m venv .venv; }
 	@echo "Installing the package and its tools into .venv (once; a minute or more)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test]"
 	@touch $@

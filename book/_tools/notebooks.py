@@ -9,6 +9,7 @@ its count stay in the file, and nbval compares them with a fresh run.
 
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -25,23 +26,23 @@ CELL_METADATA = {"mystnb", "tags"}
 
 
 def all_notebooks() -> list[Path]:
-    """Every notebook of the book."""
+    """List every notebook of the book."""
     found = (ROOT / "book").rglob("*.ipynb")
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
 
 
 def is_verdict(cell: NotebookNode) -> bool:
-    """Whether this cell's text is kept and compared."""
+    """Say whether this cell's text is kept and compared."""
     return cell.cell_type == "code" and VERDICT in cell.metadata.get("tags", [])
 
 
 def printed(cell: NotebookNode) -> str:
-    """What the cell wrote to stdout."""
+    """Return what the cell wrote to stdout."""
     return "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
 
 
 def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
-    """The code cells, each with its count in a run from the top: a cell without code is not counted."""
+    """Yield the code cells, each with its count in a run from the top; one without code is not counted."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     count = 0
     for cell in cells:
@@ -51,7 +52,8 @@ def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
 
 def strip(notebook: NotebookNode) -> NotebookNode:
     """Return a copy as it is stored: outputs, counts and metadata gone where they do not belong."""
-    clean = nbformat.from_dict({**notebook, "metadata": METADATA})
+    clean = deepcopy(notebook)
+    clean.metadata = NotebookNode(deepcopy(METADATA))
     for cell in clean.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
         cell.pop("attachments", None)

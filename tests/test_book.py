@@ -1,0 +1,274 @@
+"""What every chapter must be: the same set-up cell, plain text, clean, with a verdict, with its sources.
+
+Each rule is a function that says what is wrong. The book must give it nothing to say, and a planted flaw must
+make it speak.
+"""
+
+import ast
+import re
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlparse
+
+import nbformat
+import pytest
+from markdown_it import MarkdownIt
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import address
+import notebooks
+import pages
+
+ROOT = Path(__file__).parents[1]
+SETUP = (ROOT / "book/_tools/setup_cell.ipy").read_text(encoding="utf-8").rstrip("\n")
+COMMONMARK = MarkdownIt("commonmark").enable("table")
+PAPERS = {  # where a link is a citation
+    *("usenix.org", "openreview.net", "proceedings.mlr.press", "proceedings.neurips.cc", "papers.nips.cc"),
+    *("jmlr.org", "eprint.iacr.org", "petsymposium.org", "dl.acm.org", "ieeexplore.ieee.org"),
+}
+
+every_notebook = pytest.mark.parametrize(
+    "path", notebooks.all_notebooks(), ids=lambda path: str(path.relative_to(ROOT / "book"))
+)
+
+
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def cells(notebook: nbformat.NotebookNode, kind: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+# --- the rules -----------------------------------------------------------------------------------------
+
+
+def other_setup(notebook) -> list[str]:
+    """Compare the first code cell with the one set-up cell."""
+    first = next((cell.source for cell in cells(notebook, "code")), "")
+    return [] if first == SETUP else ["the first code cell is not book/_tools/setup_cell.ipy"]
+
+
+def without_maths(source: str) -> str:
+    return re.sub(r"\$\$.*?\$\$|\$[^$\n]+\$", "", source, flags=re.DOTALL)
+
+
+def raw_myst(notebook) -> list[str]:
+    """Find what Colab and GitHub would show as raw text."""
+    found = []
+    for cell in cells(notebook, "markdown"):
+        for token in COMMONMARK.parse(cell.source):
+            if token.type == "fence" and token.info.startswith("{"):
+                found.append(f"directive {token.info}")
+            if token.type == "html_block" and re.search(r"\$|```|\]\(|\*\*", token.content):
+                found.append(f"no blank line after HTML: {token.content[:40]!r}")
+            if token.type == "inline":
+                found += STRAY.findall(without_maths(token.content))
+                found += roles(token.children or [])
+        found += re.findall(r"\$\$\s*\([\w:-]+\)", cell.source)  # a numbered equation
+    return found
+
+
+STRAY = re.compile(
+    r"""^:::                    # a directive with colons
+      | ^\([\w:-]+\)=$          # a label
+      | ^\+\+\+                 # a block break
+      | \[\^[\w-]+\]            # a footnote
+      | \[\]\(                  # a link whose text MyST would fill in
+      | \{\{.*?\}\}             # a substitution
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def roles(children) -> list[str]:
+    """Find `{name}` right before code."""
+    before_code = [first.content for first, second in pairwise(children) if second.type == "code_inline"]
+    return [role for content in before_code for role in re.findall(r"\{[a-zA-Z][\w:-]*\}$", content)]
+
+
+def hidden(notebook) -> list[str]:
+    """Find tags other than the verdict's: they hide a cell, or keep nbval from running it."""
+    tags = {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
+    return sorted(tags - {notebooks.VERDICT})
+
+
+def without_alt_text(notebook) -> list[str]:
+    """Find cells that draw and have no caption, or no alt text that says something."""
+    found = []
+    for cell in cells(notebook, "code"):
+        option = cell.metadata.get("mystnb", {})
+        draws = cell.source != SETUP and re.search(r"\bplt\.\w+\(|\bplots\.\w+\(", cell.source)
+        if draws or "figure" in option or "image" in option:
+            if len(option.get("image", {}).get("alt", "")) < 30:
+                found.append(f"no alt text that says something: {cell.source[:40]!r}")
+            if not option.get("figure", {}).get("caption"):
+                found.append(f"no caption: {cell.source[:40]!r}")
+    return found
+
+
+def citation(link: str) -> str | None:
+    """Return what identifies a paper, or None where the link is none."""
+    link = link.rstrip(".,;")
+    if doi := re.search(r"doi\.org/(10\..+)", link):
+        return doi[1].lower()
+    if arxiv := re.search(r"arxiv\.org/(?:abs|pdf|html)/(\d{4}\.\d{4,5})", link):
+        return arxiv[1]
+    host = (urlparse(link).hostname or "").removeprefix("www.")
+    return link.rstrip("/") if host in PAPERS else None
+
+
+def uncited(source: str, bibliography: str) -> list[str]:
+    """Find links to papers that references.bib does not have."""
+    entries = re.findall(r"^\s*(?:doi|eprint|url)\s*=\s*\{(.*?)\}", bibliography, re.MULTILINE)
+    known = {entry.lower().rstrip("/") for entry in entries}
+    links = re.findall(r"https?://[^\s)>\"'\]]+", source)
+    return sorted({link for link in links if (paper := citation(link)) and paper.lower() not in known})
+
+
+def by_name(source: str) -> list[str]:
+    """Find installs by name: they get an unrelated package, or none; the address gets ours."""
+    installs = r"(?:pip3?|uv(?: pip)?|conda|poetry) (?:install|add)\b[^\n]*?[\s\"']"
+    return re.findall(rf"{installs}mialab(?:(?![-\w/.])|-book(?! @ git\+))", source)
+
+
+def docstring_table(source: str) -> list[tuple[str, str]]:
+    lines = (ast.get_docstring(ast.parse(source)) or "").splitlines()
+    rules = [i for i, line in enumerate(lines) if line.strip().startswith("====")]
+    rows = (re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in lines[rules[0] + 1 : rules[1]])
+    return [(word, meaning) for word, meaning in rows]
+
+
+def page_table(source: str) -> list[tuple[str, str]]:
+    section = source.split("## Words\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \| (.+?) \|$", section, re.MULTILINE)
+    return [row for row in rows if row != ("word", "meaning")]
+
+
+# --- the book gives them nothing to say ----------------------------------------------------------------
+
+
+@every_notebook
+@pytest.mark.parametrize("rule", [other_setup, raw_myst, hidden, without_alt_text], ids=lambda r: r.__name__)
+def test_definition_every_chapter_keeps_the_rule(path, rule):
+    assert rule(nbformat.read(path, as_version=4)) == []
+
+
+@every_notebook
+def test_definition_every_chapter_is_clean_and_has_a_verdict(path):
+    assert notebooks.complaints(path) == []
+
+
+@every_notebook
+def test_definition_every_chapter_is_in_the_table_of_contents(path):
+    assert path.relative_to(ROOT).with_suffix("").as_posix() in pages.names()
+
+
+@pytest.mark.parametrize("path", notebooks.all_notebooks() + sorted((ROOT / "book").glob("*.md")), ids=str)
+def test_definition_every_paper_linked_to_is_in_the_references(path):
+    source = text(path)
+    if path.suffix == ".ipynb":
+        source = "\n".join(cell.source for cell in nbformat.reads(source, as_version=4).cells)
+    assert uncited(source, text(ROOT / "book/references.bib")) == []
+
+
+def test_definition_nobody_is_told_to_install_by_name():
+    sources = [*address.files(), *(ROOT / "mialab").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    told = {str(path): by_name(text(path)) for path in sources}
+    assert {path: found for path, found in told.items() if found} == {}
+
+
+def test_definition_the_repository_has_one_address():
+    assert address.strangers() == []
+    assert f"git+{address.address()}" in SETUP
+    assert f"repository-code: {address.address()}" in text(ROOT / "CITATION.cff")
+
+
+def test_definition_the_notation_is_the_packages():
+    table = docstring_table(text(ROOT / "mialab/__init__.py"))
+    assert len(table) >= 9
+    assert page_table(text(ROOT / "book/notation.md")) == table
+
+
+# --- a planted flaw makes them speak -------------------------------------------------------------------
+
+PLANTED_TEXT = {
+    "a directive": "```{note}\nLook.\n```",
+    "a directive with colons": "Before.\n\n:::{note}\nLook.\n:::",
+    "a role": "See {doc}`glossary`.",
+    "a label": "(here)=\n# Title",
+    "a footnote": "True.[^why]",
+    "an empty link": "See [](glossary.md).",
+    "a substitution": "In {{ year }}.",
+    "a numbered equation": "$$\nx\n$$ (eq-x)",
+    "maths that HTML swallows": "<details>\n<summary>Hint</summary>\nAt $x$.\n</details>",
+}
+
+
+@pytest.mark.parametrize("flaw", PLANTED_TEXT)
+def test_coverage_raw_myst_is_seen(flaw):
+    assert raw_myst(new_notebook(cells=[new_markdown_cell(PLANTED_TEXT[flaw])]))
+
+
+def test_limit_plain_text_is_not_taken_for_myst():
+    plain = (
+        "# T\n\nThe $\\mathrm{TPR}$ `of` {a, b}, `{x}`.\n\n$$\n\\frac{{a}}{{b}}\n$$\n\n| a |\n|---|\n| $b$ |"
+    )
+    opens = "<details>\n<summary>Hint</summary>\n\nAt $x$, **so**.\n\n```python\nx = {}\n```\n\n</details>"
+    assert raw_myst(new_notebook(cells=[new_markdown_cell(plain), new_markdown_cell(opens)])) == []
+
+
+def test_coverage_another_setup_cell_is_seen():
+    assert other_setup(new_notebook(cells=[new_code_cell(SETUP + "\nrng = None")]))
+    assert other_setup(new_notebook(cells=[]))
+
+
+@pytest.mark.parametrize("tag", ["hide-input", "remove-cell", "nbval-skip"])
+def test_coverage_a_hidden_cell_is_seen(tag):
+    assert hidden(new_notebook(cells=[new_code_cell("x = 1", metadata={"tags": [tag]})])) == [tag]
+
+
+@pytest.mark.parametrize("source", ["plt.show()", "plots.roc(ax, curve)"])
+def test_coverage_a_figure_without_alt_text_is_seen(source):
+    named_by_its_file = {"mystnb": {"image": {"alt": "roc.png"}, "figure": {"caption": "A curve."}}}
+    assert len(without_alt_text(new_notebook(cells=[new_code_cell(source)]))) == 2
+    assert len(without_alt_text(new_notebook(cells=[new_code_cell(source, metadata=named_by_its_file)]))) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://doi.org/10.1145/1.2",
+        "https://arxiv.org/abs/1607.00133v2",
+        "https://www.usenix.org/conference/usenixsecurity21/presentation/song",
+    ],
+)
+def test_coverage_a_paper_without_an_entry_is_seen(link):
+    assert uncited(f"As in [somebody]({link}).", "doi = {10.1145/1.20},") == [link]
+
+
+def test_limit_a_link_to_an_entry_or_to_no_paper_is_fine():
+    bibliography = "  doi = {10.1109/CSF.2018.00027},\n  eprint = {1709.01604},\n"
+    source = "[a](https://doi.org/10.1109/csf.2018.00027), <https://arxiv.org/pdf/1709.01604v5>, https://python.org"
+    assert uncited(source, bibliography) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["mialab", "'mialab[book]'", "-q -U mialab", "mialab-book", '"mialab-book>=1"']
+)
+def test_coverage_installing_by_name_is_seen(name):
+    assert by_name("run pip " + "install " + name)
+
+
+@pytest.mark.parametrize(
+    "what", ['-q "mialab-book @ git+https://x"', "-e '.[book,test]'", "./mialab", "numpy"]
+)
+def test_limit_installing_by_address_is_fine(what):
+    assert by_name("run pip " + "install " + what) == []
+
+
+def test_coverage_a_changed_notation_is_seen():
+    table = docstring_table(text(ROOT / "mialab/__init__.py"))
+    page = text(ROOT / "book/notation.md")
+    assert page_table(page.replace("call a record a member", "call a record anything")) != table
+    assert page_table(page.replace("| accuse |", "| accused |")) != table
