@@ -12,10 +12,12 @@ def hints_differ(feedbacks):
     return len({feedback.text for feedback in feedbacks}) == len(feedbacks)
 
 
+@pytest.mark.usefixtures("at_the_door")
 def test_the_gap_attack():
     assert check.check_gap_attack(advantage=0.08, accuracy=0.54).right
     assert check.check_gap_attack(advantage=0.99 - 0.91, accuracy=(0.99 + 0.09) / 2).right
-    wrong = [(0.99, 0.54), (8, 0.54), (0.2, 0.54), (0.08, 0.95), (0.08, 0.08), (0.08, 0.6)]
+    wrong = [(0.99, 0.54), (8, 0.54), (0.2, 0.54), (0.08, 0.95), (0.08, 0.08), (0.08, 54), (0.08, 0.6)]
+    wrong.append(("0.08", 0.54))
     feedbacks = [check.check_gap_attack(*numbers) for numbers in wrong]
     assert not any(feedback.right for feedback in feedbacks)
     assert hints_differ(feedbacks)
@@ -42,6 +44,10 @@ WRONG_ADVANTAGES = {
     "accuracy": lambda s, m, t: ((s >= t) == m).mean(),
     "shares of all": lambda s, m, t: ((s >= t) & m).mean() - ((s >= t) & ~m).mean(),
     "threshold tuned on the test set": lambda s, m, _: max(by_masks(s, m, t) for t in s),
+    "TPR alone": lambda s, m, t: (s[m] >= t).mean(),
+    "precision": lambda s, m, t: m[s >= t].mean(),
+    "balanced accuracy": lambda s, m, t: (1 + by_masks(s, m, t)) / 2,
+    "no sign": lambda s, m, t: abs(by_masks(s, m, t)),
     "a constant": lambda s, m, t: 0.2,
     "fitted to the example": lambda s, m, t: by_masks(s, m, 0.5),
     "a stub": stub,
@@ -75,6 +81,7 @@ WRONG_MEMORIES = {
     "divided by all models": lambda c, m: (c & m).mean(axis=0) - (c & ~m).mean(axis=0),
     "only members": lambda c, m: (c & m).sum(axis=0) / m.sum(axis=0),
     "against all models": lambda c, m: (c & m).sum(axis=0) / m.sum(axis=0) - c.mean(axis=0),
+    "averaged over records": lambda c, m: (c & m).mean(axis=1),
     "one number": lambda c, m: np.array(0.2),
     "NaN": lambda c, m: np.full(5, np.nan),
     "something else": lambda c, m: np.zeros(5),
@@ -115,9 +122,17 @@ def standardised_rule(target, shadows, fpr):
     return harder_than_usual(target, shadows) / spread >= np.quantile(outside, 1 - fpr)
 
 
+def leaky_rule(target, shadows, fpr):
+    """Take each record's own quantile among the shadows without it: few shadows, and no room for luck."""
+    outside = np.where(shadows.member, np.nan, shadows.signal)
+    return target > np.nanquantile(outside, 1 - fpr, axis=0)
+
+
 WRONG_RULES = {
     "one threshold for all records": lambda t, s, fpr: t >= threshold.choose_threshold(s, fpr=fpr),
     "best advantage, whatever the FPR": lambda t, s, fpr: harder_than_usual(t, s) >= 0.3,
+    "shadow leakage": leaky_rule,
+    "ignores the rate": lambda t, s, _: difficulty_rule(t, s, 0.05),
     "accuses nobody": lambda t, s, fpr: np.zeros(len(t), dtype=bool),
     "far too careful": lambda t, s, fpr: difficulty_rule(t, s, fpr / 10),
     "scores instead of verdicts": lambda t, s, fpr: t,

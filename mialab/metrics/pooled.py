@@ -18,7 +18,7 @@ from scipy.special import ndtr, stdtrit
 from mialab import _check
 from mialab._types import MemberMatrix, SignalMatrix
 from mialab.metrics.estimate import Estimate
-from mialab.metrics.roc import RESOLVED_FROM, Band, Roc, sort_scores, weighted_roc
+from mialab.metrics.roc import RESOLVED_FROM, Band, Roc, rank_scores, weighted_roc
 
 METHOD = "bootstrap of models and records"
 
@@ -43,7 +43,7 @@ def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
     """
     _doors(score, member)
     flat = member.ravel().astype(float)
-    return weighted_roc(*sort_scores(score.ravel()), flat, 1 - flat)
+    return weighted_roc(*rank_scores(score.ravel()), flat, 1 - flat)
 
 
 def bootstrap(
@@ -196,13 +196,13 @@ def _resampled(
     _check.at_least("records", records, 2)
     _check.at_least("resamples", resamples, 100)
     _check.probability("confidence", confidence, open_ends=True)
-    sortings, hits, false = [sort_scores(one.ravel()) for one in scores], member * 1.0, ~member * 1.0
+    rankings, hits, false = [rank_scores(one.ravel()) for one in scores], member * 1.0, ~member * 1.0
     values = []
     while len(values) < resamples:
         weight = np.outer(_draws(models, rng), _draws(records, rng))
         sides = (weight * hits).ravel(), (weight * false).ravel()
         if sides[0].any() and sides[1].any():
-            values.append([statistic(weighted_roc(*sorting, *sides)) for sorting in sortings])
+            values.append([statistic(weighted_roc(*ranking, *sides)) for ranking in rankings])
     return np.array(values), _tail(min(models, records), confidence)
 
 

@@ -78,25 +78,21 @@ def roc_curve(outcome: Outcome) -> Roc:
     >>> roc_curve(Outcome(np.array([2.0, 1.0]), np.array([True, False]))).auc
     1.0
     """
-    return weighted_roc(
-        *sort_scores(outcome.score), outcome.member.astype(float), (~outcome.member).astype(float)
+    return weighted_roc(*rank_scores(outcome.score), outcome.member * 1.0, ~outcome.member * 1.0)
+
+
+def rank_scores(score: Float[ndarray, "cells"]) -> tuple[ndarray, ndarray]:
+    """Return the rank of every score, equal ones sharing theirs, and the distinct scores; highest first."""
+    negative, rank = np.unique(-score, return_inverse=True)
+    return rank, -negative
+
+
+def weighted_roc(rank: ndarray, distinct: ndarray, member: ndarray, non_member: ndarray) -> Roc:
+    """Build the ROC from what `rank_scores` returned and the weight of every cell on either side."""
+    hits, false = (
+        np.append(0.0, np.cumsum(np.bincount(rank, weight, minlength=len(distinct))))
+        for weight in (member, non_member)
     )
-
-
-def sort_scores(score: Float[ndarray, "cells"]) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the falling order of scores, the last place of each tie, and the distinct scores."""
-    order = np.argsort(-score, kind="stable")
-    falling = score[order]
-    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
-    return order, last, falling[last]
-
-
-def weighted_roc(
-    order: ndarray, last: ndarray, distinct: ndarray, member: ndarray, non_member: ndarray
-) -> Roc:
-    """Build the ROC from what `sort_scores` returned and the weight of every cell on either side."""
-    hits = np.append(0.0, np.cumsum(member[order])[last])
-    false = np.append(0.0, np.cumsum(non_member[order])[last])
     threshold = np.append(np.inf, distinct)
     return Roc(threshold, false / false[-1], hits / hits[-1], float(hits[-1]), float(false[-1]))
 
