@@ -85,10 +85,11 @@ def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
     """
     known = side.scatter > 0
     refuse_without(known, "have two models whose signals differ on the same side of some record")
-    half = np.where(known, side.freedom, 2) / 2
-    log = np.log(np.where(known, side.scatter, 1) / 2) - psi(half)
+    own = np.maximum(side.freedom, 1).astype(int)  # few numbers: what is slow is looked up in a table
+    half = np.arange(own.max() + 1) / 2
+    log = np.log(np.where(known, side.scatter, 1) / 2) - psi(half)[own]
     centre = mean_over(log, known)
-    borrowed = 2 * inverse_trigamma(mean_over((log - centre) ** 2 - polygamma(1, half), known))
+    borrowed = 2 * inverse_trigamma(mean_over((log - centre) ** 2 - polygamma(1, half)[own], known))
     endless = np.isinf(borrowed)
     finite = np.where(endless, 1, borrowed)
     prior = np.exp(centre + np.where(endless, 0, psi(finite / 2) - np.log(finite / 2)))
@@ -124,12 +125,13 @@ def shrunk_means(
     a = np.maximum(mean_over(off_in**2 - own_in / np.maximum(inside.count, 1), both), 0)
     c = np.maximum(mean_over(off_out**2 - own_out / np.maximum(outside.count, 1), both), 0)
     b = np.clip(mean_over(off_in * off_out, both), -np.sqrt(a * c), np.sqrt(a * c))
-    scale = (1 + sure_in * a) * (1 + sure_out * c) - sure_in * sure_out * b**2
-    left_in, left_out = (a + sure_out * (a * c - b**2)) / scale, (c + sure_in * (a * c - b**2)) / scale
+    apart = a * c - b**2  # the determinant of the covariance
+    scale = 1 + sure_in * a + sure_out * c + sure_in * sure_out * apart
+    left_in, left_out, shared = (a + sure_out * apart) / scale, (c + sure_in * apart) / scale, b / scale
     pull_in, pull_out = sure_in * off_in, sure_out * off_out
     return (
-        (centre_in + left_in * pull_in + b / scale * pull_out, left_in),
-        (centre_out + left_out * pull_out + b / scale * pull_in, left_out),
+        (centre_in + left_in * pull_in + shared * pull_out, left_in),
+        (centre_out + left_out * pull_out + shared * pull_in, left_out),
     )
 
 

@@ -6,6 +6,7 @@ sums of its shadows are those of the fleet less its own share: nothing is summed
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -55,7 +56,7 @@ class Side:
     mean: Signals
     scatter: Signals
 
-    @property
+    @cached_property
     def freedom(self) -> Signals:
         """Degrees of freedom of the scatter: one less than there are shadows, and never below 0."""
         return np.maximum(self.count - 1, 0)
