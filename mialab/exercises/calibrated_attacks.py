@@ -111,7 +111,7 @@ def check_others(mean_without: Callable[[np.ndarray, np.ndarray], np.ndarray]) -
         everybody = (signal * ~member).sum(axis=0) / (~member).sum(axis=0)
         yield (
             np.allclose(got, everybody),
-            "A target that does not hold the record is among its own shadows: its answer leaks into the mean.",
+            "A target without the record is among its own shadows: its answer leaks into the mean.",
         )
         wrong_count = ((signal * ~member).sum(axis=0) - signal * ~member) / (~member).sum(axis=0)
         yield np.allclose(got, wrong_count), "You took the target out of the sum, but not out of the count."
