@@ -18,7 +18,9 @@ def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> 
 
     Shokri et al. 2017, §V: one binary classifier for each class, which sees what a shadow model answers
     on a record and learns whether it is a member. Theirs is a neural network on all probabilities; this
-    is a logistic regression on any signals.
+    is a logistic regression on any signals. What the shadows' share of members adds to the odds is taken
+    out again: pooled over targets that are each other's shadows, it would point the wrong way (whoever
+    has many members leaves few to the others).
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> 
 
     Returns
     -------
-    Scores (records,): the log-odds of membership.
+    Scores (records,): the log-odds of membership, if as many members as non-members were expected.
 
     Raises
     ------
@@ -56,7 +58,8 @@ def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> 
         centre, scale = seen.mean(axis=0), seen.std(axis=0)
         scale[scale == 0] = 1  # a signal that never varies stays at 0
         model = LogisticRegression(max_iter=1000).fit((seen - centre) / scale, truth)
-        score[there] = model.decision_function((target[:, there].T - centre) / scale)
+        odds = model.decision_function((target[:, there].T - centre) / scale)
+        score[there] = odds - np.log(truth.sum() / (~truth).sum())
     return score
 
 
