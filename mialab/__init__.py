@@ -12,7 +12,7 @@ In the order of the story:
     models     mlp, small_cnn, tiny_transformer               fresh torch modules
     train      Sgd, fit, fit_many, predict                    one model, or a fleet as one tensor program
     signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
-    attacks    threshold                                      arrays in, one score per record out
+    attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
     plots                                                     draws what the others return
 

@@ -6,6 +6,7 @@
     area.py        auc                          the chance that a member outscores a non-member
     memory.py      memorisation                 how much a record's own presence changes
     pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
+    blind.py       blind_baseline               what can be told without the model (asks scikit-learn)
 
 Intervals of `rates`, `roc` and `auc` are for independent trials, which the records of *one* model
 under independent coins are. Rates pooled over several models are not (their records and, in most
@@ -13,6 +14,7 @@ experiments, their shadows are shared): use `bootstrap`.
 """
 
 from mialab.metrics.area import auc
+from mialab.metrics.blind import BlindBaseline, blind_baseline
 from mialab.metrics.estimate import Estimate, clopper_pearson
 from mialab.metrics.memory import memorisation
 from mialab.metrics.pooled import bootstrap, paired_bootstrap, pooled_band, pooled_roc, pooled_tpr_at
@@ -21,12 +23,14 @@ from mialab.metrics.roc import Band, Roc, band, roc_curve, tpr_at
 
 __all__ = [
     "Band",
+    "BlindBaseline",
     "Estimate",
     "Roc",
     "advantage",
     "auc",
     "balanced_accuracy",
     "band",
+    "blind_baseline",
     "bootstrap",
     "clopper_pearson",
     "fpr",
