@@ -39,6 +39,11 @@ PAIRED = {  # the comparison with few shadows: does the third lose to the better
     "pooled": partial(lira.online, spread="pooled"),
     "student": few_shadows.student,
 }
+SCALE = {
+    "digits": "every record",
+    "location30": "every record, 256 shadows",
+    "fashion_mnist": "every record, but a perceptron and 16 shadows: what two cores do in ten minutes",
+}
 NUMBERS = {
     "auc": lambda roc: roc.auc,
     "tpr_at_fpr_0.01": lambda roc: roc.tpr_at(0.01),
@@ -67,6 +72,7 @@ def fleet_of(name):
     gap, log = (Observations(of(logits, records.y), member) for of in (signals.logit_gap, signals.loss))
     setting = {
         "records": repr(records),
+        "scale": SCALE[name],
         "model": f"perceptron {inputs}-{hidden}-{records.classes}",
         "models": number,
         "membership": "independent fair coins; every model is the target once, with all others as shadows",

@@ -23,7 +23,8 @@ def student(target: Signals, shadows: Shadows) -> Signals:
     record's two means come from a Gaussian in two dimensions, fitted to all records' pairs of means, so
     that a record which is hard for models without it is expected to gain more by being learned. All fits
     are to this one target's shadows; the densities of the target's signal, given the shadows, are
-    Student's, as wide as all this is unsure.
+    Student's, as wide as all this is unsure. On signals that are far from Gaussian over models, such as a
+    count of right answers, `lira.online` with pooled spreads may find more.
 
     Parameters
     ----------
