@@ -32,6 +32,19 @@ def not_negative(name: str, value: float) -> None:
         refuse(name, "be a finite number of at least 0", value)
 
 
+def whole(name: str, value: float) -> None:
+    """Refuse a number that counts nothing."""
+    if int(value) != value:
+        refuse(name, "be a whole number", value)
+
+
+def numbers(name: str, array: np.ndarray) -> None:
+    """Refuse an array that is not of numbers."""
+    dtype = np.asarray(array).dtype
+    if not (np.issubdtype(dtype, np.floating) or np.issubdtype(dtype, np.integer)):
+        refuse(name, "be an array of numbers", f"dtype {dtype}")
+
+
 def at_least(name: str, value: int, least: int) -> None:
     """Refuse an integer below ``least``."""
     if value < least:

@@ -63,9 +63,9 @@ def flip_coins(models: int, records: int, *, rng: np.random.Generator) -> Member
     return rng.random((models, records)) < 0.5
 
 
-def _own(array: np.ndarray) -> np.ndarray:
+def _own(array: np.ndarray, dtype: type) -> np.ndarray:
     """Copy an array and lock the copy: what a game has recorded does not change afterwards."""
-    copy = np.array(array)
+    copy = np.array(array, dtype=dtype)
     copy.flags.writeable = False
     return copy
 
@@ -101,9 +101,10 @@ class Observations:
         _check.dimensions("signal", self.signal, "models records")
         _check.same_shape("signal", self.signal, "member", self.member)
         _check.boolean("member", self.member)
+        _check.numbers("signal", self.signal)
         _check.finite("signal", self.signal)
-        object.__setattr__(self, "signal", _own(self.signal))
-        object.__setattr__(self, "member", _own(self.member))
+        object.__setattr__(self, "signal", _own(self.signal, float))
+        object.__setattr__(self, "member", _own(self.member, bool))
 
     def __len__(self) -> int:
         """Return the number of models."""
@@ -169,6 +170,8 @@ class Counts:
     def __post_init__(self):
         for accused, side in (("true_positives", "members"), ("false_positives", "non_members")):
             hits, size = getattr(self, accused), getattr(self, side)
+            _check.whole(side, size)
+            _check.whole(accused, hits)
             _check.at_least(side, size, 1)
             if not 0 <= hits <= size:
                 _check.refuse(accused, f"be in 0 … {size} ({side})", hits)
@@ -208,10 +211,11 @@ class Outcome:
         _check.dimensions("score", self.score, "records")
         _check.same_shape("score", self.score, "member", self.member)
         _check.boolean("member", self.member)
+        _check.numbers("score", self.score)
         _check.finite("score", self.score)
         _check.both_kinds("member", self.member)
-        object.__setattr__(self, "score", _own(self.score))
-        object.__setattr__(self, "member", _own(self.member))
+        object.__setattr__(self, "score", _own(self.score, float))
+        object.__setattr__(self, "member", _own(self.member, bool))
 
     def at(self, threshold: float) -> Counts:
         """Accuse every record whose score is at least ``threshold``, and count."""

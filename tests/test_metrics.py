@@ -170,8 +170,30 @@ def test_coverage_auc(rng, world, n):
     assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
 
+@pytest.mark.parametrize(
+    ("members", "non_members", "below"), [(5, 500, 0.2), (20, 1000, 0.05), (100, 100, 0.022)]
+)
+def test_coverage_auc_where_a_few_records_decide(rng, members, non_members, below):
+    """Members lie above everything, but for a few far below: the worst case for a small side."""
+
+    def make():
+        inside = np.where(rng.random(members) < below, -9.0, 9.0)
+        return fixed_sides(inside, rng.normal(size=non_members))
+
+    assert share_held(make, metrics.auc, 1 - below, 400) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
+
+
+def test_definition_the_variance_of_the_auc_is_at_most_that_of_the_smaller_side(rng):
+    """Van Dantzig's bound, on the world where it is reached."""
+    areas = [
+        metrics.roc_curve(fixed_sides(np.where(rng.random(20) < 0.3, -9.0, 9.0), rng.normal(size=400))).auc
+        for _ in range(2000)
+    ]
+    assert np.var(areas) == pytest.approx(0.3 * 0.7 / 20, rel=0.12)
+
+
 def test_coverage_of_auc_can_fail(rng):
-    """The same test turns away DeLong's interval without the logit and without Newcombe's."""
+    """The same test turns away DeLong's interval."""
 
     def plain_delong(outcome):
         good = metrics.auc(outcome)
@@ -236,13 +258,18 @@ def test_definition_the_pooled_curve_is_one_threshold_for_all(rng):
 
 def test_definition_the_bootstrap_is_a_roc_of_repeated_cells(rng):
     """Weights give the same curve as writing every model and record out as often as it was drawn."""
-    score, member = rng.normal(size=(3, 20)).round(1), rng.random((3, 20)) < 0.5
+    score, member = rng.normal(size=(6, 20)).round(1), rng.random((6, 20)) < 0.5
     seen = []
     metrics.bootstrap(
-        score, member, lambda roc: seen.append(roc) or roc.auc, rng=np.random.default_rng(1), resamples=100
+        score,
+        member,
+        lambda roc: seen.append(roc) or roc.auc,
+        rng=np.random.default_rng(1),
+        resamples=400,
+        confidence=0.8,
     )
     draw = np.random.default_rng(1)
-    models, records = draw.integers(3, size=3), draw.integers(20, size=20)
+    models, records = draw.integers(6, size=6), draw.integers(20, size=20)
     written_out = metrics.pooled_roc(score[np.ix_(models, records)], member[np.ix_(models, records)])
     assert seen[0].auc == pytest.approx(written_out.auc, abs=1e-12)
 
@@ -275,12 +302,12 @@ def test_coverage_of_the_bootstrap_and_failure_of_pooled_exact_intervals(rng, sp
 
 
 def test_limit_equal_luck_everywhere_has_no_interval():
-    score = np.array([[1.0, 0.0]] * 4)
-    member = np.array([[True, False]] * 4)
+    score = np.array([[1.0, 0.0] * 3] * 6)
+    member = np.array([[True, False] * 3] * 6)
     with pytest.raises(
         ValueError, match=r"must vary between resamples to have an interval, got 1\.0 every time"
     ):
-        metrics.bootstrap(score, member, lambda roc: roc.auc, rng=np.random.default_rng(0), resamples=100)
+        metrics.bootstrap(score, member, lambda roc: roc.auc, rng=np.random.default_rng(0), resamples=500)
 
 
 def test_a_pooled_rate_behind_few_records_is_marked(rng):
@@ -288,7 +315,7 @@ def test_a_pooled_rate_behind_few_records_is_marked(rng):
     score = rng.normal(size=member.shape)
     odd = score.copy()
     odd[:, :3] += 100  # three odd records lead every model's list
-    assert metrics.pooled_tpr_at(score, member, 0.01, rng=rng, resamples=100).resolved
+    assert metrics.pooled_tpr_at(score, member, 0.01, rng=rng, resamples=150).resolved
     assert not metrics.pooled_tpr_at(odd, member, 0.01, rng=rng, resamples=100).resolved
 
 
@@ -305,6 +332,11 @@ def test_importing_metrics_is_quick_to_the_eye():
     ("call", "message"),
     [
         (lambda o, c: metrics.clopper_pearson(3, 2), r"successes must be in 0 … 2 \(trials\), got 3"),
+        (lambda o, c: metrics.clopper_pearson(2.5, 10), "successes must be a whole number, got 2.5"),
+        (lambda o, c: Counts(1.5, 2, 1, 2), "true_positives must be a whole number, got 1.5"),
+        (lambda o, c: metrics.band(o, np.array([])), "the number of rates must be at least 1, got 0"),
+        (lambda o, c: metrics.roc_curve(o).advantage_at(np.nan), "threshold must be a number, got nan"),
+        (lambda o, c: Outcome(o.member, o.member), "score must be an array of numbers, got dtype bool"),
         (lambda o, c: metrics.clopper_pearson(0, 0), "trials must be at least 1, got 0"),
         (lambda o, c: metrics.clopper_pearson(1, 2, confidence=1), r"confidence must be in \(0, 1\), got 1"),
         (lambda o, c: metrics.auc(o, confidence=95), r"confidence must be in \(0, 1\), got 95"),
@@ -322,7 +354,7 @@ def test_importing_metrics_is_quick_to_the_eye():
         ),
         (
             lambda o, c: metrics.bootstrap(o.score[None], o.member[None], len, rng=np.random.default_rng(0)),
-            "models must be at least 2, got 1",
+            "models must be at least 5, got 1",
         ),
         (
             lambda o, c: metrics.Estimate(0.5, 0.6, 0.7, 0.95, "m"),
@@ -341,9 +373,10 @@ def test_definition_a_band_is_the_interval_at_every_rate(rng):
     single = metrics.tpr_at(outcome, 0.5)
     assert (band.low[1], band.high[1]) == (single.low, single.high)
 
-    score, member = rng.normal(size=(4, 60)), rng.random((4, 60)) < 0.5
-    pooled = metrics.pooled_band(score, member, np.array([0.2]), rng=np.random.default_rng(3), resamples=100)
-    one = metrics.pooled_tpr_at(score, member, 0.2, rng=np.random.default_rng(3), resamples=100)
+    score, member = rng.normal(size=(6, 60)), rng.random((6, 60)) < 0.5
+    how = {"resamples": 200, "confidence": 0.8}
+    pooled = metrics.pooled_band(score, member, np.array([0.2]), rng=np.random.default_rng(3), **how)
+    one = metrics.pooled_tpr_at(score, member, 0.2, rng=np.random.default_rng(3), **how)
     assert (pooled.low[0], pooled.high[0]) == (one.low, one.high)
 
 
@@ -389,6 +422,35 @@ def test_coverage_of_a_paired_difference(rng):
 
 
 def test_limit_an_attack_is_no_better_than_itself(rng):
-    score, member = rng.normal(size=(4, 30)), rng.random((4, 30)) < 0.5
+    score, member = rng.normal(size=(9, 30)), rng.random((9, 30)) < 0.5
     with pytest.raises(ValueError, match="must vary between resamples"):
-        metrics.paired_bootstrap(score, score, member, lambda roc: roc.auc, rng=rng, resamples=100)
+        metrics.paired_bootstrap(score, score, member, lambda roc: roc.auc, rng=rng, resamples=300)
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_scores_of_any_number_type_rank_the_same():
+    member = np.array([False, False, True, True, True])
+    for kind in (np.uint8, np.int64, np.float32):
+        outcome = Outcome(np.array([0, 0, 1, 1, 1], dtype=kind), member)
+        assert metrics.roc_curve(outcome).auc == metrics.auc(outcome).value == 1
+        assert metrics.pooled_roc(np.array([[0, 0, 1, 1, 1]], dtype=kind), member[None]).auc == 1
+
+
+def test_a_perfect_attack_has_a_band_with_width():
+    member = np.tile([True, False], (8, 5))
+    band = metrics.pooled_band(
+        member * 1.0, member, np.array([0.1]), rng=np.random.default_rng(0), resamples=300
+    )
+    assert band.high[0] == 1
+    assert band.low[0] == pytest.approx(0.025 ** (1 / 8))
+
+
+def test_too_few_resamples_for_the_percentile_are_refused(rng):
+    score, member = rng.normal(size=(8, 30)), rng.random((8, 30)) < 0.5
+    with pytest.raises(ValueError, match="resamples must be at least 10916, got 1000"):
+        metrics.bootstrap(score, member, lambda roc: roc.auc, rng=rng, confidence=0.99)
+
+
+def test_a_tie_that_leaves_no_false_positives_is_not_resolved():
+    score = np.append(np.ones(1000), np.arange(1000) < 900).astype(float)
+    assert not metrics.tpr_at(Outcome(score, np.arange(2000) < 1000), 0.05).resolved

@@ -53,6 +53,20 @@ def test_a_rule_fixed_on_shadows_keeps_its_fpr_on_the_target(rng):
     assert abs(metrics.fpr(counts).value - 0.1) < 4 * np.sqrt(0.1 * 0.9 / counts.non_members)
 
 
+def test_a_rate_that_floats_cannot_write_is_still_allowed():
+    shadows = Observations(np.arange(200.0)[None], (np.arange(200) % 2 == 0)[None])
+    for fpr in (0.01, 0.02, 0.05, 0.29):
+        accused = shadows.signal >= threshold.choose_threshold(shadows, fpr=fpr)
+        assert (accused & ~shadows.member).sum() == round(100 * fpr)
+
+
+def test_a_class_in_which_nobody_may_be_accused_gets_finite_scores():
+    shadows = Observations(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[True, False, True, False]]))
+    score = threshold.per_class(np.array([9.0, 2.0, 3.0, 4.0]), shadows, np.zeros(4, dtype=int), fpr=0.0)
+    assert np.isfinite(score).all()
+    assert (score < 0).all()
+
+
 def scored(fleet, label):
     target, shadows = fleet.leave_out(0)
     return threshold.per_class(target, shadows, label)

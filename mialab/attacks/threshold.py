@@ -71,7 +71,8 @@ def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float 
 
     Returns
     -------
-    Scores (records,).
+    Scores (records,). Where even the highest signal of a class may not be accused, its threshold lies
+    just above all that the target or the shadows show there.
 
     Raises
     ------
@@ -92,10 +93,11 @@ def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float 
     for one in np.unique(label):
         there = label == one
         own = Observations(shadows.signal[:, there], shadows.member[:, there])
-        score[there] = target[there] - choose_threshold(own, fpr=fpr)
+        highest = max(target[there].max(), own.signal.max())
+        score[there] = target[there] - min(choose_threshold(own, fpr=fpr), np.nextafter(highest, np.inf))
     return score
 
 
 def _share_from(thresholds: np.ndarray, signal: np.ndarray) -> np.ndarray:
     """Return the share of signals that are at least each threshold."""
-    return 1 - np.searchsorted(np.sort(signal), thresholds, side="left") / len(signal)
+    return (len(signal) - np.searchsorted(np.sort(signal), thresholds, side="left")) / len(signal)

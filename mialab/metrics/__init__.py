@@ -8,9 +8,10 @@
     pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
     blind.py       blind_baseline               what can be told without the model (asks scikit-learn)
 
-Intervals of `rates`, `roc` and `auc` are for independent trials, which the records of *one* model
-under independent coins are. Rates pooled over several models are not (their records and, in most
-experiments, their shadows are shared): use `bootstrap`.
+Intervals of `rates`, `roc` and `auc` are for independent trials. Under independent coins the records of
+*one* model are that, given the model: the interval speaks of this trained model, not of the next one.
+Trials pooled over several models are not independent (their records and, in most experiments, their
+shadows are shared): use `bootstrap`.
 """
 
 from mialab.metrics.area import auc

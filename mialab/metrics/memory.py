@@ -14,7 +14,8 @@ def memorisation(
     """Return, for every record, how much more often models that hold it answer it correctly.
 
     Feldman & Zhang 2020, Eq. (1): P(correct | in) − P(correct | out), each estimated by the share among
-    the fleet's models. Its mean over records is the generalisation gap.
+    the fleet's models. Its mean over records is, in expectation, the generalisation
+    gap.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
     """
     _doors(score, member)
     flat = member.ravel().astype(float)
-    return weighted_roc(*rank_scores(score.ravel()), flat, 1 - flat)
+    return weighted_roc(*rank_scores(score.astype(float).ravel()), flat, 1 - flat)
 
 
 def bootstrap(
@@ -63,16 +63,21 @@ def bootstrap(
     times Student's quantile with n − 1 degrees of freedom, n being the smaller of the numbers of models
     and records.
 
+    No bootstrap knows what it has not seen. A leak that is carried by fewer than about ten records, or
+    ten models, is *understated*: where one record in a hundred is memorised, and there are a hundred,
+    a 95 % interval held the truth in 68 % of trials, and the truth lay above it in the others.
+
     Parameters
     ----------
     score, member
-        (models, records), at least two of each.
+        (models, records), at least five of each.
     statistic
         Of a `Roc`: for instance ``lambda roc: roc.auc``.
     rng
         Where the resamples come from.
     resamples
-        How many; at least 100.
+        How many; at least 100, and enough for the percentile that has to be read off. The error says how
+        many that is.
     confidence
         In (0, 1).
 
@@ -87,7 +92,7 @@ def bootstrap(
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
     >>> print(bootstrap(rng.normal(size=(16, 200)) + member, member, lambda roc: roc.auc, rng=rng))
-    0.757 [0.725, 0.785]
+    0.757 [0.725, 0.786]
     """
     values, tail = _resampled([score], member, statistic, rng, resamples, confidence)
     return _estimate(statistic(pooled_roc(score, member)), values[:, 0], tail, confidence)
@@ -139,14 +144,17 @@ def pooled_band(
     >>> member = rng.random((16, 200)) < 0.5
     >>> band = pooled_band(rng.normal(size=(16, 200)) + member, member, np.array([0.1, 0.5]), rng=rng)
     >>> band.low.round(2), band.high.round(2)
-    (array([0.31, 0.8 ]), array([0.46, 0.88]))
+    (array([0.31, 0.8 ]), array([0.46, 0.89]))
     """
 
     def tprs(roc: Roc) -> list[float]:
         return [roc.tpr_at(float(one)) for one in fpr]
 
     values, tail = _resampled([score], member, tprs, rng, resamples, confidence)
-    low, high = np.quantile(values[:, 0], [tail, 1 - tail], axis=0)
+    low, high = _read_off(values[:, 0], tail)
+    # Where all resamples agree on 0 or 1, take what as many trials as there are models could not rule out.
+    unseen = ((1 - confidence) / 2) ** (1 / min(score.shape))
+    low, high = np.where(low == 1, unseen, low), np.where(high == 0, 1 - unseen, high)
     return Band(np.asarray(fpr, dtype=float), low, high, confidence, METHOD)
 
 
@@ -169,7 +177,7 @@ def pooled_tpr_at(
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
     >>> print(pooled_tpr_at(rng.normal(size=(16, 200)) + member, member, 0.1, rng=rng))
-    0.390 [0.306, 0.459]
+    0.390 [0.303, 0.459]
     """
     roc = pooled_roc(score, member)
     threshold = roc.threshold[roc.point_at(fpr)]
@@ -192,18 +200,24 @@ def _resampled(
     for score in scores:
         _doors(score, member)
     models, records = member.shape
-    _check.at_least("models", models, 2)
-    _check.at_least("records", records, 2)
-    _check.at_least("resamples", resamples, 100)
+    _check.at_least("models", models, 5)
+    _check.at_least("records", records, 5)
+    _check.whole("resamples", resamples)
     _check.probability("confidence", confidence, open_ends=True)
-    rankings, hits, false = [rank_scores(one.ravel()) for one in scores], member * 1.0, ~member * 1.0
+    tail = _tail(min(models, records), confidence)
+    _check.at_least("resamples", resamples, max(100, int(np.ceil(1 / tail - 1))))
+    rankings, hits, false = (
+        [rank_scores(one.astype(float).ravel()) for one in scores],
+        member * 1.0,
+        ~member * 1.0,
+    )
     values = []
     while len(values) < resamples:
         weight = np.outer(_draws(models, rng), _draws(records, rng))
         sides = (weight * hits).ravel(), (weight * false).ravel()
         if sides[0].any() and sides[1].any():
             values.append([statistic(weighted_roc(*ranking, *sides)) for ranking in rankings])
-    return np.array(values), _tail(min(models, records), confidence)
+    return np.array(values), tail
 
 
 def _estimate(value: float, values: ndarray, tail: float, confidence: float) -> Estimate:
@@ -212,14 +226,20 @@ def _estimate(value: float, values: ndarray, tail: float, confidence: float) -> 
         _check.refuse(
             "the statistic", "vary between resamples to have an interval", f"{values[0]} every time"
         )
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = _read_off(values, tail)
     return Estimate(value, min(low, value), max(high, value), confidence, METHOD)
+
+
+def _read_off(values: ndarray, tail: float) -> ndarray:
+    """Return both percentiles, so that as many more values lie beyond them as the tail says."""
+    return np.quantile(values, [tail, 1 - tail], axis=0, method="weibull")
 
 
 def _doors(score: SignalMatrix, member: MemberMatrix) -> None:
     _check.dimensions("score", score, "models records")
     _check.same_shape("score", score, "member", member)
     _check.boolean("member", member)
+    _check.numbers("score", score)
     _check.finite("score", score)
     _check.both_kinds("member", member)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import bdtr
+from scipy.special import bdtr, bdtrc
 
 from mialab import _check
 from mialab.game import Outcome
@@ -62,12 +62,14 @@ class Roc:
 
     def advantage_at(self, threshold: float) -> float:
         """Return TPR − FPR of accusing from this threshold on, which was fixed in advance."""
+        if np.isnan(threshold):
+            _check.refuse("threshold", "be a number", threshold)
         point = int(np.searchsorted(-self.threshold, -threshold, side="right")) - 1
         return float(self.tpr[point] - self.fpr[point])
 
     def resolves(self, fpr: float) -> bool:
-        """Tell whether at least ten non-members are expected at this false-positive rate."""
-        return fpr * self.non_members >= RESOLVED_FROM
+        """Tell whether at least ten false positives are behind `tpr_at` this rate."""
+        return bool(round(self.fpr[self.point_at(fpr)] * self.non_members, 6) >= RESOLVED_FROM)
 
 
 def roc_curve(outcome: Outcome) -> Roc:
@@ -127,6 +129,7 @@ def band(outcome: Outcome, fpr: Float[ndarray, "points"], *, confidence: float =
     >>> band(outcome, np.array([0.5, 1.0])).high
     array([1., 1.])
     """
+    _check.at_least("the number of rates", len(fpr), 1)
     estimates = [tpr_at(outcome, float(one), confidence=confidence) for one in fpr]
     low, high = (np.array([getattr(one, side) for one in estimates]) for side in ("low", "high"))
     return Band(np.asarray(fpr, dtype=float), low, high, confidence, estimates[0].method)
@@ -146,8 +149,9 @@ def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimat
     outcome
         Scores of independent records.
     fpr
-        In [0, 1]. Where fewer than ten false positives are expected, the estimate is marked as not
-        resolved; its interval holds all the same.
+        In [0, 1]. Where fewer than ten false positives are behind it, the estimate is marked as not
+        resolved; its interval holds all the same. (The threshold lies just above the first non-member
+        that may not be accused, so with k allowed the estimate of a coin is about (k + 1)/n, not k/n.)
     confidence
         In (0, 1).
 
@@ -182,9 +186,9 @@ def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimat
 def _tpr_interval(members: ndarray, non_members: ndarray, fpr: float, error: float) -> tuple[float, float]:
     """Return the two limits of `tpr_at`; scores fall, and each of four statements may fail with ``error``."""
     n, counts = len(non_members), np.arange(len(non_members) + 1)
-    at_most = bdtr(counts, n, fpr)  # P(Bin(n, fpr) ≤ count)
+    at_most, above = bdtr(counts, n, fpr), bdtrc(counts, n, fpr)  # P(Bin(n, fpr) ≤ count), P(… > count)
     surely_high = int(np.sum(at_most <= error))  # the largest j with P(Bin < j) ≤ error
-    surely_low = int(np.sum(1 - at_most > error)) + 1  # the smallest j with P(Bin ≥ j) ≤ error
+    surely_low = int(np.sum(above > error)) + 1  # the smallest j with P(Bin ≥ j) ≤ error
     low, high = 0.0, 1.0
     if surely_high >= 1:
         low = proportion_at_least(int(np.sum(members > non_members[surely_high - 1])), len(members), error)
