@@ -54,7 +54,7 @@ def tradeoff_axes(ax: Axes, *, smallest: float | None = None) -> Axes:
         ax.set(xscale="log", yscale="log")
     start = smallest or 0.0
     ax.plot([start, 1], [start, 1], "--", color=COLOURS["chance"], linewidth=1.2)
-    where = (0.72, 0.66) if smallest is None else (0.5, 0.3)
+    where = (0.72, 0.66) if smallest is None else (0.2, 0.14)
     ax.text(*where, "chance", color=COLOURS["chance"], ha="left", va="top", fontsize=10.5)
     ax.set(xlim=(start, 1), ylim=(start, 1.02 if smallest is None else 1.08), aspect="equal")
     ax.set(xlabel="false-positive rate", ylabel="true-positive rate")
