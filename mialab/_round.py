@@ -36,6 +36,6 @@ def digits_up(value: float, significant: int = 6) -> str:
     >>> digits_up(1.0986122886681098), digits_up(1.0), digits_up(1e-5), digits_up(0.0)
     ('1.09862', '1', '1e-05', '0')
     """
-    said = Decimal(repr(value))  # the shortest decimal that means this float
+    said = Decimal(repr(float(value)))  # the shortest decimal that means this float
     last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
     return f"{float(said.quantize(last_place, rounding='ROUND_CEILING')):.{significant}g}"

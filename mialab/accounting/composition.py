@@ -78,7 +78,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     """Return what is promised to ``size`` records that change together, such as a family.
 
     (k·ε, δ·(1 + e^ε + … + e^((k−1)ε))): walk from one data set to the other in k steps, and apply
-    the definition at each (Vadhan 2017, Lemma 2.2, before its last inequality).
+    the definition at each (Vadhan 2017, §2).
 
     Raises
     ------
@@ -118,7 +118,7 @@ def replace_one(guarantee: Guarantee) -> Guarantee:
 def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
     """Return what releases about disjoint parts of the data promise together: the weakest of them.
 
-    McSherry 2009, Theorem 4. If one record is *replaced* and its own content decides which part it is
+    McSherry 2009. If one record is *replaced* and its own content decides which part it is
     in, it can leave one part and enter another: two parts change, and both change their size. So
     "replace one" is accepted only for parts that were fixed without looking at the records.
 

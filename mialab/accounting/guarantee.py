@@ -54,5 +54,5 @@ class Guarantee:
 
     def __str__(self) -> str:
         """Print both numbers rounded upward: a bound on paper holds as well."""
-        epsilon, delta = digits_up(float(self.epsilon)), digits_up(float(self.delta))
+        epsilon, delta = digits_up(self.epsilon), digits_up(self.delta)
         return f"ε ≤ {epsilon} at δ = {delta} (proved, {self.neighbours})"

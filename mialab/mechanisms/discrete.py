@@ -20,7 +20,7 @@ class DiscreteLaplace:
 
     The promise is pure ε for what is released, with the rounding accounted for: two values at most
     ``sensitivity`` apart are at most ``steps`` grid points apart, and noise of k steps has probability
-    proportional to e^(−ε·|k|/steps) (Ghosh, Roughgarden & Sundararajan 2009, Definition 2.2, for steps = 1).
+    proportional to e^(−ε·|k|/steps): the geometric mechanism of Ghosh, Roughgarden & Sundararajan 2009.
     It holds exactly as far as ``rng`` gives fair bits, and for the value as it is handed over: a sum of
     floats may differ between neighbours by a little more than the mathematics says.
 

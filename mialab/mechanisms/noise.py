@@ -19,7 +19,7 @@ from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
 class Laplace:
     """Add Laplace noise of scale sensitivity/ε to every number.
 
-    Dwork, McSherry, Nissim & Smith 2006, Proposition 1.
+    Dwork, McSherry, Nissim & Smith 2006; Dwork & Roth 2014, Theorem 3.6.
 
     Attributes
     ----------

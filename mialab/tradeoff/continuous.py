@@ -13,8 +13,8 @@ from mialab.tradeoff.pair import Numbers, check_rates
 class GaussianCurve:
     """Two Gaussians of standard deviation 1 whose means lie ``mu`` apart.
 
-    Dong, Roth & Su 2022, Equation (6). Two of them together are one: the distances add like the sides of
-    a right-angled triangle (Corollary 3.3).
+    Dong, Roth & Su 2022. Two of them together are one: the distances add like the sides of a right-angled
+    triangle.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class GaussianCurve:
 class LaplaceCurve:
     """A number with Laplace noise, moved by its whole sensitivity: ``epsilon`` scales of the noise.
 
-    Dong, Roth & Su 2022, §2. It touches the pure curve near both ends and lies below it in between. Many
+    It touches the pure curve near both ends and lies below it in between. Many
     of them have no closed form: multiply the polygons of `above` and `below`.
 
     Examples
