@@ -2,13 +2,27 @@
 
 Every function takes ``ax`` first and returns it.
 
-    style.py         use_style, COLOURS        the house style, in one place
-    membership.py    histogram, gap_curve      members against non-members
-    roc.py           roc_axes, draw_roc        log-log ROC with a band
+    style.py         use_style, COLOURS                        the house style, in one place
+    membership.py    histogram, gap_curve                      members against non-members
+    roc.py           roc_axes, draw_roc                        log-log ROC with a band
+    tradeoff.py      tradeoff_axes, draw_curve, draw_region,   what an attacker can have, and had
+                     draw_attack
 """
 
 from mialab.plots.membership import gap_curve, histogram
 from mialab.plots.roc import draw_roc, roc_axes
 from mialab.plots.style import COLOURS, use_style
+from mialab.plots.tradeoff import draw_attack, draw_curve, draw_region, tradeoff_axes
 
-__all__ = ["COLOURS", "draw_roc", "gap_curve", "histogram", "roc_axes", "use_style"]
+__all__ = [
+    "COLOURS",
+    "draw_attack",
+    "draw_curve",
+    "draw_region",
+    "draw_roc",
+    "gap_curve",
+    "histogram",
+    "roc_axes",
+    "tradeoff_axes",
+    "use_style",
+]

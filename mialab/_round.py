@@ -1,0 +1,41 @@
+"""Round what is known exactly to a float on the safe side."""
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+
+def up(exact: Fraction | Decimal) -> float:
+    """Return the smallest float that is not below ``exact``.
+
+    Examples
+    --------
+    >>> up(Fraction(1, 2)), up(Fraction(1, 3)) > Fraction(1, 3)
+    (0.5, True)
+    """
+    nearest = float(exact)
+    return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
+
+
+def down(exact: Fraction | Decimal) -> float:
+    """Return the largest float that is not above ``exact``.
+
+    Examples
+    --------
+    >>> down(Fraction(1, 2)), down(Fraction(1, 3)) < Fraction(1, 3)
+    (0.5, True)
+    """
+    return -up(-exact)
+
+
+def digits_up(value: float, significant: int = 6) -> str:
+    """Write a bound with few digits, never smaller than it is.
+
+    Examples
+    --------
+    >>> digits_up(1.0986122886681098), digits_up(1.0), digits_up(1e-5), digits_up(0.0)
+    ('1.09862', '1', '1e-05', '0')
+    """
+    said = Decimal(repr(float(value)))  # the shortest decimal that means this float
+    last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
+    return f"{float(said.quantize(last_place, rounding='ROUND_CEILING')):.{significant}g}"

@@ -1,0 +1,162 @@
+"""What becomes of guarantees when there are many releases, or many records.
+
+Sums are exact and the rest is computed to 60 digits; then the last step rounds upward.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+from mialab import _check
+from mialab._round import up
+from mialab.accounting.guarantee import Guarantee, Neighbours
+
+_DIGITS = 60
+
+
+def basic(*guarantees: Guarantee) -> Guarantee:
+    """Return what several releases about the same records promise together: ε and δ add up.
+
+    Dwork & Roth 2014, Theorem 3.16; it holds too where a later mechanism is chosen after seeing the
+    earlier answers.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or their neighbours differ.
+
+    Examples
+    --------
+    >>> print(basic(*10 * [Guarantee(0.1, 0.0, Neighbours.REPLACE)]))
+    ε ≤ 1.00001 at δ = 0 (proved, replace one record)
+
+    (Ten times the float 0.1 is a little more than 1, and the bound says so.)
+    """
+    neighbours = _common(guarantees)
+    return Guarantee(
+        up(sum((Fraction(one.epsilon) for one in guarantees), Fraction(0))),
+        up(min(sum((Fraction(one.delta) for one in guarantees), Fraction(0)), Fraction(1))),
+        neighbours,
+    )
+
+
+def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
+    """Return what ``times`` releases promise together, for an additional δ of ``slack``.
+
+    ε′ = ε·√(2k·ln(1/slack)) + k·ε·(e^ε − 1), δ′ = k·δ + slack (Dwork & Roth 2014, Theorem 3.20). For few
+    releases this is worse than `basic`; both hold.
+
+    Parameters
+    ----------
+    guarantee
+        Of each release.
+    times
+        How many, at least 1.
+    slack
+        In (0, 1): the δ that is paid for the smaller ε.
+
+    Raises
+    ------
+    ValueError
+        If ``times`` is below 1 or ``slack`` is not in (0, 1).
+
+    Examples
+    --------
+    >>> print(advanced(Guarantee(0.1, 0.0, Neighbours.REPLACE), 100, slack=1e-6))
+    ε ≤ 6.30824 at δ = 1e-06 (proved, replace one record)
+    """
+    _check.at_least("times", times, 1)
+    _check.probability("slack", slack, open_ends=True)
+    with localcontext(prec=_DIGITS):
+        one, k = Decimal(guarantee.epsilon), Decimal(times)
+        epsilon = one * (2 * k * -Decimal(slack).ln()).sqrt() + k * one * (one.exp() - 1)
+    delta = min(times * Fraction(guarantee.delta) + Fraction(slack), Fraction(1))
+    return Guarantee(up(epsilon), up(delta), guarantee.neighbours)
+
+
+def group(guarantee: Guarantee, size: int) -> Guarantee:
+    """Return what is promised to ``size`` records that change together, such as a family.
+
+    (k·ε, δ·(1 + e^ε + … + e^((k−1)ε))): walk from one data set to the other in k steps, and apply
+    the definition at each (Vadhan 2017, §2).
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is below 1.
+
+    Examples
+    --------
+    >>> print(group(Guarantee(1.0, 1e-6, Neighbours.ADD_REMOVE), 3))
+    ε ≤ 3 at δ = 1.11074e-05 (proved, add/remove one record)
+    """
+    _check.at_least("size", size, 1)
+    epsilon = Fraction(guarantee.epsilon) * size
+    return Guarantee(up(epsilon), _steps(guarantee, size), guarantee.neighbours)
+
+
+def replace_one(guarantee: Guarantee) -> Guarantee:
+    """Return what "add/remove one record" promises where one record is replaced: two steps, twice the ε.
+
+    Raises
+    ------
+    ValueError
+        If the guarantee is not about adding or removing a record. There is no way back: a promise for
+        data sets of one size says nothing about data sets of two sizes.
+
+    Examples
+    --------
+    >>> print(replace_one(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)))
+    ε ≤ 2 at δ = 0 (proved, replace one record)
+    """
+    if guarantee.neighbours != Neighbours.ADD_REMOVE:
+        _check.refuse("guarantee", f"be for {Neighbours.ADD_REMOVE}", guarantee)
+    both = group(guarantee, 2)
+    return Guarantee(both.epsilon, both.delta, Neighbours.REPLACE)
+
+
+def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
+    """Return what releases about disjoint parts of the data promise together: the weakest of them.
+
+    McSherry 2009. If one record is *replaced* and its own content decides which part it is
+    in, it can leave one part and enter another: two parts change, and both change their size. So
+    "replace one" is accepted only for parts that were fixed without looking at the records.
+
+    Raises
+    ------
+    ValueError
+        If there is none, their neighbours differ, or records may be replaced and the parts are not fixed.
+
+    Examples
+    --------
+    >>> north, south = (Guarantee(epsilon, 0.0, Neighbours.ADD_REMOVE) for epsilon in (0.5, 2.0))
+    >>> print(parallel(north, south))
+    ε ≤ 2 at δ = 0 (proved, add/remove one record)
+    """
+    neighbours = _common(guarantees)
+    if neighbours == Neighbours.REPLACE and not fixed_parts:
+        _check.refuse("fixed_parts", f"be True for {Neighbours.REPLACE}", fixed_parts)
+    return Guarantee(max(one.epsilon for one in guarantees), max(one.delta for one in guarantees), neighbours)
+
+
+def _steps(guarantee: Guarantee, size: int) -> float:
+    """Return δ·(1 + e^ε + … + e^((size−1)ε)), at most 1, rounded upward."""
+    if guarantee.delta == 0 or size == 1:
+        return guarantee.delta
+    if guarantee.epsilon * (size - 1) > 750:  # e^750 times the smallest float is above 1
+        return 1.0
+    with localcontext(prec=_DIGITS):
+        one = Decimal(guarantee.epsilon)
+        series = (
+            ((size * one).exp() - 1) / (one.exp() - 1) if one > Decimal("1e-20") else size * one.exp() ** size
+        )
+        return up(min(Decimal(guarantee.delta) * series, Decimal(1)))
+
+
+def _common(guarantees: Sequence[Guarantee]) -> Neighbours:
+    """Return the neighbours that all guarantees share."""
+    _check.at_least("number of guarantees", len(guarantees), 1)
+    kinds = {one.neighbours for one in guarantees}
+    if len(kinds) > 1:
+        _check.refuse("guarantees", "have the same neighbours", " and ".join(sorted(kinds)))
+    return guarantees[0].neighbours

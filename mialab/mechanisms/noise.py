@@ -1,0 +1,171 @@
+"""Real-valued noise on a number, or on several.
+
+Both mechanisms are what the theorems are about: real numbers. A computer has floats, and their last bits can
+give the value away (see `floating_point`): to release something, use `discrete`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mialab import _check
+from mialab.accounting import Guarantee, Neighbours
+from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
+
+
+@dataclass(frozen=True)
+class Laplace:
+    """Add Laplace noise of scale sensitivity/ε to every number.
+
+    Dwork, McSherry, Nissim & Smith 2006; Dwork & Roth 2014, Theorem 3.6.
+
+    Attributes
+    ----------
+    epsilon
+        Above 0.
+    sensitivity
+        The largest sum of absolute changes (L1) between neighbours, in the units of the value.
+    neighbours
+        The relation for which the sensitivity was found. The same query has another one for the other.
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` or ``sensitivity`` is not above 0 and finite.
+
+    Examples
+    --------
+    >>> count = Laplace(epsilon=0.5, sensitivity=1.0, neighbours=Neighbours.ADD_REMOVE)
+    >>> count.scale, count(np.array([212.0]), rng=np.random.default_rng(0)).round(2)
+    (2.0, array([212.64]))
+    """
+
+    epsilon: float
+    sensitivity: float
+    neighbours: Neighbours
+
+    def __post_init__(self):
+        _check.positive("epsilon", self.epsilon)
+        _check.positive("sensitivity", self.sensitivity)
+
+    @property
+    def scale(self) -> float:
+        """Mean absolute noise, in the units of the value; the standard deviation is √2 times that."""
+        return self.sensitivity / self.epsilon
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """What is promised, in real arithmetic."""
+        return Guarantee(self.epsilon, 0.0, self.neighbours)
+
+    @property
+    def curve(self) -> LaplaceCurve:
+        """The exact curve for a single number that moves by the whole sensitivity."""
+        return LaplaceCurve(self.epsilon)
+
+    def __call__(
+        self, value: Float[ndarray, "*numbers"], *, rng: np.random.Generator
+    ) -> Float[ndarray, "*numbers"]:
+        """Return the noisy values; every number has noise of its own.
+
+        Raises
+        ------
+        ValueError
+            If a value is not finite.
+        """
+        _check.finite("value", value)
+        return value + rng.laplace(scale=self.scale, size=np.shape(value))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Add Gaussian noise to every number.
+
+    Attributes
+    ----------
+    noise_multiplier
+        σ, above 0: the noise has standard deviation σ · sensitivity.
+    sensitivity
+        The largest Euclidean distance (L2) between neighbours' values, in their units.
+    neighbours
+        The relation for which the sensitivity was found.
+
+    Raises
+    ------
+    ValueError
+        If ``noise_multiplier`` or ``sensitivity`` is not above 0 and finite.
+
+    Examples
+    --------
+    >>> noise = Gaussian(calibrate(1.0, 1e-5), sensitivity=2.0, neighbours=Neighbours.ADD_REMOVE)
+    >>> round(noise.standard_deviation, 4), noise.curve.mu < 0.27
+    (7.4613, True)
+    >>> print(noise.guarantee(1e-5))
+    ε ≤ 1 at δ = 1e-05 (proved, add/remove one record)
+    """
+
+    noise_multiplier: float
+    sensitivity: float
+    neighbours: Neighbours
+
+    def __post_init__(self):
+        _check.positive("noise_multiplier", self.noise_multiplier)
+        _check.positive("sensitivity", self.sensitivity)
+
+    @property
+    def standard_deviation(self) -> float:
+        """Of the noise on each number, in the units of the value."""
+        return self.noise_multiplier * self.sensitivity
+
+    @property
+    def curve(self) -> GaussianCurve:
+        """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ."""
+        return GaussianCurve(1 / self.noise_multiplier)
+
+    def guarantee(self, delta: float) -> Guarantee:
+        """Return the ε at a δ in (0, 1], in real arithmetic."""
+        if not 0 < delta <= 1:
+            _check.refuse("delta", "be in (0, 1]", delta)
+        return Guarantee(epsilon_at(self.curve, delta), delta, self.neighbours)
+
+    def __call__(
+        self, value: Float[ndarray, "*numbers"], *, rng: np.random.Generator
+    ) -> Float[ndarray, "*numbers"]:
+        """Return the noisy values; every number has noise of its own.
+
+        Raises
+        ------
+        ValueError
+            If a value is not finite.
+        """
+        _check.finite("value", value)
+        return value + rng.normal(scale=self.standard_deviation, size=np.shape(value))
+
+
+def calibrate(epsilon: float, delta: float) -> float:
+    """Return the smallest noise multiplier for which Gaussian noise is (ε, δ)-private, rounded upward.
+
+    Balle & Wang 2018, Theorem 8, by bisection that keeps the private end. It holds for every ε ≥ 0; the
+    older √(2·ln(1.25/δ))/ε is proved for ε < 1 only, and is larger there.
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` is negative or not finite, or ``delta`` is not in (0, 1).
+
+    Examples
+    --------
+    >>> round(calibrate(1.0, 1e-5), 6)
+    3.730632
+    """
+    _check.not_negative("epsilon", epsilon)
+    _check.probability("delta", delta, open_ends=True)
+    too_small, enough = 0.0, 1.0
+    while GaussianCurve(1 / enough).delta(epsilon) > delta:
+        too_small, enough = enough, 2 * enough
+    while too_small < (middle := (too_small + enough) / 2) < enough:
+        private = GaussianCurve(1 / middle).delta(epsilon) <= delta
+        too_small, enough = (too_small, middle) if private else (middle, enough)
+    return enough

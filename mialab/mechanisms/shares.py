@@ -1,0 +1,129 @@
+"""From reported answers back to true shares.
+
+A person of this answer reports it with probability p, any other with probability q < p. So the number of
+reports has mean n·(q + (p − q)·π), and (count/n − q)/(p − q) is unbiased for the share π.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import bdtr, betaincinv, gammaln
+
+from mialab import _check
+
+
+@dataclass(frozen=True)
+class Shares:
+    """An estimated share, with its standard error and interval.
+
+    Attributes
+    ----------
+    value
+        Unbiased; may lie outside [0, 1].
+    standard_error
+        Square root of the unbiased estimate of its variance.
+    low, high
+        Exact interval; may reach outside [0, 1] where the people are sampled.
+    confidence
+        Share of repetitions in which the interval holds the truth, at least.
+    method
+        Where the interval comes from.
+
+    Examples
+    --------
+    >>> print(shares_on_file(400, 1000, 0.75, 0.25))
+    0.300 [0.246, 0.354]
+    """
+
+    value: float
+    standard_error: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+    def __str__(self) -> str:
+        """Print three decimals."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def shares_of_people(
+    count: int, people: int, truth: float, lie: float, *, confidence: float = 0.95
+) -> Shares:
+    """Estimate the share in the population from which the people were drawn independently.
+
+    The reports are then independent too, and Clopper & Pearson's interval for their rate, mapped by the
+    straight line, is exact.
+
+    Parameters
+    ----------
+    count, people
+        How many reported the answer, of how many.
+    truth, lie
+        p and q.
+    confidence
+        In (0, 1).
+
+    Examples
+    --------
+    >>> print(shares_of_people(400, 1000, 0.75, 0.25))
+    0.300 [0.239, 0.362]
+    """
+    _check_survey(count, people, confidence)
+    error, slope = (1 - confidence) / 2, truth - lie
+    seen = count / people
+    low = betaincinv(count, people - count + 1, error) if count else 0.0
+    high = 1 - betaincinv(people - count, count + 1, error) if count < people else 1.0
+    spread = np.sqrt(seen * (1 - seen) / (people - 1)) / slope if people > 1 else np.inf
+    value, low, high = (float((rate - lie) / slope) for rate in (seen, low, high))
+    return Shares(value, float(spread), low, high, confidence, "Clopper-Pearson, people sampled")
+
+
+def shares_on_file(count: int, people: int, truth: float, lie: float, *, confidence: float = 0.95) -> Shares:
+    """Estimate the share among these very people; only their coins are random.
+
+    With m true ones, the count is Bin(m, p) + Bin(n − m, q), which grows with m. The interval holds every m
+    that neither one-sided test at half of the error rejects: exact, as Clopper & Pearson's is.
+
+    Parameters
+    ----------
+    count, people, truth, lie, confidence
+        As for `shares_of_people`.
+    """
+    _check_survey(count, people, confidence)
+    error, slope = (1 - confidence) / 2, truth - lie
+    at_most = _first(lambda m: _chance_at_most(count, m, people, truth, lie) <= error, people)
+    at_least = _first(lambda m: 1 - _chance_at_most(count - 1, m, people, truth, lie) > error, people)
+    value = (count / people - lie) / slope
+    variance = (value * truth * (1 - truth) + (1 - value) * lie * (1 - lie)) / (people * slope**2)
+    low, high = min(at_least, people) / people, max(at_most - 1, 0) / people
+    return Shares(
+        float(value), float(np.sqrt(variance)), low, high, confidence, "exact, these people are the file"
+    )
+
+
+def _chance_at_most(count: int, true: int, people: int, truth: float, lie: float) -> float:
+    """Return P(Bin(true, p) + Bin(people − true, q) ≤ count)."""
+    hits = np.arange(min(true, count) + 1) if count >= 0 else np.arange(0)
+    log_choices = gammaln(true + 1) - gammaln(hits + 1) - gammaln(true - hits + 1)
+    log_chance = log_choices + hits * np.log(truth) + (true - hits) * np.log1p(-truth)
+    rest = people - true
+    others = bdtr(np.minimum(count - hits, rest), rest, lie) if rest else np.ones(len(hits))
+    return float(np.sum(np.exp(log_chance) * others))
+
+
+def _first(holds: Callable[[int], bool], people: int) -> int:
+    """Return the smallest m in 0 … people at which a condition that stays true holds, or people + 1."""
+    low, high = 0, people + 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle <= people and holds(middle) else (middle + 1, high)
+    return low
+
+
+def _check_survey(count: int, people: int, confidence: float) -> None:
+    _check.at_least("people", people, 1)
+    if not 0 <= count <= people:
+        _check.refuse("count", f"be in 0 … {people} (people)", count)
+    _check.probability("confidence", confidence, open_ends=True)
