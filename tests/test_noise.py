@@ -10,8 +10,9 @@ from dp_accounting.pld import privacy_loss_mechanism
 from scipy.special import ndtr
 
 from mialab.accounting import Neighbours
-from mialab.mechanisms import discrete, floating_point, noise
+from mialab.mechanisms import discrete, discrete_gaussian, floating_point, noise
 from mialab.mechanisms.discrete import DiscreteLaplace
+from mialab.mechanisms.discrete_gaussian import DiscreteGaussian
 from mialab.mechanisms.noise import Gaussian, Laplace, calibrate
 from mialab.tradeoff import GaussianCurve
 
@@ -122,7 +123,7 @@ def test_definition_below_goes_beyond_64_bits(rng):
     assert np.abs(thirds - 1000).max() < 4 * math.sqrt(3000 * 2 / 9)
 
 
-@pytest.mark.parametrize("rate", [Fraction(0), Fraction(1, 3), Fraction(1)])
+@pytest.mark.parametrize("rate", [Fraction(0), Fraction(1, 3), Fraction(1), Fraction(9, 4)])
 def test_definition_the_coin_shows_heads_with_its_probability(rate, rng):
     n = 5000
     heads = sum(discrete.exp_coin(rate, rng=rng) for _ in range(n))
@@ -182,6 +183,50 @@ def test_definition_what_is_released_lies_on_the_grid(rng):
     assert abs(np.median(released) - math.pi) < 1.5
 
 
+@pytest.mark.parametrize("variance", [Fraction(1, 4), Fraction(2), Fraction(9)])
+def test_definition_the_gaussian_integers_have_their_probabilities(variance, rng):
+    n, reach = 3000, np.arange(-40, 41)
+    drawn = np.array([discrete_gaussian.discrete_gaussian(variance, rng=rng) for _ in range(n)])
+    chance = np.exp(-(reach**2) / (2 * float(variance)))
+    expected = n * chance / chance.sum()
+    seen = np.array([(drawn == k).sum() for k in reach])
+    enough = expected >= 5
+    chi2 = np.sum((seen - expected)[enough] ** 2 / expected[enough])
+    assert chi2 < enough.sum() + 4 * math.sqrt(2 * enough.sum())
+
+
+@pytest.mark.parametrize(("sigma", "grid", "steps"), [(1.0, 1.0, 1), (3.0, 1.0, 1), (2.0, 0.3, 4)])
+def test_oracle_the_discrete_gaussian_of_dp_accounting(sigma, grid, steps):
+    mechanism = DiscreteGaussian(sigma, 1.0, grid, ADD)
+    assert mechanism.steps == steps
+    theirs = privacy_loss_mechanism.DiscreteGaussianPrivacyLoss(sigma * steps, sensitivity=steps)
+    for epsilon in (0.1, 0.5, 1.0, 2.0):
+        assert mechanism.curve.delta(epsilon) == pytest.approx(
+            theirs.get_delta_for_epsilon(epsilon), rel=1e-6
+        )
+    guarantee = mechanism.guarantee(1e-5)
+    assert theirs.get_delta_for_epsilon(guarantee.epsilon) <= 1e-5 * (1 + 1e-9)
+
+
+def test_definition_fewer_steps_are_harder_to_tell_apart():
+    noise_of_three = DiscreteGaussian(1.0, 1.0, 0.4, ADD)  # three steps, spread 3
+    assert noise_of_three.steps == 3
+    for shift in (1, 2):
+        fewer = privacy_loss_mechanism.DiscreteGaussianPrivacyLoss(3.0, sensitivity=shift)
+        for epsilon in (0.0, 0.3, 1.0):
+            assert fewer.get_delta_for_epsilon(epsilon) < noise_of_three.curve.delta(epsilon)
+
+
+def test_limit_on_a_fine_grid_it_is_a_gaussian():
+    smooth = float(GaussianCurve(0.5).delta(0.5))
+    off = [
+        abs(DiscreteGaussian(2.0, 1.0, grid, ADD).curve.delta(0.5) / smooth - 1) for grid in (1.0, 0.1, 0.01)
+    ]
+    assert off[1] < off[0] / 5
+    assert off[2] < off[1] / 5
+    assert off[2] < 0.01
+
+
 # --- the last bit --------------------------------------------------------------------------------------
 
 
@@ -236,8 +281,18 @@ def test_limit_all_outputs_of_the_grid_could_come_from_both(rng):
             "rate must be above 0, got 0",
         ),
         (
-            lambda: discrete.exp_coin(Fraction(2), rng=np.random.default_rng()),
-            r"rate must be in \[0, 1\], got 2",
+            lambda: discrete.exp_coin(Fraction(-1), rng=np.random.default_rng()),
+            "rate must be at least 0, got -1",
+        ),
+        (lambda: DiscreteGaussian(0.0, 1.0, 1.0, ADD), "noise_multiplier must be a finite number above 0"),
+        (lambda: DiscreteGaussian(1.0, 1.0, 1.0, ADD).guarantee(0.0), r"delta must be in \(0, 1\], got 0.0"),
+        (
+            lambda: DiscreteGaussian(1.0, 1.0, 1.0, ADD).guarantee(1e-40),
+            "delta must be above what the far tails weigh, got 1e-40",
+        ),
+        (
+            lambda: discrete_gaussian.discrete_gaussian(Fraction(0), rng=np.random.default_rng()),
+            "variance must be above 0, got 0",
         ),
         (lambda: discrete.below(0, rng=np.random.default_rng()), "end must be at least 1, got 0"),
         (

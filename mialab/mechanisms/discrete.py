@@ -61,7 +61,7 @@ class DiscreteLaplace:
     @property
     def steps(self) -> int:
         """How many grid points two neighbours' values are apart at most, after rounding."""
-        return math.ceil(Fraction(self.sensitivity) / Fraction(self.grid))
+        return grid_steps(self.sensitivity, self.grid)
 
     @property
     def guarantee(self) -> Guarantee:
@@ -76,12 +76,34 @@ class DiscreteLaplace:
         ValueError
             If the value is not finite.
         """
-        if not np.isfinite(value):
-            _check.refuse("value", "be finite", value)
-        # Halves go up, always: to the even neighbour would move 0.5 and 1.5 two steps apart.
-        nearest = math.floor(Fraction(value) / Fraction(self.grid) + Fraction(1, 2))
         noise = discrete_laplace(Fraction(self.epsilon) / self.steps, rng=rng)
-        return float((nearest + noise) * Fraction(self.grid))
+        return float((nearest(value, self.grid) + noise) * Fraction(self.grid))
+
+
+def nearest(value: float, grid: float) -> int:
+    """Return the number of the grid point nearest to a value; halves go up, always.
+
+    To the even neighbour, as `round` has it, would move 0.5 and 1.5 two steps apart.
+
+    Examples
+    --------
+    >>> nearest(0.5, 1.0), nearest(1.5, 1.0), nearest(-0.5, 1.0)
+    (1, 2, 0)
+    """
+    if not np.isfinite(value):
+        _check.refuse("value", "be finite", value)
+    return math.floor(Fraction(value) / Fraction(grid) + Fraction(1, 2))
+
+
+def grid_steps(sensitivity: float, grid: float) -> int:
+    """Return how far apart two values that differ by at most ``sensitivity`` can be after `nearest`.
+
+    Examples
+    --------
+    >>> grid_steps(1.0, 1.0), grid_steps(1.0, 0.3), grid_steps(0.1, 1.0)
+    (1, 4, 1)
+    """
+    return math.ceil(Fraction(sensitivity) / Fraction(grid))
 
 
 def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
@@ -116,13 +138,18 @@ def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
 
 
 def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
-    """Draw True with probability e^(−rate), exactly, for a rate in [0, 1].
+    """Draw True with probability e^(−rate), exactly, for a rate of at least 0.
 
     Canonne, Kamath & Steinke 2020, Algorithm 1: the first failure among coins of probability rate/1, rate/2,
-    rate/3, … comes at an odd place with probability e^(−rate).
+    rate/3, … comes at an odd place with probability e^(−rate). Each whole unit of a rate above 1 has to
+    succeed by itself.
     """
-    if not 0 <= rate <= 1:
-        _check.refuse("rate", "be in [0, 1]", rate)
+    if not rate >= 0:
+        _check.refuse("rate", "be at least 0", rate)
+    while rate > 1:
+        if not exp_coin(Fraction(1), rng=rng):
+            return False
+        rate -= 1
     place = 1
     while below(rate.denominator * place, rng=rng) < rate.numerator:
         place += 1
