@@ -1,5 +1,7 @@
 """The number of right verdicts: is 65 per cent against 60 a smoking gun, or luck."""
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray
@@ -89,6 +91,7 @@ def accuracy_refutes(
     return np.asarray(above & (bdtr(trials - np.asarray(right), trials, wrong_rate) <= error))
 
 
+@lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(right: int, trials: int, delta: float, error: float) -> float:
     return largest_refuted(lambda epsilon: bool(accuracy_refutes(right, trials, epsilon, delta, error)))
 

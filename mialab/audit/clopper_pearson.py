@@ -1,5 +1,7 @@
 """Two rates, each with its exact limit: a bound from one rule that was fixed in advance."""
 
+from functools import lru_cache
+
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -11,7 +13,7 @@ from mialab.game import Counts, Design
 
 RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
 
-Whole = int | ndarray
+Whole = int | np.integer | ndarray
 
 
 def fixed_threshold(
@@ -78,6 +80,7 @@ def ceiling_of_rates(
     return _bound(members, 0, (members, non_members), delta, 1 - confidence)
 
 
+@lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(true: int, false: int, sides: tuple[int, int], delta: float, error: float) -> float:
     """Return the largest ε that the two limits refute."""
     limits = rate_limits(true, false, sides, error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import bdtr, expit, gammaln, log_expit
@@ -157,13 +158,14 @@ def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
     Examples
     --------
     >>> round(p_value(Guesses(65, 100, 100), epsilon=0.405465), 3)
-    0.18
+    0.179
     """
     _check.not_negative("epsilon", epsilon)
     _check.probability("delta", delta)
     return _p_value_of(guesses.right, guesses.guesses, guesses.canaries, delta)(epsilon)
 
 
+@lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(right: int, guesses: int, canaries: int, delta: float, error: float) -> float:
     of = _p_value_of(right, guesses, canaries, delta)
     return largest_refuted(lambda epsilon: of(epsilon) <= error)

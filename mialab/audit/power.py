@@ -15,12 +15,12 @@ _TOO_MANY = 10**7
 
 
 def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confidence: float = 0.95) -> float:
-    """Return the most that any exact test of independent runs can prove, whatever it computes.
+    """Return the most that any exact test of independent runs can prove when all verdicts are right.
 
-    The most telling result there is, all verdicts right, has probability TPR^members · TNR^non_members. A
-    test that refutes ε because of it is wrong that often, and must not be more often than
-    1 − confidence for any two rates that ε allows. With n on both sides and δ = 0 the
-    largest such ε is ln(q/(1 − q)), q = (1 − confidence)^(1/2n).
+    That result has probability TPR^members · TNR^non_members. A test that refutes ε because of it is
+    wrong that often, and must not be more often than 1 − confidence for any two rates that ε allows. No
+    bound that rises with every right verdict is ever larger. With n on both sides and δ = 0 it
+    is ln(q/(1 − q)), q = (1 − confidence)^(1/2n).
 
     Raises
     ------
@@ -30,7 +30,7 @@ def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confid
     Examples
     --------
     >>> round(ceiling_of_any(500, 500), 6), round(ceiling_of_any(500, 5), 6)
-    (5.809068, 0.0)
+    (5.809068, 5.124402)
     """
     check_terms(delta, confidence, Neighbours.REPLACE)
     for name, value in (("members", members), ("non_members", non_members)):

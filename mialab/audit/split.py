@@ -58,7 +58,7 @@ def split(
     >>> member = np.arange(2000) < 1000
     >>> outcome = Outcome(rng.normal(size=2000) + 3 * member, member, design=Design.RUNS)
     >>> print(split(outcome, accuracy, neighbours=Neighbours.REPLACE, rng=rng))
-    ε ≥ 2.384 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
+    ε ≥ 2.422 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
     """
     method = _method_of(audit)
     method.admit(outcome.design)

@@ -44,9 +44,9 @@ class Verdict:
     >>> seen = accuracy(Counts(330, 500, 170, 500, design=Design.RUNS), neighbours=Neighbours.REPLACE)
     >>> for claimed in (0.405, 1.0, 6.0):
     ...     print(Verdict(seen, Guarantee(claimed, 0.0, Neighbours.REPLACE)))
-    violated: ε ≤ 0.405 was claimed, ε ≥ 0.549 is proved; up to 5.809 could have been
-    consistent: ε ≤ 1 was claimed, ε ≥ 0.549 is proved; up to 5.809 could have been
-    uninformative: ε ≤ 6 was claimed, ε ≥ 0.549 is proved; up to 5.809 could have been
+    violated: ε ≤ 0.405 was claimed, ε ≥ 0.551 is proved; up to 5.809 could have been
+    consistent: ε ≤ 1 was claimed, ε ≥ 0.551 is proved; up to 5.809 could have been
+    uninformative: ε ≤ 6 was claimed, ε ≥ 0.551 is proved; up to 5.809 could have been
     """
 
     result: AuditResult
