@@ -77,6 +77,8 @@ def ceiling_of_rates(
     >>> round(ceiling_of_rates(500, 500), 6)
     4.905594
     """
+    check_terms(delta, confidence, Neighbours.REPLACE)
+    Counts(members, members, 0, non_members)
     return _bound(members, 0, (members, non_members), delta, 1 - confidence)
 
 

@@ -139,7 +139,9 @@ def ceiling_of_one_run(
     >>> round(ceiling_of_one_run(1000), 6)
     5.809068
     """
+    check_terms(delta, confidence, Neighbours.REPLACE)
     made = canaries if guesses is None else guesses
+    Guesses(made, made, canaries)
     return _bound(made, made, canaries, delta, 1 - confidence)
 
 

@@ -76,10 +76,13 @@ def choose_threshold(part: Outcome, rest: Outcome, audit: Audit) -> float:
 
     For `accuracy`, the one of the largest advantage. For `fixed_threshold`, the one whose Clopper-Pearson
     bound would be the largest if the rest had the same rates, each estimated as (count + ½)/(number + 1).
+    It lies halfway between the last score that is accused and the first that is not.
     """
     roc = roc_curve(part)
     promise = roc.tpr - roc.fpr if audit is accuracy else _promise(roc, rest)
-    return float(roc.threshold[np.argmax(promise)])
+    best = int(np.argmax(promise))
+    last, first = roc.threshold[best], roc.threshold[min(best + 1, len(roc.threshold) - 1)]
+    return float(last / 2 + first / 2)
 
 
 def _promise(roc: Roc, rest: Outcome) -> np.ndarray:
