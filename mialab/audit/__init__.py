@@ -2,6 +2,7 @@
 
     result.py            AuditResult, Method           a bound never travels alone
     clopper_pearson.py   fixed_threshold               two rates of a rule fixed in advance
+    joint.py             joint                         the two of them at once: sharper, slower
     accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
     split.py             split                         choose the threshold here, test it there
     one_run.py           guess, one_run, p_value       many canaries in one training run
@@ -14,6 +15,7 @@ How membership was decided is the first question. Each method is proved for some
     method                               independent runs  independent coins  one run  fixed per side
     ===================================  ================  =================  =======  =================
     fixed_threshold                      yes               no                 no       no
+    joint                                yes               no                 no       no
     accuracy                             as many in as out yes                yes      no
     one_run                              no                yes                yes      no
     split                                as its test       as its test        as its   no
@@ -25,6 +27,7 @@ numbers of guesses, that were fixed in advance, or through `split`.
 
 from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
+from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
@@ -43,6 +46,7 @@ __all__ = [
     "ceiling_of_rates",
     "fixed_threshold",
     "guess",
+    "joint",
     "luck",
     "one_run",
     "p_value",

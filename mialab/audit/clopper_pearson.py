@@ -95,7 +95,7 @@ def rate_limits(
     """Return TPR_lo and 1 − FPR_hi; both hold at once but with probability ``error``."""
     members, non_members = sides
     spared = non_members - np.asarray(false_positives)
-    return _at_least(true_positives, members, error / 2), _at_least(spared, non_members, error / 2)
+    return lower_limits(true_positives, members, error / 2), lower_limits(spared, non_members, error / 2)
 
 
 def rates_refute(
@@ -110,7 +110,7 @@ def rates_refute(
     return np.asarray(accused | (tnr_low - delta > grows * (1 - tpr_low)))
 
 
-def _at_least(successes: Whole, trials: int, error: float) -> Float[ndarray, "*trials"]:
+def lower_limits(successes: Whole, trials: int, error: float) -> Float[ndarray, "*trials"]:
     """Return the exact one-sided lower limits of many proportions."""
     some = np.maximum(successes, 1)
     return np.asarray(np.where(np.asarray(successes) > 0, betaincinv(some, trials - some + 1, error), 0.0))

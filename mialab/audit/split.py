@@ -9,12 +9,13 @@ from mialab import _check
 from mialab.accounting import Neighbours
 from mialab.audit.accuracy import ACCURACY, accuracy
 from mialab.audit.clopper_pearson import RATES, fixed_threshold, rate_limits
+from mialab.audit.joint import JOINT, joint
 from mialab.audit.result import AuditResult, Method
 from mialab.game import Design, Outcome
 from mialab.metrics import Roc, roc_curve
 
 Audit = Callable[..., AuditResult]
-_METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES))
+_METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES), (joint, JOINT))
 
 
 def split(
@@ -37,7 +38,7 @@ def split(
     outcome
         Scores of all trials, with their design.
     audit
-        `accuracy` or `fixed_threshold`: the test on the rest.
+        `accuracy`, `fixed_threshold` or `joint`: the test on the rest.
     neighbours, delta, confidence
         As in `fixed_threshold`.
     rng
@@ -74,8 +75,8 @@ def split(
 def choose_threshold(part: Outcome, rest: Outcome, audit: Audit) -> float:
     """Return the threshold that promises most on the rest, by the part alone (and the size of the rest).
 
-    For `accuracy`, the one of the largest advantage. For `fixed_threshold`, the one whose Clopper-Pearson
-    bound would be the largest if the rest had the same rates, each estimated as (count + ½)/(number + 1).
+    For `accuracy`, the one of the largest advantage. For the others, the one whose Clopper-Pearson bound
+    would be the largest if the rest had the same rates, each estimated as (count + ½)/(number + 1).
     It lies halfway between the last score that is accused and the first that is not.
     """
     roc = roc_curve(part)
@@ -99,7 +100,7 @@ def _method_of(audit: Audit) -> Method:
     for known, method in _METHODS:
         if audit is known:
             return method
-    raise ValueError(f"audit must be accuracy or fixed_threshold, got {audit!r}")
+    raise ValueError(f"audit must be accuracy, fixed_threshold or joint, got {audit!r}")
 
 
 def _drawn(outcome: Outcome, share: float, rng: np.random.Generator) -> np.ndarray:
