@@ -17,7 +17,6 @@ from mialab.audit import (
     ceiling_of_rates,
     fixed_threshold,
     guess,
-    joint,
     luck,
     one_run,
     p_value,

@@ -66,34 +66,33 @@ def split(
     _check.probability("share", share, open_ends=True)
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
-    counts = rest.at(choose_threshold(_part(outcome, chosen), rest, audit))
+    counts = rest.at(choose_threshold(_part(outcome, chosen), audit))
     bound = audit(counts, neighbours=neighbours, delta=delta, confidence=confidence)
     name = method.name.replace("fixed threshold", f"threshold chosen on {100 * share:g} % of the trials")
     return replace(bound, method=Method(name, method.proved_for))
 
 
-def choose_threshold(part: Outcome, rest: Outcome, audit: Audit) -> float:
-    """Return the threshold that promises most on the rest, by the part alone (and the size of the rest).
+def choose_threshold(part: Outcome, audit: Audit) -> float:
+    """Return the threshold that looks best on the part.
 
-    For `accuracy`, the one of the largest advantage. For the others, the one whose Clopper-Pearson bound
-    would be the largest if the rest had the same rates, each estimated as (count + ½)/(number + 1).
-    It lies halfway between the last score that is accused and the first that is not.
+    For `accuracy`, the one of the largest advantage. For the others, the one whose two Clopper-Pearson limits
+    prove most on the part itself: limits are wide where few records decide, and so are not taken in by
+    luck there. It lies halfway between the last score that is accused and the first that is not.
     """
     roc = roc_curve(part)
-    promise = roc.tpr - roc.fpr if audit is accuracy else _promise(roc, rest)
+    promise = roc.tpr - roc.fpr if audit is accuracy else _proved(roc)
     best = int(np.argmax(promise))
     last, first = roc.threshold[best], roc.threshold[min(best + 1, len(roc.threshold) - 1)]
     return float(last / 2 + first / 2)
 
 
-def _promise(roc: Roc, rest: Outcome) -> np.ndarray:
-    """Return the bound that the rest would give at each threshold, both roles, in one line of limits."""
-    members = int(rest.member.sum())
-    sides = members, rest.member.size - members
-    true = sides[0] * (roc.tpr * roc.members + 0.5) / (roc.members + 1)
-    false = sides[1] * (roc.fpr * roc.non_members + 0.5) / (roc.non_members + 1)
+def _proved(roc: Roc) -> np.ndarray:
+    """Return the ε that the limits of each threshold prove, in the better of both roles; below 0 as well."""
+    sides = int(roc.members), int(roc.non_members)
+    true, false = (np.rint(rate * size) for rate, size in zip((roc.tpr, roc.fpr), sides, strict=True))
     tpr, tnr = rate_limits(true, false, sides, 0.05)
-    return np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
 
 
 def _method_of(audit: Audit) -> Method:
