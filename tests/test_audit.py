@@ -152,6 +152,15 @@ def test_limit_no_leak_no_bound():
         assert bound.epsilon_lower == 0
 
 
+@pytest.mark.parametrize("design", [Design.COINS, Design.ONE_RUN])
+def test_definition_accuracy_of_coins_is_one_run_with_every_guess(design):
+    counts = runs(45, 52, 5, 48, design)
+    ours = accuracy(counts, delta=1e-4, **REPLACE)
+    theirs = one_run(Guesses(88, 100, 100, design), delta=1e-4, **REPLACE)
+    assert (ours.epsilon_lower, ours.ceiling) == (theirs.epsilon_lower, theirs.ceiling)
+    assert 0 < ours.epsilon_lower < ours.ceiling
+
+
 def test_limit_a_larger_delta_never_proves_more():
     deltas = (0.0, 1e-6, 1e-4, 1e-2, 0.5)
     for bounds in (

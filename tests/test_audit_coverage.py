@@ -134,6 +134,15 @@ def test_coverage_of_the_split(audit, n, epsilon):
     assert not too_often({"split": above / REPEATS})
 
 
+def test_coverage_of_the_split_of_one_run():
+    rng, above = np.random.default_rng(7), 0
+    for _ in range(REPEATS):
+        member = rng.random(60) < 0.5
+        outcome = Outcome(in_the_world("tight mixture", 0.5, member, rng), member, design=Design.ONE_RUN)
+        above += split(outcome, accuracy, rng=rng, **SAME).epsilon_lower > 0.5
+    assert not too_often({"split": above / REPEATS})
+
+
 def test_coverage_the_best_threshold_of_the_same_data_fails():
     """The usual recipe goes through the same test: the largest bound over all thresholds."""
     rng, n, errors = np.random.default_rng(5), 500, {}

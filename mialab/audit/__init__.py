@@ -11,15 +11,15 @@
 
 How membership was decided is the first question. Each method is proved for some designs, and refuses others:
 
-    ===================================  ================  =================  =======  =================
-    method                               independent runs  independent coins  one run  fixed per side
-    ===================================  ================  =================  =======  =================
-    fixed_threshold                      yes               no                 no       no
-    joint                                yes               no                 no       no
-    accuracy                             as many in as out yes                yes      no
-    one_run                              no                yes                yes      no
-    split                                as its test       as its test        as its   no
-    ===================================  ================  =================  =======  =================
+    ===============  =================  =================  ===========  ==============
+    method           independent runs   independent coins  one run      fixed per side
+    ===============  =================  =================  ===========  ==============
+    fixed_threshold  yes                no                 no           no
+    joint            yes                no                 no           no
+    accuracy         as many in as out  yes                yes          no
+    one_run          no                 yes                yes          no
+    split            as its test        as its test        as its test  no
+    ===============  =================  =================  ===========  ==============
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
 numbers of guesses, that were fixed in advance, or through `split`.

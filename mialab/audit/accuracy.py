@@ -28,7 +28,7 @@ def accuracy(
       bounded, and of all independent trials with the same mean those with the same rate reach most
       often any number that is one or more above the expected one (Hoeffding 1956). It is a joint test
       of both rates, exact where they are equal.
-    * Coins: all verdicts are guesses, and the bound is that of `one_run`.
+    * Coins: all verdicts are guesses, and the bound is that of `one_run`, on its conditions.
 
     Parameters
     ----------

@@ -30,7 +30,8 @@ def joint(
 
     The worst rates lie on the boundary TPR = min(e^ε · FPR + δ, 1 − (1 − FPR − δ)/e^ε). It is cut into
     pieces; telling outcomes are likelier with a higher TPR and a lower FPR, so no rates on a piece are
-    worse than its highest TPR with its lowest FPR, and pieces are halved until that decides.
+    worse than its highest TPR with its lowest FPR, and pieces are halved until that decides. It takes a
+    fraction of a second for 500 trials on either side, and some seconds for 5,000.
 
     Parameters
     ----------
@@ -60,9 +61,7 @@ def joint(
         _bound(*outcome, sides, delta, error)
         for outcome in ((counts.true_positives, counts.false_positives), (counts.members, 0))
     )
-    return AuditResult(
-        epsilon, delta, confidence, JOINT, neighbours, counts.design, sum(sides), max(epsilon, ceiling)
-    )
+    return AuditResult(epsilon, delta, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes

@@ -86,8 +86,9 @@ def one_run(
     Every canary is in or out by its own fair coin, and the guesses may use whatever came out of the run,
     but none of the coins that are guessed. So "independent coins" are admitted as well, for the records
     of one target, whose attacker owns other models; not for targets taken in turn, each attacked with
-    the membership of the others. A fixed number of members is refused: the last coin would follow
-    from the rest, and the bound fails.
+    the membership of the others. Independent runs, each with a fair coin of its own, are independent coins
+    too. A fixed number of members is refused: the last coin would follow from the rest, and the bound fails
+    (at no leak at all, 15 of 30 being members, in 7.2 % of the cases).
 
     Parameters
     ----------

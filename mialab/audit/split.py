@@ -31,7 +31,8 @@ def split(
     """Return the bound of a threshold that was chosen on other trials than it is tested on.
 
     Given the trials it was chosen on, the threshold is fixed in advance for the rest, so the bound is as
-    exact as that of ``audit``. The price is the trials that were spent on choosing.
+    exact as that of ``audit``; and given those coins, the coins of the rest are as fair as before. The price
+    is the trials that were spent on choosing.
 
     Parameters
     ----------
