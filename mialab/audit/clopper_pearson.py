@@ -26,9 +26,10 @@ def fixed_threshold(
     TNR_lo = 1 − FPR_hi and FNR_hi = 1 − TPR_lo, the same two limits, so the swap costs nothing and the
     larger of both is the bound.
 
-    The trials of either side must be independent, each a training run of its own. Canaries of one run
-    share their model, and no proof of this bound covers them: use `one_run`. A threshold that was picked
-    on the same trials is not fixed in advance: use `split`.
+    The trials of either side must be independent, each a training run of its own, and their number fixed
+    in advance: who stops when the bound looks good has another experiment. Canaries of one run share
+    their model, and no proof of this bound covers them: use `one_run`. A threshold that was picked on the
+    same trials is not fixed in advance: use `split`.
 
     Parameters
     ----------
