@@ -3,7 +3,7 @@
 A coin decides who is in the training set. A model gives something away. An attacker turns that into a
 score. The score is judged, and the judgement becomes a lower bound on epsilon::
 
-    data ─► train ─► signals ─► attacks ─► metrics
+    data ─► train ─► signals ─► attacks ─► metrics ─► audit
 
 In the order of the story:
 
@@ -17,6 +17,7 @@ In the order of the story:
     accounting Guarantee; basic, advanced, group, parallel    what was promised, and what becomes of it
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
     mechanisms randomized_response, noise, discrete           noise with a promise
+    audit      accuracy, fixed_threshold, one_run, Verdict    lower bounds on ε that hold
     plots                                                     draws what the others return
 
 Words, the same everywhere:

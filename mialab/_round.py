@@ -39,3 +39,27 @@ def digits_up(value: float, significant: int = 6) -> str:
     said = Decimal(repr(float(value)))  # the shortest decimal that means this float
     last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
     return f"{float(said.quantize(last_place, rounding='ROUND_CEILING')):.{significant}g}"
+
+
+def digits_down(value: float, significant: int = 6, *, percent: bool = False) -> str:
+    """Write a number of at least 0 with few digits, never larger than it is; per cent if asked.
+
+    Examples
+    --------
+    >>> digits_down(1.0986122886681098), digits_down(1e-5), digits_down(0.95, percent=True)
+    ('1.09861', '1e-05', '95')
+    """
+    said = Decimal(repr(float(value))) * (100 if percent else 1)
+    last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
+    return f"{float(said.quantize(last_place, rounding='ROUND_FLOOR')):.{significant}g}"
+
+
+def decimals_down(value: float, places: int = 3) -> str:
+    """Write a number with a fixed number of decimals, never larger than it is.
+
+    Examples
+    --------
+    >>> decimals_down(0.9617), decimals_down(2.0)
+    ('0.961', '2.000')
+    """
+    return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-places), rounding="ROUND_FLOOR"))

@@ -1,0 +1,56 @@
+"""Lower bounds on ε that hold: what an attacker proved. NumPy and SciPy only.
+
+    result.py            AuditResult, Method           a bound never travels alone
+    clopper_pearson.py   fixed_threshold               two rates of a rule fixed in advance
+    joint.py             joint                         the two of them at once: sharper, slower
+    accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
+    split.py             split                         choose the threshold here, test it there
+    one_run.py           guess, one_run, p_value       many canaries in one training run
+    power.py             ceiling_of_any, trials_for_…  what this audit could have seen
+    verdict.py           Verdict, Finding              against what was promised
+
+How membership was decided is the first question. Each method is proved for some designs, and refuses others:
+
+    ===============  =================  =================  ===========  ==============
+    method           independent runs   independent coins  one run      fixed per side
+    ===============  =================  =================  ===========  ==============
+    fixed_threshold  yes                no                 no           no
+    joint            yes                no                 no           no
+    accuracy         as many in as out  yes                yes          no
+    one_run          no                 yes                yes          no
+    split            as its test        as its test        as its test  no
+    ===============  =================  =================  ===========  ==============
+
+Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
+numbers of guesses, that were fixed in advance, or through `split`.
+"""
+
+from mialab.audit.accuracy import accuracy, luck
+from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
+from mialab.audit.joint import joint
+from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
+from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
+from mialab.audit.result import AuditResult, Method
+from mialab.audit.split import split
+from mialab.audit.verdict import Finding, Verdict
+
+__all__ = [
+    "AuditResult",
+    "Finding",
+    "Guesses",
+    "Method",
+    "Verdict",
+    "accuracy",
+    "ceiling_of_any",
+    "ceiling_of_one_run",
+    "ceiling_of_rates",
+    "fixed_threshold",
+    "guess",
+    "joint",
+    "luck",
+    "one_run",
+    "p_value",
+    "split",
+    "trials_for_evidence",
+    "trials_for_power",
+]

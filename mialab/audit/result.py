@@ -1,0 +1,137 @@
+"""What an audit proved, with everything that it depends on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mialab import _check
+from mialab._round import decimals_down, digits_down
+from mialab.accounting import Neighbours
+from mialab.game import Design
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to a bound, and the experiments that it is proved for.
+
+    Attributes
+    ----------
+    name
+        As it is printed with the bound.
+    proved_for
+        How membership may have been decided.
+
+    Examples
+    --------
+    >>> Method("accuracy", (Design.RUNS,)).admit(Design.UNKNOWN)
+    Traceback (most recent call last):
+    ...
+    ValueError: design must be known, or no bound is possible, got unknown
+    """
+
+    name: str
+    proved_for: tuple[Design, ...]
+
+    def admit(self, design: Design) -> None:
+        """Refuse a design that this method is not proved for."""
+        _check.one_of("design", design, list(Design))
+        if design == Design.UNKNOWN:
+            _check.refuse("design", "be known, or no bound is possible", design)
+        if design not in self.proved_for:
+            allowed = " or ".join(self.proved_for)
+            _check.refuse("design", f"be {allowed} ({self.name} is proved for nothing else)", design)
+
+    def __str__(self) -> str:
+        """Print the name."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """A lower bound on ε that an attacker proved.
+
+    With probability at least ``confidence`` over the repetitions of the whole experiment, the mechanism
+    is not (ε′, δ)-differentially private for any ε′ below ``epsilon_lower``. A bound of 0 says nothing.
+
+    Attributes
+    ----------
+    epsilon_lower
+        At least 0, finite.
+    delta
+        In [0, 1): the δ that the bound is for.
+    confidence
+        In (0, 1).
+    method
+        Where the bound comes from.
+    neighbours
+        Which data sets were told apart: the record added or removed, or replaced by another.
+    design
+        How membership was decided; one that the method is proved for.
+    trials
+        How many coins, or runs, are behind the bound.
+    ceiling
+        The most that this audit could have proved, had every guess been right. Where it is below a
+        claimed ε, the audit could not have told.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, the bound is above its ceiling, or the method is not proved for
+        the design.
+
+    Examples
+    --------
+    >>> method = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
+    >>> print(AuditResult(0.9617, 0.0, 0.95, method, Neighbours.REPLACE, Design.RUNS, 1000, 4.9055))
+    ε ≥ 0.961 at δ = 0 (95 % confident, Clopper-Pearson, fixed threshold)
+    """
+
+    epsilon_lower: float
+    delta: float
+    confidence: float
+    method: Method
+    neighbours: Neighbours
+    design: Design
+    trials: int
+    ceiling: float
+
+    def __post_init__(self):
+        check_terms(self.delta, self.confidence, self.neighbours)
+        self.method.admit(self.design)
+        _check.whole("trials", self.trials)
+        _check.at_least("trials", self.trials, 1)
+        _check.not_negative("epsilon_lower", self.epsilon_lower)
+        _check.not_negative("ceiling", self.ceiling)
+        if self.epsilon_lower > self.ceiling:
+            _check.refuse("epsilon_lower", f"be at most the ceiling {self.ceiling}", self.epsilon_lower)
+
+    def __str__(self) -> str:
+        """Print all numbers rounded downward: a bound on paper holds as well."""
+        epsilon, delta = decimals_down(self.epsilon_lower), digits_down(self.delta)
+        sure = digits_down(self.confidence, percent=True)
+        return f"ε ≥ {epsilon} at δ = {delta} ({sure} % confident, {self.method})"
+
+
+def check_terms(delta: float, confidence: float, neighbours: Neighbours) -> None:
+    """Refuse the terms of a bound that cannot be."""
+    if not 0 <= delta < 1:
+        _check.refuse("delta", "be in [0, 1)", delta)
+    _check.probability("confidence", confidence, open_ends=True)
+    _check.one_of("neighbours", neighbours, [str(one) for one in Neighbours])
+
+
+def largest_refuted(refuted: Callable[[float], bool]) -> float:
+    """Return the largest ε that is refuted, or 0 if none is: bisection, which keeps the refuted end.
+
+    Examples
+    --------
+    >>> largest_refuted(lambda epsilon: epsilon < 3), largest_refuted(lambda epsilon: False)
+    (2.9999999999999996, 0.0)
+    """
+    if not refuted(0.0):
+        return 0.0
+    low, high = 0.0, 1.0
+    while refuted(high):
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if refuted(middle) else (low, middle)
+    return low

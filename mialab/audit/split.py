@@ -1,0 +1,118 @@
+"""Choose the threshold on one part of the trials, test it on the rest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from mialab import _check
+from mialab.accounting import Neighbours
+from mialab.audit.accuracy import ACCURACY, accuracy
+from mialab.audit.clopper_pearson import RATES, fixed_threshold, rate_limits
+from mialab.audit.joint import JOINT, joint
+from mialab.audit.result import AuditResult, Method
+from mialab.game import Design, Outcome
+from mialab.metrics import Roc, roc_curve
+
+Audit = Callable[..., AuditResult]
+_METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES), (joint, JOINT))
+
+
+def split(
+    outcome: Outcome,
+    audit: Audit,
+    *,
+    neighbours: Neighbours,
+    rng: np.random.Generator,
+    share: float = 0.3,
+    delta: float = 0.0,
+    confidence: float = 0.95,
+) -> AuditResult:
+    """Return the bound of a threshold that was chosen on other trials than it is tested on.
+
+    Given the trials it was chosen on, the threshold is fixed in advance for the rest, so the bound is as
+    exact as that of ``audit``; and given those coins, the coins of the rest are as fair as before. The price
+    is the trials that were spent on choosing.
+
+    Parameters
+    ----------
+    outcome
+        Scores of all trials, with their design.
+    audit
+        `accuracy`, `fixed_threshold` or `joint`: the test on the rest.
+    neighbours, delta, confidence
+        As in `fixed_threshold`.
+    rng
+        Draws the trials to choose on. Of independent runs the same share of either side is drawn; coins
+        are drawn without looking at how they fell, so that those of the rest stay fair.
+    share
+        In (0, 1), of the trials to choose on.
+
+    Raises
+    ------
+    ValueError
+        If ``audit`` is another function or refuses the design, a number is out of its range, or a part is
+        left without members or without non-members.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> member = np.arange(2000) < 1000
+    >>> outcome = Outcome(rng.normal(size=2000) + 3 * member, member, design=Design.RUNS)
+    >>> print(split(outcome, accuracy, neighbours=Neighbours.REPLACE, rng=rng))
+    ε ≥ 2.422 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
+    """
+    method = _method_of(audit)
+    method.admit(outcome.design)
+    _check.probability("share", share, open_ends=True)
+    chosen = _drawn(outcome, share, rng)
+    rest = _part(outcome, ~chosen)
+    counts = rest.at(choose_threshold(_part(outcome, chosen), audit))
+    bound = audit(counts, neighbours=neighbours, delta=delta, confidence=confidence)
+    name = method.name.replace("fixed threshold", f"threshold chosen on {100 * share:g} % of the trials")
+    return replace(bound, method=Method(name, method.proved_for))
+
+
+def choose_threshold(part: Outcome, audit: Audit) -> float:
+    """Return the threshold that looks best on the part.
+
+    For `accuracy`, the one of the largest advantage. For the others, the one whose two Clopper-Pearson limits
+    prove most on the part itself: limits are wide where few records decide, and so are not taken in by
+    luck there. It lies halfway between the last score that is accused and the first that is not.
+    """
+    roc = roc_curve(part)
+    promise = roc.tpr - roc.fpr if audit is accuracy else _proved(roc)
+    best = int(np.argmax(promise))
+    last, first = roc.threshold[best], roc.threshold[min(best + 1, len(roc.threshold) - 1)]
+    return float(last / 2 + first / 2)
+
+
+def _proved(roc: Roc) -> np.ndarray:
+    """Return the ε that the limits of each threshold prove, in the better of both roles; below 0 as well."""
+    sides = int(roc.members), int(roc.non_members)
+    true, false = (np.rint(rate * size) for rate, size in zip((roc.tpr, roc.fpr), sides, strict=True))
+    tpr, tnr = rate_limits(true, false, sides, 0.05)
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+
+
+def _method_of(audit: Audit) -> Method:
+    for known, method in _METHODS:
+        if audit is known:
+            return method
+    raise ValueError(f"audit must be accuracy, fixed_threshold or joint, got {audit!r}")
+
+
+def _drawn(outcome: Outcome, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Mark the trials to choose on."""
+    drawn = np.zeros(outcome.member.size, dtype=bool)
+    runs = outcome.design == Design.RUNS
+    for side in (outcome.member, ~outcome.member) if runs else (np.ones_like(drawn),):
+        trials = np.flatnonzero(side)
+        drawn[rng.choice(trials, size=round(share * trials.size), replace=False)] = True
+    return drawn
+
+
+def _part(outcome: Outcome, where: np.ndarray) -> Outcome:
+    _check.both_kinds("member, in each part,", outcome.member[where])
+    return Outcome(outcome.score[where], outcome.member[where], design=outcome.design)

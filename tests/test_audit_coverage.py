@@ -1,0 +1,224 @@
+"""How often is a bound above the truth? The promise of every bound, on mechanisms of exactly known ε.
+
+A bound is above the truth exactly when the truth is refuted (shown for the public functions below), so
+thousands of repetitions are one array. Seeds are fixed, and all cells of a table share one allowed error.
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import binom, hypergeom
+
+from mialab.accounting import Neighbours
+from mialab.audit import Guesses, accuracy, fixed_threshold, guess, one_run, p_value, split
+from mialab.audit.accuracy import accuracy_refutes
+from mialab.audit.clopper_pearson import rate_limits, rates_refute
+from mialab.game import Counts, Design, Outcome
+from mialab.tradeoff import GaussianCurve, LaplaceCurve, approximate, epsilon_at, pure
+
+REPEATS, ERROR = 2000, 0.05
+EPSILONS = (0.01, 0.5, float(np.log(3)), 2.0, 4.0)
+SIZES = (15, 50, 200, 1000, 5000)
+SAME = {"neighbours": Neighbours.REPLACE}
+
+
+def gaussian_mu(epsilon: float, delta: float) -> float:
+    """Return the distance of two Gaussians whose ε at ``delta`` is this."""
+    return float(brentq(lambda mu: GaussianCurve(mu).delta(epsilon) - delta, 1e-3, 50))
+
+
+def in_the_world(mechanism: str, epsilon: float, member: np.ndarray, rng, delta: float = 0.02) -> np.ndarray:
+    """Draw the scores of one mechanism whose ε (at δ for the Gaussian, else at 0) is known."""
+    if mechanism == "randomized response":
+        return np.where(rng.random(member.shape) < expit(epsilon), member, ~member) * 1.0
+    if mechanism == "laplace":
+        return member + rng.laplace(scale=1 / epsilon, size=member.shape)
+    if mechanism == "gaussian":
+        return gaussian_mu(epsilon, delta) * member + rng.normal(size=member.shape)
+    # tight mixture: a non-member is uniform, a member has density e^ε on the top 1/(1 + e^ε), e^−ε below
+    top, place = expit(-epsilon), rng.random(member.shape)
+    high = rng.random(member.shape) < expit(epsilon)
+    return np.where(member, np.where(high, 1 - top * place, (1 - top) * place), place)
+
+
+MECHANISMS = ("randomized response", "laplace", "gaussian", "tight mixture")
+
+
+def truth_of(mechanism: str, epsilon: float, delta: float = 0.02) -> tuple[float, float]:
+    """Return ε and δ of which the mechanism is exactly private."""
+    if mechanism != "gaussian":
+        return epsilon, 0.0
+    return epsilon_at(GaussianCurve(gaussian_mu(epsilon, delta)), delta), delta
+
+
+def rules_of(mechanism: str, epsilon: float) -> list[tuple[float, float]]:
+    """Return FPR and TPR of two good rules against each mechanism: near the corner, and far out."""
+    corner = float(expit(-epsilon))
+    if mechanism == "gaussian":
+        curve = GaussianCurve(gaussian_mu(epsilon, 0.02))
+        return [(fpr, float(curve.tpr(fpr))) for fpr in (0.02, corner)]
+    curve = LaplaceCurve(epsilon) if mechanism == "laplace" else pure(epsilon)
+    places = (corner,) if mechanism == "randomized response" else (corner, 0.3 * corner)
+    return [(fpr, float(curve.tpr(fpr))) for fpr in places]
+
+
+def too_often(errors: dict) -> dict:
+    """Return the cells whose share of bounds above the truth is too large for luck, all cells together."""
+    allowed = binom.isf(0.01 / len(errors), REPEATS, ERROR)
+    return {cell: share for cell, share in errors.items() if share * REPEATS > allowed}
+
+
+def test_coverage_of_two_rates_and_of_accuracy_over_independent_runs():
+    rng, errors = np.random.default_rng(1), {}
+    for mechanism, epsilon, n in product(MECHANISMS, EPSILONS, SIZES):
+        truth, delta = truth_of(mechanism, epsilon)
+        for fpr, tpr in rules_of(mechanism, epsilon):
+            true, false = rng.binomial(n, [[tpr], [fpr]], size=(2, REPEATS))
+            limits = rate_limits(true, false, (n, n), ERROR)
+            cell = mechanism, epsilon, n, round(fpr, 4)
+            errors["rates", *cell] = rates_refute(*limits, truth, delta).mean()
+            errors["accuracy", *cell] = accuracy_refutes(true + n - false, 2 * n, truth, delta, ERROR).mean()
+    assert len(errors) == 350
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.03  # and it is not by saying nothing that they are never wrong
+
+
+def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
+    """Guess the highest in and the lowest out, in many experiments at once."""
+    order = np.argsort(-score, axis=1)
+    ranked = np.take_along_axis(member, order, axis=1)
+    return ranked[:, :ins].sum(axis=1) + (~ranked[:, ranked.shape[1] - outs :]).sum(axis=1)
+
+
+def refuted(right: np.ndarray, guesses: int, canaries: int, epsilon: float, delta: float) -> float:
+    """Return the share of experiments in which the one-run bound is above ``epsilon``."""
+    values, times = np.unique(right, return_counts=True)
+    small = [p_value(Guesses(int(v), guesses, canaries), epsilon, delta) <= ERROR for v in values]
+    return float(times[small].sum() / len(right))
+
+
+def test_coverage_of_one_run_whatever_the_number_of_guesses():
+    rng, errors = np.random.default_rng(2), {}
+    for mechanism, epsilon, m in product(MECHANISMS, EPSILONS, (15, 100, 300)):
+        member = rng.random((REPEATS, m)) < 0.5
+        score = in_the_world(mechanism, epsilon, member, rng) + 1e-9 * rng.random(member.shape)
+        for name, ins, outs in (("all", m // 2, m - m // 2), ("few", m // 10, m // 10), ("ins", m // 5, 0)):
+            right = right_by_rank(score, member, ins, outs)
+            share = refuted(right, ins + outs, m, *truth_of(mechanism, epsilon))
+            errors[name, mechanism, epsilon, m] = share
+    for epsilon, m in product(EPSILONS, (1000, 5000)):  # here the number of right guesses has a known law
+        right = rng.binomial(m, expit(epsilon), REPEATS)
+        errors["all", "randomized response", epsilon, m] = refuted(right, m, m, epsilon, 0.0)
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.03
+
+
+def test_coverage_a_run_that_confesses_is_why_delta_has_its_term():
+    rng, epsilon, delta, m = np.random.default_rng(3), float(np.log(3)), 0.04, 200
+    right = np.where(rng.random(REPEATS) < delta, m, rng.binomial(m, expit(epsilon), REPEATS))
+    assert not too_often({"with its term": refuted(right, m, m, epsilon, delta)})
+    assert too_often({"without": refuted(right, m, m, epsilon, 0.0)})
+
+
+@pytest.mark.parametrize("audit", [accuracy, fixed_threshold])
+@pytest.mark.parametrize(("n", "epsilon"), [(15, 0.01), (60, float(np.log(3)))])
+def test_coverage_of_the_split(audit, n, epsilon):
+    rng, member, above = np.random.default_rng(4), np.arange(2 * n) < n, 0
+    for _ in range(REPEATS):
+        score = in_the_world("tight mixture", epsilon, member, rng)
+        outcome = Outcome(score, member, design=Design.RUNS)
+        above += split(outcome, audit, rng=rng, **SAME).epsilon_lower > epsilon
+    assert not too_often({"split": above / REPEATS})
+
+
+def test_coverage_of_the_split_of_one_run():
+    rng, above = np.random.default_rng(7), 0
+    for _ in range(REPEATS):
+        member = rng.random(60) < 0.5
+        outcome = Outcome(in_the_world("tight mixture", 0.5, member, rng), member, design=Design.ONE_RUN)
+        above += split(outcome, accuracy, rng=rng, **SAME).epsilon_lower > 0.5
+    assert not too_often({"split": above / REPEATS})
+
+
+def test_coverage_the_best_threshold_of_the_same_data_fails():
+    """The usual recipe goes through the same test: the largest bound over all thresholds."""
+    rng, n, errors = np.random.default_rng(5), 500, {}
+    member = np.arange(2 * n) < n
+    table = rate_limits(np.arange(n + 1), n - np.arange(n + 1), (n, n), ERROR)[0]
+    for epsilon in (0.01, float(np.log(3))):
+        score = in_the_world("tight mixture", epsilon, np.tile(member, (REPEATS, 1)), rng)
+        ranked = member[np.argsort(-score, axis=1)]
+        true, false = np.cumsum(ranked, axis=1)[:, ::5], np.cumsum(~ranked, axis=1)[:, ::5]
+        by_rates = rates_refute(table[true], table[n - false], epsilon, 0.0)
+        by_accuracy = accuracy_refutes(true + n - false, 2 * n, epsilon, 0.0, ERROR)
+        errors |= {("rates", epsilon): by_rates.any(axis=1).mean()}
+        errors |= {("accuracy", epsilon): by_accuracy.any(axis=1).mean()}
+    assert {("rates", epsilon), ("accuracy", 0.01)} <= too_often(errors).keys()
+
+
+def test_coverage_a_fixed_number_of_members_breaks_the_bound_of_one_run():
+    """Why that design is refused: fifteen of thirty members, no leak at all, and 7.2 % are refuted."""
+    right = 2 * np.arange(16)
+    refutes = [p_value(Guesses(int(v), 30, 30), 0.0) <= ERROR for v in right]
+    assert round(float(hypergeom(30, 15, 15).pmf(np.arange(16))[refutes].sum()), 3) == 0.072
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.05])
+@pytest.mark.parametrize(
+    ("audit", "sides"), [(accuracy, (6, 6)), (fixed_threshold, (6, 6)), (fixed_threshold, (5, 7))]
+)
+def test_coverage_every_outcome_of_twelve_runs(audit, sides, delta):
+    """Exact: the bound of each outcome, and the worst two rates that each ε allows."""
+    members, non_members = sides
+    bound = np.array(
+        [
+            [
+                audit(
+                    Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME
+                ).epsilon_lower
+                for f in range(non_members + 1)
+            ]
+            for t in range(members + 1)
+        ]
+    )
+    for epsilon in np.concatenate([EPSILONS, np.unique(bound) * (1 - 1e-9)]):
+        fpr = np.unique(np.append(np.linspace(0, 1, 201), (1 - delta) * expit(-epsilon)))
+        tpr = np.minimum(approximate(epsilon, delta).tpr(fpr), 1.0)
+        hits = binom.pmf(np.arange(members + 1)[:, None], members, tpr)
+        false = binom.pmf(np.arange(non_members + 1)[:, None], non_members, fpr)
+        above = np.einsum("tp,fp,tf->p", hits, false, bound > epsilon)
+        assert above.max() <= ERROR
+
+
+def test_coverage_every_number_of_right_guesses_of_twelve():
+    for m, epsilon in product(range(1, 13), (*EPSILONS, float(logit(0.05 ** (1 / 12))) - 1e-9)):
+        for r in range(1, m + 1):
+            guesses = [Guesses(v, r, m, Design.ONE_RUN) for v in range(r + 1)]
+            above = np.array([one_run(one, **SAME).epsilon_lower > epsilon for one in guesses])
+            assert binom.pmf(np.arange(r + 1), r, expit(epsilon))[above].sum() <= ERROR
+
+
+def test_definition_a_bound_is_above_the_truth_exactly_when_the_truth_is_refuted(rng):
+    for _ in range(100):
+        n, delta, epsilon = int(rng.integers(1, 200)), float(rng.choice([0, 0.01])), float(rng.uniform(0, 3))
+        true, false = (int(one) for one in np.sort(rng.integers(0, n + 1, 2))[::-1])
+        counts = Counts(true, n, false, n, design=Design.RUNS)
+        by_rates = fixed_threshold(counts, delta=delta, **SAME).epsilon_lower
+        limits = rate_limits(true, false, (n, n), ERROR)
+        assert (by_rates > epsilon) == rates_refute(*limits, epsilon, delta)
+        by_accuracy = accuracy(counts, delta=delta, **SAME).epsilon_lower
+        assert (by_accuracy > epsilon) == accuracy_refutes(true + n - false, 2 * n, epsilon, delta, ERROR)
+        guesses = Guesses(true, n, n + 5, Design.COINS)
+        by_guesses = one_run(guesses, delta=delta, **SAME).epsilon_lower
+        assert (by_guesses > epsilon) == (p_value(guesses, epsilon, delta) <= ERROR)
+
+
+def test_definition_guesses_by_rank_are_those_of_the_package(rng):
+    for _ in range(50):
+        score, member = rng.normal(size=30), rng.random(30) < 0.5
+        ins, outs = (int(one) for one in rng.integers(1, 15, 2))
+        package = guess(Outcome(score, member, design=Design.COINS), ins=ins, outs=outs)
+        assert package.right == right_by_rank(score[None], member[None], ins, outs)[0]
