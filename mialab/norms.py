@@ -189,7 +189,9 @@ class NoisyBatchNorm2d(_Normalise):
         """Add the noise."""
         if self.kind == "gaussian":
             return statistic + self.noise * torch.randn(len(statistic), generator=self.generator)
-        two = torch.empty(2, len(statistic)).exponential_(generator=self.generator)  # their difference is Laplace
+        two = torch.empty(2, len(statistic)).exponential_(
+            generator=self.generator
+        )  # their difference is Laplace
         return statistic + self.noise / 2**0.5 * (two[0] - two[1])
 
     def release(self, x: Maps) -> tuple[PerChannel, PerChannel]:

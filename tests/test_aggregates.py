@@ -49,6 +49,13 @@ def test_oracle_scipys_mahalanobis_distance(rng):
     np.testing.assert_allclose(Population.known(mean, covariance).distance(x), theirs)
 
 
+def test_definition_uncorrelated_features_are_a_diagonal_covariance(rng):
+    mean, variance, x = rng.normal(size=3), np.array([2.0, 0.0, 0.5]), rng.normal(size=(4, 3))
+    short, full = Population.independent(mean, variance), Population.known(mean, np.diag(variance))
+    assert short.rank == full.rank == 2
+    np.testing.assert_allclose(short.distance(x), full.distance(x))
+
+
 def test_oracle_the_population_of_records_is_that_of_their_moments(rng):
     records = rng.normal(size=(50, 4)) @ rng.normal(size=(4, 4)) + 3
     known = Population.known(records.mean(axis=0), np.cov(records, rowvar=False))
@@ -114,9 +121,7 @@ def test_coverage_scores_of_strangers_are_standard_normal_and_power_is_in_its_ba
     out, inside = releases(rng, x, features, n, 500, mixing)
     strangers = np.array([aggregates.z_score(r, x[None], population, n)[0] for r in out])
     assert kstest(strangers, "norm").pvalue > 0.001
-    accused = sum(
-        aggregates.z_score(r, x[None], population, n)[0] >= -ndtri(0.05) for r in inside
-    )
+    accused = sum(aggregates.z_score(r, x[None], population, n)[0] >= -ndtri(0.05) for r in inside)
     band = metrics.clopper_pearson(int(accused), 500, confidence=0.999)
     assert band.low <= aggregates.power(0.05, np.sqrt(features), n) <= band.high
 
@@ -167,7 +172,10 @@ TWO = Population.known(np.zeros(2), np.eye(2))
         (lambda: Population.known(np.zeros(2), np.zeros((2, 2))), "vary in at least one direction, got no"),
         (lambda: Population.known(np.zeros(2), np.diag([1.0, -1.0])), "no negative eigenvalue, got -1.0"),
         (lambda: Population.known(np.zeros(2), np.eye(3)), r"a symmetric 2 × 2 matrix, got \(3, 3\)"),
-        (lambda: Population.of(np.zeros((1, 2))), "the number of reference records must be at least 2, got 1"),
+        (
+            lambda: Population.of(np.zeros((1, 2))),
+            "the number of reference records must be at least 2, got 1",
+        ),
         (lambda: Population.of(np.full((3, 2), np.nan)), "reference must be finite"),
         (lambda: Population.of(np.ones((3, 2))), "vary in at least one direction"),
         (lambda: aggregates.z_score(np.zeros(3), np.ones((1, 3)), TWO, 5), "have 2 features, got 3"),

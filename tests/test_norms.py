@@ -79,7 +79,11 @@ def test_definition_no_replaced_record_moves_the_release_further_than_its_sensit
 
 
 def test_definition_virtual_batch_norm_is_batch_norm_of_the_reference():
-    reference, x, theirs = torch.randn(8, 3, 4, 4), torch.randn(5, 3, 4, 4) + 1, nn.BatchNorm2d(3, momentum=1.0)
+    reference, x, theirs = (
+        torch.randn(8, 3, 4, 4),
+        torch.randn(5, 3, 4, 4) + 1,
+        nn.BatchNorm2d(3, momentum=1.0),
+    )
     theirs(reference)
     variance = reference.var(dim=(0, 2, 3), correction=0)
     mean = reference.mean(dim=(0, 2, 3))
@@ -125,10 +129,7 @@ def test_a_noisy_model_trains_and_the_same_seed_gives_the_same_model():
         return small_cnn(1, 8, 2, width=4, norm=lambda c, _: NoisyBatchNorm2d(c, clip=3.0, noise=0.1))
 
     recipe = train.Sgd(steps=5, batch_size=8, learning_rate=0.01)
-    one, two = (
-        train.fit(make, x, y, recipe, rng=np.random.default_rng(3))
-        for _ in range(2)
-    )
+    one, two = (train.fit(make, x, y, recipe, rng=np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(train.predict(one, x), train.predict(two, x))
     assert np.isfinite(train.predict(one, x)).all()
 
@@ -139,14 +140,20 @@ def test_a_noisy_model_trains_and_the_same_seed_gives_the_same_model():
     [
         (lambda: norms.norm_layer("other", 4, 4), "norm must be one of 'none', .*'virtual', got 'other'"),
         (lambda: NoisyBatchNorm2d(3, clip=0.0, noise=1.0), "clip must be a finite number above 0, got 0.0"),
-        (lambda: NoisyBatchNorm2d(3, clip=np.inf, noise=1.0), "clip must be a finite number above 0, got inf"),
+        (
+            lambda: NoisyBatchNorm2d(3, clip=np.inf, noise=1.0),
+            "clip must be a finite number above 0, got inf",
+        ),
         (lambda: NoisyBatchNorm2d(3, clip=1.0, noise=-1.0), "noise must be a finite number of at least 0"),
         (lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0, kind="pink"), "kind must be one of 'gaussian', 'l"),
         (
             lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0, momentum=0.0),
             r"momentum must be in \(0, 1\], got 0.0",
         ),
-        (lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0).sensitivity(0), "records must be at least 1, got 0"),
+        (
+            lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0).sensitivity(0),
+            "records must be at least 1, got 0",
+        ),
         (lambda: VirtualBatchNorm2d(3, 1), "the number of reference records must be at least 2, got 1"),
         (lambda: small_cnn(1, 8, 2, norm="virtual"), 'reference must be given for "virtual" normalisation'),
         (lambda: small_cnn(1, 8, 2, norm="batch", reference=torch.zeros(4, 1, 8, 8)), "and for no other"),

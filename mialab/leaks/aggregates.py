@@ -25,7 +25,6 @@ with a mean that has a variance of its own, and n becomes n(1 + n/n_ref). That l
 the covariance, which is small where n_ref is many times the rank.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -34,102 +33,24 @@ from numpy import ndarray
 from scipy.special import ndtr, ndtri
 
 from mialab import _check
+from mialab.leaks.population import Candidates, Population, Records, Release, Scores
 
-Release = Float[ndarray, "features"]
-Records = Float[ndarray, "records features"]
+__all__ = [
+    "Candidates",
+    "Population",
+    "Records",
+    "Release",
+    "Scores",
+    "inner_product",
+    "log_likelihood_ratio",
+    "power",
+    "z_score",
+]
+
 Absent = Literal["replaced", "removed"]
 
-_RELATIVE_ROUNDING = 1e-9  # of the largest variance: directions below it are rounding, not spread
 
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """What the attacker knows of the records' distribution.
-
-    Attributes
-    ----------
-    mean
-        Float (features,).
-    whitener
-        Float (features, rank): (x − mean) @ whitener has the unit matrix as its covariance. Directions
-        in which the records do not vary have no column.
-    references
-        How many records mean and covariance were estimated from; infinite if they are known.
-
-    Examples
-    --------
-    >>> two_copies = Population.known(np.zeros(2), np.ones((2, 2)))
-    >>> two_copies.rank
-    1
-    """
-
-    mean: Release
-    whitener: Float[ndarray, "features rank"]
-    references: float = np.inf
-
-    @classmethod
-    def known(cls, mean: Release, covariance: Float[ndarray, "features features"]) -> "Population":
-        """Make a population from its mean and covariance.
-
-        Raises
-        ------
-        ValueError
-            If a number is not finite, the covariance is not symmetric with non-negative eigenvalues, or
-            there is no variance at all.
-        """
-        _check.finite("mean", mean)
-        _check.finite("covariance", covariance)
-        if covariance.shape != (len(mean), len(mean)) or not np.allclose(covariance, covariance.T):
-            _check.refuse("covariance", f"be a symmetric {len(mean)} × {len(mean)} matrix", covariance.shape)
-        return cls(mean, _whitener(*np.linalg.eigh(covariance)))
-
-    @classmethod
-    def of(cls, reference: Records) -> "Population":
-        """Estimate a population from reference records, none of which was averaged in the release.
-
-        Raises
-        ------
-        ValueError
-            If there are fewer than two records, a number is not finite, or nothing varies.
-        """
-        _check.dimensions("reference", reference, "records features")
-        _check.at_least("the number of reference records", len(reference), 2)
-        _check.finite("reference", reference)
-        mean = reference.mean(axis=0)
-        _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
-        return cls(mean, _whitener(spread**2 / (len(reference) - 1), directions.T), float(len(reference)))
-
-    @property
-    def rank(self) -> int:
-        """In how many directions the records vary."""
-        return self.whitener.shape[1]
-
-    def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
-        """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
-        _check.finite("records and release", x)
-        if x.shape[-1] != len(self.mean):
-            _check.refuse("records and release", f"have {len(self.mean)} features", x.shape[-1])
-        return (x - self.mean) @ self.whitener
-
-    def distance(self, candidates: Records) -> Float[ndarray, "records"]:
-        """Return the Mahalanobis distance D of each candidate from the mean."""
-        return np.linalg.norm(self.whiten(candidates), axis=-1)
-
-
-def _whitener(variances: ndarray, directions: ndarray) -> Float[ndarray, "features rank"]:
-    """Divide each direction by its standard deviation, and leave out those that do not vary."""
-    smallest = _RELATIVE_ROUNDING * variances.max()
-    if variances.min() < -smallest:
-        _check.refuse("covariance", "have no negative eigenvalue", variances.min())
-    if variances.max() <= 0:
-        _check.refuse("the population", "vary in at least one direction", "no variance at all")
-    varies = variances > smallest
-    return directions[:, varies] / np.sqrt(variances[varies])
-
-
-def inner_product(
-    released: Release, candidates: Records, centre: Release
-) -> Float[ndarray, "records"]:
+def inner_product(released: Release, candidates: Candidates, centre: Release) -> Scores:
     """Return (x − centre)·(released − centre) for each candidate x: the test that knows only a centre.
 
     Dwork et al. 2015. It needs no covariance, and it is the likelihood ratio where the covariance is
@@ -154,9 +75,7 @@ def inner_product(
     return (candidates - centre) @ (released - centre)
 
 
-def z_score(
-    released: Release, candidates: Records, population: Population, n: float
-) -> Float[ndarray, "records"]:
+def z_score(released: Release, candidates: Candidates, population: Population, n: float) -> Scores:
     """Return how many standard deviations the release leans towards each candidate.
 
     The likelihood-ratio test of the module's docstring, scaled so that a non-member's score is
@@ -196,12 +115,12 @@ def z_score(
 
 def log_likelihood_ratio(
     released: Release,
-    candidates: Records,
+    candidates: Candidates,
     population: Population,
     n: int,
     *,
     absent: Absent = "replaced",
-) -> Float[ndarray, "records"]:
+) -> Scores:
     """Return log p(released | in) − log p(released | out), exactly for Gaussian records and known moments.
 
     Parameters

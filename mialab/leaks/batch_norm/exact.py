@@ -80,7 +80,7 @@ def exact_log_ratio(
     jacobian = step + np.log(s / n + eps) / 2 + np.zeros_like(a)
     out = _log_normal(a, 1 / (n - 1)) + _log_chi2(s, n - 2)
     inside = _log_normal(a_rest, 1 / (n - 2)) + _log_chi2(s_rest, n - 3) + np.log((n - 1) / (n - 2))
-    return np.asarray(logsumexp(inside + jacobian, axis=0) - logsumexp(out + jacobian, axis=0))
+    return np.subtract(logsumexp(inside + jacobian, axis=0), logsumexp(out + jacobian, axis=0))
 
 
 def _log_normal(x: ndarray, variance: float) -> ndarray:

@@ -31,7 +31,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
-from mialab.leaks.aggregates import Population, Records, Release, z_score
+from mialab.leaks.aggregates import Candidates, Population, Records, Release, Scores, z_score
 
 EPSILON = 1e-5  # what torch's layers add to the variance
 
@@ -70,8 +70,8 @@ def normalised(
 
 
 def known_company(
-    output: Release, probe: Release, others: Records, candidates: Records, *, epsilon: float = EPSILON
-) -> Float[ndarray, "candidates"]:
+    output: Release, probe: Release, others: Records, candidates: Candidates, *, epsilon: float = EPSILON
+) -> Scores:
     """Score candidates for the one unknown place in a batch whose other members are known.
 
     Nothing is left to chance: the score is minus the largest gap, over features, between the output and
@@ -133,7 +133,9 @@ class Probe:
         _check.at_least("n", n, 2)
         constant = np.flatnonzero(~(variance > 0))
         if constant.size:
-            _check.refuse("variance", "be above 0 in every feature", f"{variance[constant[0]]} at {constant[0]}")
+            _check.refuse(
+                "variance", "be above 0 in every feature", f"{variance[constant[0]]} at {constant[0]}"
+            )
         _check.not_negative("epsilon", epsilon)
         s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + epsilon)
         baseline = (n - 1) / n * (probe - mean) / s
@@ -150,12 +152,12 @@ class Probe:
 def probe_score(
     output: Release,
     probe: Release,
-    candidates: Records,
+    candidates: Candidates,
     reference: Records,
     n: int,
     *,
     epsilon: float = EPSILON,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Score candidates by the likelihood-ratio test for one probe in a batch of n.
 
     Parameters
