@@ -155,6 +155,46 @@ def test_coverage_with_estimated_moments(rng):
     assert metrics.clopper_pearson(forgotten, repetitions, confidence=0.999).low > 0.06
 
 
+def test_only_the_leading_directions_are_kept(rng):
+    records = rng.normal(size=(200, 3)) * [3.0, 1.0, 0.1]
+    leading = Population.of(records, most=2)
+    assert leading.rank == 2
+    assert abs(leading.whitener[2]).max() < 0.1 * abs(leading.whitener[1]).max()
+
+
+def test_coverage_simulating_the_release_is_as_good_as_knowing_it(rng):
+    """For a mean, where the closed form is known; and for a release that is no mean."""
+    n, features = 16, 12
+    hits = false = curved = 0
+    for _ in range(60):
+        x = rng.normal(size=(700, features))
+        pool, candidates = np.arange(100, 700), np.array([0, 50])
+        inside, outside = aggregates.simulated_z_score(
+            x[:n].mean(axis=0), lambda b, x=x: x[b].mean(axis=1), candidates, pool, n, rng=rng
+        )
+        hits, false = hits + int(inside >= 1.6449), false + int(outside >= 1.6449)
+
+        def release_of(batches, x=x):
+            mean, spread = x[batches].mean(axis=1), x[batches].std(axis=1)
+            return np.tanh(mean) / spread
+
+        score = aggregates.simulated_z_score(
+            release_of(np.arange(n)[None])[0], release_of, candidates, pool, n, rng=rng
+        )
+        curved += int(score[0] > score[1])
+    band = metrics.clopper_pearson(hits, 60, confidence=0.999)
+    assert band.low <= aggregates.power(0.05, np.sqrt(features), n) <= band.high
+    assert metrics.clopper_pearson(false, 60, confidence=0.999).low <= 0.05
+    assert metrics.clopper_pearson(curved, 60).low > 0.5
+
+
+def test_limit_a_release_that_ignores_its_batch_is_refused(rng):
+    with pytest.raises(ValueError, match="vary in at least one direction"):
+        aggregates.simulated_z_score(
+            np.ones(2), lambda b: np.ones((len(b), 2)), np.array([0]), np.arange(9), 4, rng=rng
+        )
+
+
 def test_torch_stays_out():
     heavy = "('torch', 'matplotlib', 'scipy.stats')"
     code = f"import sys, mialab.leaks.aggregates; print([m for m in {heavy} if m in sys.modules])"
@@ -194,6 +234,13 @@ TWO = Population.known(np.zeros(2), np.eye(2))
             "absent must be one of 'replaced', 'removed', got 'gone'",
         ),
         (lambda: aggregates.inner_product(np.zeros(2), np.full((1, 2), np.nan), np.zeros(2)), "be finite"),
+        (
+            lambda: aggregates.simulated_z_score(
+                np.ones(2), lambda b: b, np.array([0]), np.arange(3), 4, rng=np.random.default_rng(0)
+            ),
+            "the number of records in the pool must be at least 4, got 3",
+        ),
+        (lambda: Population.of(np.eye(3), most=0), "most must be at least 1, got 0"),
         (lambda: aggregates.power(1.5, 1.0, 5), r"fpr must be in \[0, 1\], got 1.5"),
         (lambda: aggregates.power(0.1, -1.0, 5), "distance must be a finite number of at least 0, got -1.0"),
         (lambda: aggregates.power(0.1, 1.0, 5, references=1), "references must be at least 2, got 1"),

@@ -289,6 +289,15 @@ def test_definition_each_query_in_a_batch_of_its_own(rng):
     np.testing.assert_allclose(bn.predict_in_company(models[1], x, queries, mates[1]), got[1], atol=1e-6)
 
 
+def test_a_batch_is_asked_as_one(rng):
+    x = rng.random((12, 1, 8, 8)).astype(np.float32)
+    model, batches = small_cnn(1, 8, 10, norm="batch"), rng.permutation(12).reshape(3, 4)
+    got = bn.predict_batches(model, x, batches)
+    for rows, answers in zip(batches, got, strict=True):
+        expected = copy.deepcopy(model).train()(torch.from_numpy(x[rows])).detach()
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("norm", ["none", "instance", "layer", "group", "virtual"])
 def test_without_batch_statistics_the_company_changes_not_one_bit(rng, norm):
     x = rng.random((40, 1, 8, 8)).astype(np.float32)
@@ -377,11 +386,15 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         (lambda: bn.draw_mates(np.ones(3), np.array([0]), 1, rng=None), "eligible must be an array of bool"),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.empty((1, 0), dtype=int)),
-            "the number of mates must be at least 1, got 0",
+            "records in a batch must be at least 2, got 1",
+        ),
+        (
+            lambda: bn.predict_batches(train.Fleet.of([CNN]), X, np.zeros((2, 1, 2), dtype=int)),
+            "batches must be given for each of 1 models, got 2",
         ),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.zeros((2, 1), dtype=int)),
-            "mates must be drawn for 1 models and 1 queries",
+            "mates must be drawn for each of 1 queries, got 2",
         ),
     ],
 )

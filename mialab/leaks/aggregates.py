@@ -25,10 +25,11 @@ with a mean that has a variance of its own, and n becomes n(1 + n/n_ref). That l
 the covariance, which is small where n_ref is many times the rank.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import ndtr, ndtri
 
@@ -44,6 +45,7 @@ __all__ = [
     "inner_product",
     "log_likelihood_ratio",
     "power",
+    "simulated_z_score",
     "z_score",
 ]
 
@@ -150,6 +152,71 @@ def log_likelihood_ratio(
     var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
     squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in
     return (squares + population.rank * np.log(var_out / var_in)) / 2
+
+
+def simulated_z_score(
+    released: Release,
+    release_of: Callable[[Int[ndarray, "batches n"]], Float[ndarray, "batches features"]],
+    candidates: Int[ndarray, "candidates"],
+    pool: Int[ndarray, "pool"],
+    n: int,
+    *,
+    rng: np.random.Generator,
+    simulations: int = 600,
+    swaps: int = 20,
+) -> Scores:
+    """Return the `z_score` for a release that is no mean at all, if the attacker can simulate it.
+
+    To first order every smooth function of a batch's distribution is a mean over its records, of a function
+    that nobody may be able to write down. So the attacker releases batches of records of their own, for
+    the release's mean and covariance, and swaps the candidate into some of them, for the shift. As many
+    directions are kept as a tenth of the simulations.
+
+    Parameters
+    ----------
+    released
+        What was seen (features,).
+    release_of
+        Rows of batches (batches, n) in, what would be seen (batches, features) out.
+    candidates
+        Rows of the candidates.
+    pool
+        Rows of the attacker's own records, n or more.
+    n
+        Records in the batch.
+    rng
+        Draws the batches.
+    simulations, swaps
+        How many batches are released for mean and covariance, and for each candidate's shift.
+
+    Raises
+    ------
+    ValueError
+        If the pool is smaller than a batch, there are fewer than 10 simulations or 1 swap, or nothing
+        that is released varies.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(500, 3))
+    >>> seen = x[:8].mean(axis=0)
+    >>> pool = np.arange(100, 500)
+    >>> score = simulated_z_score(seen, lambda b: x[b].mean(axis=1), np.arange(100), pool, 8, rng=rng)
+    >>> bool(score[:8].mean() > score[8:].mean())
+    True
+    """
+    _check.at_least("simulations", simulations, 10)
+    _check.at_least("swaps", swaps, 1)
+    _check.at_least("the number of records in the pool", len(pool), n)
+    batches = np.stack([rng.choice(pool, n, replace=False) for _ in range(simulations + swaps)])
+    draws, before = batches[:simulations], batches[simulations:]
+    population = Population.of(release_of(draws), most=max(1, simulations // 10))
+    unmoved, shift = release_of(before).mean(axis=0), []
+    for candidate in candidates:
+        after = before.copy()
+        after[:, 0] = candidate
+        shift.append(release_of(after).mean(axis=0) - unmoved)
+    return z_score(released, population.mean + np.array(shift), population, 1)
 
 
 def power(

@@ -66,20 +66,26 @@ class Population:
         return cls(mean, _whitener(variance, np.eye(len(mean))))
 
     @classmethod
-    def of(cls, reference: Records) -> "Population":
+    def of(cls, reference: Records, *, most: int | None = None) -> "Population":
         """Estimate a population from reference records, none of which was averaged in the release.
+
+        With ``most``, only that many directions are kept, those that vary most: a direction needs
+        several reference records before its variance means anything.
 
         Raises
         ------
         ValueError
-            If there are fewer than two records, a number is not finite, or nothing varies.
+            If there are fewer than two records, a number is not finite, nothing varies, or ``most`` is
+            below 1.
         """
+        _check.at_least("most", 1 if most is None else most, 1)
         _check.dimensions("reference", reference, "records features")
         _check.at_least("the number of reference records", len(reference), 2)
         _check.finite("reference", reference)
         mean = reference.mean(axis=0)
         _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
-        return cls(mean, _whitener(spread**2 / (len(reference) - 1), directions.T), float(len(reference)))
+        whitener = _whitener(spread**2 / (len(reference) - 1), directions.T)
+        return cls(mean, whitener[:, :most], float(len(reference)))
 
     @property
     def rank(self) -> int:

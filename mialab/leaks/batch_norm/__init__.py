@@ -10,7 +10,12 @@ Batch normalisation grades on a curve, and the curve depends on everybody in the
     company.py    asking a model in training mode: the answer depends on who else is asked
 """
 
-from mialab.leaks.batch_norm.company import draw_mates, predict_in_company, without_memory
+from mialab.leaks.batch_norm.company import (
+    draw_mates,
+    predict_batches,
+    predict_in_company,
+    without_memory,
+)
 from mialab.leaks.batch_norm.exact import exact_log_ratio
 from mialab.leaks.batch_norm.probe import (
     Probe,
@@ -40,6 +45,7 @@ __all__ = [
     "moments",
     "normalised",
     "others_moments",
+    "predict_batches",
     "predict_in_company",
     "probe_score",
     "read_statistics",

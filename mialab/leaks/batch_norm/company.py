@@ -18,7 +18,7 @@ from mialab import _check
 from mialab._types import Member
 from mialab.train import Fleet
 
-_ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_in_company`
+_ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
 
 
 def without_memory(module: nn.Module) -> nn.Module:
@@ -76,13 +76,12 @@ def draw_mates(
     return there[np.argpartition(keys, mates - 1, axis=1)[:, :mates]]
 
 
-def predict_in_company(
+def predict_batches(
     models: nn.Module | Fleet,
     x: Float[ndarray, "records *features"],
-    queries: Int[ndarray, "queries"],
-    mates: Int[ndarray, "*models queries mates"],
-) -> Float[ndarray, "*models queries classes"]:
-    """Return the logits of each query from a batch of its own: the query first, then its mates.
+    batches: Int[ndarray, "*models batches size"],
+) -> Float[ndarray, "*models batches size classes"]:
+    """Return the logits of whole batches of records that are asked together.
 
     The counterpart of `mialab.train.predict`, with the batch-norm layers, and nothing else, in training
     mode. Running averages are neither used nor changed.
@@ -92,7 +91,52 @@ def predict_in_company(
     models
         A module, or a fleet.
     x
-        Records that queries and mates are rows of.
+        Records that the batches are rows of.
+    batches
+        Rows of x, (batches, size) for a module and (models, batches, size) for a fleet.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, shapes do not fit, or a batch has one record: torch refuses to
+        normalise it, and its output would not depend on the record anyway.
+
+    Examples
+    --------
+    >>> from mialab import models
+    >>> model, x = models.small_cnn(1, 8, 10, norm="batch"), np.random.rand(6, 1, 8, 8).astype(np.float32)
+    >>> predict_batches(model, x, np.array([[0, 1, 2], [3, 4, 5]])).shape
+    (2, 3, 10)
+    """
+    _check.finite("x", x)
+    fleet = models if isinstance(models, Fleet) else Fleet.of([models])
+    everyones = batches if isinstance(models, Fleet) else batches[None]
+    if len(everyones) != len(fleet):
+        _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
+    _check.at_least("records in a batch", everyones.shape[2], 2)
+    template, records = without_memory(fleet.template), torch.from_numpy(x)
+    names = set(template.state_dict())
+    logits = []
+    for one, rows in enumerate(everyones):
+        state = {name: stacked[one] for name, stacked in fleet.state.items() if name in names}
+        pieces = torch.from_numpy(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
+        logits.append(torch.cat([_forward(template, state, records[piece]) for piece in pieces]))
+    answers = torch.stack(logits).numpy()
+    return answers if isinstance(models, Fleet) else answers[0]
+
+
+def predict_in_company(
+    models: nn.Module | Fleet,
+    x: Float[ndarray, "records *features"],
+    queries: Int[ndarray, "queries"],
+    mates: Int[ndarray, "*models queries mates"],
+) -> Float[ndarray, "*models queries classes"]:
+    """Return the logits of each query from a batch of its own: the query first, then its mates.
+
+    Parameters
+    ----------
+    models, x
+        As for `predict_batches`.
     queries
         Rows of x.
     mates
@@ -102,37 +146,16 @@ def predict_in_company(
     Raises
     ------
     ValueError
-        If a number is not finite, shapes do not fit, or there are no mates: torch refuses to normalise
-        a batch of one, and its output would not depend on the record anyway.
-
-    Examples
-    --------
-    >>> from mialab import models
-    >>> model, x = models.small_cnn(1, 8, 10, norm="batch"), np.random.rand(5, 1, 8, 8).astype(np.float32)
-    >>> predict_in_company(model, x, np.array([0, 1]), np.array([[2, 3], [3, 4]])).shape
-    (2, 10)
+        As for `predict_batches`.
     """
-    _check.finite("x", x)
-    fleet = models if isinstance(models, Fleet) else Fleet.of([models])
-    everyones = mates if isinstance(models, Fleet) else mates[None]
-    if everyones.shape[:2] != (len(fleet), len(queries)):
-        _check.refuse("mates", f"be drawn for {len(fleet)} models and {len(queries)} queries", mates.shape)
-    _check.at_least("the number of mates", everyones.shape[2], 1)
-    template, records = without_memory(fleet.template), torch.from_numpy(x)
-    names = set(template.state_dict())
-    logits = []
-    for one, company in enumerate(everyones):
-        state = {name: stacked[one] for name, stacked in fleet.state.items() if name in names}
-        rows = torch.from_numpy(np.concatenate([queries[:, None], company], axis=1))
-        pieces = rows.split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
-        logits.append(torch.cat([_first_of_each(template, state, records[piece]) for piece in pieces]))
-    answers = torch.stack(logits).numpy()
-    return answers if isinstance(models, Fleet) else answers[0]
+    if mates.shape[-2] != len(queries):
+        _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
+    first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
+    return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
 
 
 @torch.no_grad()
-def _first_of_each(template: nn.Module, state: dict, batches: torch.Tensor) -> torch.Tensor:
-    """Return the logits of the first record of every batch."""
+def _forward(template: nn.Module, state: dict, batches: torch.Tensor) -> torch.Tensor:
+    """Return the logits of every batch, each normalised by itself."""
     device = next(iter(state.values())).device
-    answer = vmap(lambda batch: functional_call(template, state, (batch,))[0])
-    return answer(batches.to(device)).cpu()
+    return vmap(lambda batch: functional_call(template, state, (batch,)))(batches.to(device)).cpu()
