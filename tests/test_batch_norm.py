@@ -174,6 +174,29 @@ def test_coverage_two_probes_are_worth_two(rng):
     assert band.low > aggregates.power(0.05, np.sqrt(64), 63)
 
 
+def test_width_counts_through_the_variance_and_not_through_the_mean(rng):
+    """256 units over 16 Gaussian inputs: rank 16 for a probe at the mean, more for any other."""
+    mixing, n = rng.normal(size=(16, 256)) / 4, 32
+    covariance = mixing.T @ mixing
+    zero, variance = np.zeros(256), np.diag(covariance).copy()
+    hits = {}
+    for name, probe in (("mean", zero), ("other", rng.normal(size=16) @ mixing)):
+        view = bn.Probe.of(probe, zero, variance, n)
+        mean, square = (np.outer(slope, slope) for slope in (view.by_mean, view.by_square))
+        seen = aggregates.Population.known(zero, mean * covariance + 2 * square * covariance**2)
+        # Means and covariances, less one: scaling p − a and √S alike changes no output.
+        assert seen.rank == {"mean": 16, "other": 16 + 16 * 17 // 2 - 1}[name]
+        z = []
+        for _ in range(200):
+            others = rng.normal(size=(n - 1, 16)) @ mixing
+            moved = bn.normalised(probe, others) - view.baseline
+            z.append(aggregates.z_score(moved, view.features(others[:1]), seen, n - 1)[0])
+        hits[name] = metrics.clopper_pearson(int(np.sum(np.array(z) >= 1.6449)), 200, confidence=0.999)
+    band = hits["mean"]
+    assert band.low <= aggregates.power(0.05, 4.0, n - 1) <= band.high
+    assert hits["other"].low > band.high
+
+
 def test_the_probe_score_from_reference_records_alone(rng):
     """Correlated, skewed features; the attacker knows nothing but reference records."""
     mixing = rng.normal(size=(6, 12))

@@ -23,7 +23,7 @@ from mialab import _check
 from mialab.leaks.aggregates import Release
 from mialab.leaks.batch_norm.probe import EPSILON
 
-_NODES = 4000  # of the integral over S
+_NODES = 1000  # of the integral over S
 _TAIL = 1e-10  # of S that is left out on either side
 
 

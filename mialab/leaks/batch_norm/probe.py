@@ -18,10 +18,15 @@ so that, to first order, y − y₀ is the mean over the n − 1 others of
 
     φ(x) = ∂y/∂a · (x − μ) + ∂y/∂q · ((x − μ)² − σ²).
 
-The probe has released a mean, and `mialab.leaks.aggregates` traces it. φ is one number per feature, so
-the typical power is Φ(Φ⁻¹(α) + √(r/(n − 1))), r the rank of φ's covariance, whatever the probe: another
-probe shows another mixture of mean and variance, not more of them. Two probes in one batch show two
-mixtures, so both mean and variance: for independent Gaussian features 2r in place of r.
+The probe has released a mean, and `mialab.leaks.aggregates` traces it: the typical power is
+Φ(Φ⁻¹(α) + √(r/(n − 1))), r the rank of φ's covariance. For independent features that is their number,
+whatever the probe: another probe shows another mixture of mean and variance, not more of them. Two probes
+in one batch show two mixtures, so both mean and variance: for independent Gaussian features 2r.
+
+For a wide linear layer over few inputs the features' own rank is that of the inputs, and so is φ's if the
+probe is at the mean, where y₀ = 0 and only the linear part is left. Any other probe sees a variance in
+each direction that the layer looks in, and squares of many projections are linearly independent: there
+the rank of φ goes on growing with the width.
 """
 
 from dataclasses import dataclass
