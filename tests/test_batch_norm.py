@@ -119,6 +119,17 @@ def test_definition_the_exact_ratio_integrates_to_one_and_to_the_other_world(rng
         assert abs(weighted.mean() - event(inside).mean()) < 4 * error
 
 
+def test_what_happened_is_never_called_impossible(rng):
+    for n in (5, 6, 9):
+        p, c, others = rng.normal(size=2000), rng.normal(size=2000), rng.normal(size=(n - 1, 2000))
+        known = (p, c, np.zeros(2000), np.ones(2000), n)
+        away = bn.exact_log_ratio(bn.normalised(p, others), *known)
+        others[0] = c
+        assert np.isfinite(bn.exact_log_ratio(bn.normalised(p, others), *known)).all()
+        assert np.isneginf(away).any()  # while an absent record sometimes is
+        assert not np.isnan(away).any()
+
+
 def test_limit_in_a_large_batch_the_exact_ratio_is_the_gaussian_one(rng):
     n, features = 400, 50
     p, c = rng.normal(size=features), rng.normal(size=features)
