@@ -162,3 +162,11 @@ def test_a_noisy_model_trains_and_the_same_seed_gives_the_same_model():
 def test_the_door(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "instance", "layer", "group"])
+def test_fleets_answer_whatever_the_strides_of_an_axis_of_length_1(norm):
+    """Rows picked from a grey image set have a channel stride that torch takes for channels-last."""
+    x = np.random.default_rng(0).random((40, 8, 8), dtype=np.float32)[:, None][np.arange(30)]
+    fleet = train.Fleet.of([small_cnn(1, 8, 10, norm=norm) for _ in range(2)])
+    np.testing.assert_allclose(train.predict(fleet, x), train.predict(fleet, x.copy(order="C")), atol=1e-5)
