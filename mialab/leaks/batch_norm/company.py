@@ -119,7 +119,7 @@ def predict_batches(
     logits = []
     for one, rows in enumerate(everyones):
         state = {name: stacked[one] for name, stacked in fleet.state.items() if name in names}
-        pieces = torch.from_numpy(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
+        pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
         logits.append(torch.cat([_forward(template, state, records[piece]) for piece in pieces]))
     answers = torch.stack(logits).numpy()
     return answers if isinstance(models, Fleet) else answers[0]
