@@ -9,9 +9,11 @@ In the order of the story:
 
     game       flip_coins; Observations, Outcome, Counts      who was in, who was accused
     data       digits, patients, …                            records, real ones by default
+    norms      batch, group, virtual, noisy, …                who is asked for mean and variance
     models     mlp, small_cnn, tiny_transformer               fresh torch modules
     train      Sgd, fit, fit_many, predict                    one model, or a fleet as one tensor program
     signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
+    leaks      batch_norm, aggregates                         what the insides give away
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
     accounting Guarantee; basic, advanced, group, parallel    what was promised, and what becomes of it

@@ -5,16 +5,15 @@ logits of shape (records, classes).
 """
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
-
-Norm = Literal["none", "batch", "instance", "layer", "group"]
+from mialab.norms import Drop, Norm, Prepend, norm_layer
 
 
 def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
@@ -48,21 +47,14 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _norm_layer(norm: Norm, channels: int, side: int) -> nn.Module:
-    """Return the normalisation layer for feature maps of ``channels`` × ``side`` × ``side``."""
-    makers = {
-        "none": lambda: nn.Identity(),
-        "batch": lambda: nn.BatchNorm2d(channels),
-        "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
-        "layer": lambda: nn.LayerNorm([channels, side, side]),
-        "group": lambda: nn.GroupNorm(4, channels),
-    }
-    _check.one_of("norm", norm, list(makers))
-    return makers[norm]()
-
-
 def small_cnn(
-    channels: int, side: int, classes: int, *, width: int = 16, norm: Norm = "none"
+    channels: int,
+    side: int,
+    classes: int,
+    *,
+    width: int = 16,
+    norm: Norm | Callable[[int, int], nn.Module] = "none",
+    reference: Float[Tensor, "reference channels side side"] | None = None,
 ) -> nn.Sequential:
     """Return two 3×3 convolutions that halve the image, then one linear layer.
 
@@ -75,13 +67,17 @@ def small_cnn(
     width
         Channels after the first convolution, a multiple of 4; twice as many after the second.
     norm
-        What normalises the feature maps: ``"none"``, ``"batch"``, ``"instance"``, ``"layer"`` or
-        ``"group"`` (of 4 groups).
+        What normalises the feature maps: ``"none"``, ``"batch"``, ``"instance"``, ``"layer"``,
+        ``"group"`` (of 4 groups) or ``"virtual"``; or a function (channels, side) that returns a layer.
+    reference
+        The fixed batch of ``"virtual"`` normalisation, two records or more. It becomes part of the
+        model: whoever has the file has the records.
 
     Raises
     ------
     ValueError
-        If a size is below 1 or not the multiple it must be, or ``norm`` is unknown.
+        If a size is below 1 or not the multiple it must be, ``norm`` is unknown, or there is a
+        reference batch without ``"virtual"`` or the other way round.
 
     Examples
     --------
@@ -93,16 +89,24 @@ def small_cnn(
     for name, size in (("side", side), ("width", width)):
         if size < 4 or size % 4:
             _check.refuse(name, "be a multiple of 4", size)
-    return nn.Sequential(
+    if (norm == "virtual") != (reference is not None):
+        _check.refuse("reference", 'be given for "virtual" normalisation, and for no other', f"norm {norm!r}")
+    rows = 0 if reference is None else len(reference)
+
+    def normalise(channels: int, side: int) -> nn.Module:
+        return norm(channels, side) if callable(norm) else norm_layer(norm, channels, side, rows)
+
+    body = nn.Sequential(
         nn.Conv2d(channels, width, 3, stride=2, padding=1),
-        _norm_layer(norm, width, side // 2),
+        normalise(width, side // 2),
         nn.ReLU(),
         nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-        _norm_layer(norm, 2 * width, side // 4),
+        normalise(2 * width, side // 4),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(2 * width * (side // 4) ** 2, classes),
     )
+    return body if reference is None else nn.Sequential(Prepend(reference), *body, Drop(rows))
 
 
 class Attention(nn.Module):

@@ -80,7 +80,8 @@ def predict(
     _check.finite("x", x)
     fleet = models if isinstance(models, Fleet) else Fleet.of([models])
     device = next(iter(fleet.state.values())).device
-    inputs = torch.from_numpy(x)
+    # NumPy gives an axis of length 1 any stride; one that looks like channels-last breaks vmap of GroupNorm.
+    inputs = torch.from_numpy(x).clone(memory_format=torch.contiguous_format)
     template = copy.deepcopy(fleet.template).eval()
 
     def forward(state: State, records: Tensor) -> Tensor:

@@ -1,0 +1,272 @@
+"""Tracing: was this record among those whose mean was released? NumPy only. One attack, many disguises.
+
+A mean is published: of the features of a batch, of gradients, of allele counts. The attacker has a
+candidate record x and knows the population it would come from (mean μ and covariance Σ, or reference
+records that say as much). In both worlds n records are averaged; in one of them x is among them, in the
+other an unknown record is there in its place. For n records with covariance Σ the release r is then
+
+    out:  r ~ N(μ, Σ/n)                    in:  r ~ N(μ + (x − μ)/n, Σ(n − 1)/n²),
+
+exactly for Gaussian records and nearly so for others, by the central limit theorem. Whiten, so that
+u = Σ^(−½)(r − μ) and d = Σ^(−½)(x − μ). The log-likelihood ratio is, but for terms that are smaller by
+1/√n, linear in u, so the best test projects the release on the candidate:
+
+    z = √n · (d·u)/D,   D = |d|,     z ~ N(0, 1) out,     z ~ N(D/√n, (n − 1)/n) in.
+
+D is the Mahalanobis distance of the candidate, and D/√n is all that matters. Over candidates from the
+population the mean of D² is trace(Σ^(−½) Σ Σ^(−½)) = the *rank* r of Σ, whatever the number of features.
+With r of them worth as much as r independent ones, the typical power at a false-positive rate α is
+
+    TPR = Φ(Φ⁻¹(α) + √(r/n)).
+
+Sankararaman et al. 2009 derive it for allele frequencies, Dwork et al. 2015 for any released mean, Azize &
+Basu 2024 for each record by its own D. With moments estimated from n_ref records the release is compared
+with a mean that has a variance of its own, and n becomes n(1 + n/n_ref). That leaves out the error of
+the covariance, which is small where n_ref is many times the rank.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.special import ndtr, ndtri
+
+from mialab import _check
+from mialab.leaks.population import Candidates, Population, Records, Release, Scores
+
+__all__ = [
+    "Candidates",
+    "Population",
+    "Records",
+    "Release",
+    "Scores",
+    "inner_product",
+    "log_likelihood_ratio",
+    "power",
+    "simulated_z_score",
+    "z_score",
+]
+
+Absent = Literal["replaced", "removed"]
+
+
+def inner_product(released: Release, candidates: Candidates, centre: Release) -> Scores:
+    """Return (x − centre)·(released − centre) for each candidate x: the test that knows only a centre.
+
+    Dwork et al. 2015. It needs no covariance, and it is the likelihood ratio where the covariance is
+    a multiple of the unit matrix; elsewhere the noisiest features have the loudest voice.
+
+    Parameters
+    ----------
+    released
+        The released mean (features,).
+    candidates
+        Records (records, features), on the scale of the release.
+    centre
+        The population's mean.
+
+    Examples
+    --------
+    >>> inner_product(np.array([0.5, 0.0]), np.array([[2.0, 0.0], [0.0, 3.0]]), np.zeros(2))
+    array([1., 0.])
+    """
+    for name, array in (("released", released), ("candidates", candidates), ("centre", centre)):
+        _check.finite(name, array)
+    return (candidates - centre) @ (released - centre)
+
+
+def z_score(released: Release, candidates: Candidates, population: Population, n: float) -> Scores:
+    """Return how many standard deviations the release leans towards each candidate.
+
+    The likelihood-ratio test of the module's docstring, scaled so that a non-member's score is
+    N(0, 1): accusing from −Φ⁻¹(fpr) on has that false-positive rate for every candidate.
+
+    Parameters
+    ----------
+    released
+        The released mean (features,).
+    candidates
+        Records (records, features), on the scale of the release.
+    population
+        What the attacker knows of the records.
+    n
+        How many records were averaged; 1/Σwᵢ² if the mean was weighted.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is not finite, n is below 1, or a candidate lies exactly at the
+        population's mean, where no release can tell anything about it.
+
+    Examples
+    --------
+    >>> independent = Population.known(np.zeros(2), np.eye(2))
+    >>> z_score(np.array([0.5, 0.0]), np.array([[2.0, 0.0], [0.0, 3.0]]), independent, n=16)
+    array([2., 0.])
+    """
+    _effective(n, population.references)
+    direction = population.whiten(candidates)
+    distance = np.linalg.norm(direction, axis=-1)
+    if not distance.all():
+        _check.refuse("candidates", "differ from the population's mean", f"none in row {distance.argmin()}")
+    lean = direction @ population.whiten(released) / distance
+    return lean * np.sqrt(_effective(n, population.references))
+
+
+def log_likelihood_ratio(
+    released: Release,
+    candidates: Candidates,
+    population: Population,
+    n: int,
+    *,
+    absent: Absent = "replaced",
+) -> Scores:
+    """Return log p(released | in) − log p(released | out), exactly for Gaussian records and known moments.
+
+    Parameters
+    ----------
+    released, candidates, population
+        As for `z_score`; where moments were estimated, their own error is left out of account.
+    n
+        How many records were averaged in the world where the candidate is in; at least 2.
+    absent
+        What the other world looks like: the candidate's place is taken by an unknown record
+        (``"replaced"``), or n − 1 records are averaged (``"removed"``).
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is not finite, n is below 2 or ``absent`` is unknown.
+
+    Examples
+    --------
+    >>> one = Population.known(np.zeros(1), np.eye(1))
+    >>> log_likelihood_ratio(np.array([1.0]), np.array([[2.0], [-2.0]]), one, n=2).round(4)
+    array([ 1.3466, -6.6534])
+    """
+    _check.at_least("n", n, 2)
+    _check.one_of("absent", absent, ("replaced", "removed"))
+    u, d = population.whiten(released), population.whiten(candidates)
+    var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
+    squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in
+    return (squares + population.rank * np.log(var_out / var_in)) / 2
+
+
+def simulated_z_score(
+    released: Release,
+    release_of: Callable[[Int[ndarray, "batches n"]], Float[ndarray, "batches features"]],
+    candidates: Int[ndarray, "candidates"],
+    pool: Int[ndarray, "pool"],
+    n: int,
+    *,
+    rng: np.random.Generator,
+    simulations: int = 600,
+    swaps: int = 20,
+) -> Scores:
+    """Return the `z_score` for a release that is no mean at all, if the attacker can simulate it.
+
+    To first order every smooth function of a batch's distribution is a mean over its records, of a function
+    that nobody may be able to write down. So the attacker releases batches of records of their own, for
+    the release's mean and covariance, and swaps the candidate into some of them, for the shift. As many
+    directions are kept as a tenth of the simulations.
+
+    Parameters
+    ----------
+    released
+        What was seen (features,).
+    release_of
+        Rows of batches (batches, n) in, what would be seen (batches, features) out.
+    candidates
+        Rows of the candidates.
+    pool
+        Rows of the attacker's own records, n or more.
+    n
+        Records in the batch.
+    rng
+        Draws the batches.
+    simulations, swaps
+        How many batches are released for mean and covariance, and for each candidate's shift.
+
+    Raises
+    ------
+    ValueError
+        If the pool is smaller than a batch, there are fewer than 10 simulations or 1 swap, or nothing
+        that is released varies.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(500, 3))
+    >>> seen = x[:8].mean(axis=0)
+    >>> pool = np.arange(100, 500)
+    >>> score = simulated_z_score(seen, lambda b: x[b].mean(axis=1), np.arange(100), pool, 8, rng=rng)
+    >>> bool(score[:8].mean() > score[8:].mean())
+    True
+    """
+    _check.at_least("simulations", simulations, 10)
+    _check.at_least("swaps", swaps, 1)
+    _check.at_least("the number of records in the pool", len(pool), n)
+    batches = np.stack([rng.choice(pool, n, replace=False) for _ in range(simulations + swaps)])
+    draws, before = batches[:simulations], batches[simulations:]
+    population = Population.of(release_of(draws), most=max(1, simulations // 10))
+    unmoved, shift = release_of(before).mean(axis=0), []
+    for candidate in candidates:
+        after = before.copy()
+        after[:, 0] = candidate
+        shift.append(release_of(after).mean(axis=0) - unmoved)
+    return z_score(released, population.mean + np.array(shift), population, 1)
+
+
+def power(
+    fpr: float | Float[ndarray, "..."],
+    distance: float | Float[ndarray, "..."],
+    n: float,
+    *,
+    references: float = np.inf,
+    weight: float = 1.0,
+) -> Float[ndarray, "..."]:
+    """Return the true-positive rate Φ(Φ⁻¹(fpr) + D/√n) of tracing in the Gaussian limit.
+
+    Parameters
+    ----------
+    fpr
+        In [0, 1].
+    distance
+        The candidate's D; √rank for a typical one.
+    n
+        How many records were averaged; 1/Σwᵢ² if the mean was weighted.
+    references
+        From how many records the moments were estimated.
+    weight
+        The candidate's weight in a weighted mean, as a multiple of 1/n.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+
+    Examples
+    --------
+    >>> power(np.array([0.05, 0.001]), np.sqrt(640), n=64).round(4)
+    array([0.9354, 0.5287])
+    >>> power(0.05, np.sqrt(64), n=64, references=64).round(4).item()
+    0.1742
+    """
+    for extreme in (np.min(fpr), np.max(fpr)):
+        _check.probability("fpr", float(extreme))
+    for name, least in (("distance", np.min(distance)), ("weight", weight)):
+        _check.not_negative(name, float(least))
+    # The candidate moves the mean by weight · D/n; the yardstick is √(1/n + 1/references).
+    shift = weight * np.asarray(distance) / n * np.sqrt(_effective(n, references))
+    return np.asarray(ndtr(ndtri(fpr) + shift))
+
+
+def _effective(n: float, references: float) -> float:
+    """Return the n whose 1/n is the variance of the release less the estimated mean: 1/n + 1/references."""
+    if not n >= 1:
+        _check.refuse("n", "be at least 1", n)
+    if not references >= 2:
+        _check.refuse("references", "be at least 2", references)
+    return n / (1 + n / references)

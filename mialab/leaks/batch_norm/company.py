@@ -1,0 +1,161 @@
+"""Asking a model in training mode: the answer depends on who else is asked.
+
+In training mode a batch-norm layer takes mean and variance from the batch at hand, so a record's logits
+are a function of the record *and its mates*. Whoever queries a model like that by mistake has chosen the
+mates by mistake as well.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import nn
+from torch.func import functional_call, vmap
+
+from mialab import _check
+from mialab._types import Member
+from mialab.train import Fleet
+
+_ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
+
+
+def without_memory(module: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, whose batch-norm layers have only the batch at hand to go by.
+
+    They forget their running averages, so that querying cannot change them; all other layers, dropout
+    among them, are in evaluation mode.
+
+    Examples
+    --------
+    >>> layer = without_memory(nn.BatchNorm1d(1))
+    >>> layer(torch.tensor([[1.0], [3.0]])).flatten().detach().round(decimals=3)
+    tensor([-1.,  1.])
+    """
+    alone = copy.deepcopy(module).eval()
+    for layer in alone.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    return alone
+
+
+def draw_mates(
+    eligible: Member, queries: Int[ndarray, "queries"], mates: int, *, rng: np.random.Generator
+) -> Int[ndarray, "queries mates"]:
+    """Draw company for each query from the eligible records, never the query itself, without repeats.
+
+    Parameters
+    ----------
+    eligible
+        Bool (records,): who may be drawn.
+    queries
+        Row of each query in the same records.
+    mates
+        How many each gets, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If there are too few eligible records, or ``mates`` is below 1.
+
+    Examples
+    --------
+    >>> eligible = np.array([True, True, True, False])
+    >>> mates = draw_mates(eligible, np.array([0, 3]), 2, rng=np.random.default_rng(0))
+    >>> np.sort(mates[0])
+    array([1, 2])
+    """
+    _check.at_least("mates", mates, 1)
+    _check.boolean("eligible", eligible)
+    if eligible.sum() <= mates:
+        _check.refuse("eligible", f"have more than {mates} records", int(eligible.sum()))
+    there = np.flatnonzero(eligible)
+    keys = rng.random((len(queries), len(there)))
+    keys[queries[:, None] == there] = 2.0  # behind everybody else
+    return there[np.argpartition(keys, mates - 1, axis=1)[:, :mates]]
+
+
+def predict_batches(
+    models: nn.Module | Fleet,
+    x: Float[ndarray, "records *features"],
+    batches: Int[ndarray, "*models batches size"],
+) -> Float[ndarray, "*models batches size classes"]:
+    """Return the logits of whole batches of records that are asked together.
+
+    The counterpart of `mialab.train.predict`, with the batch-norm layers, and nothing else, in training
+    mode. Running averages are neither used nor changed.
+
+    Parameters
+    ----------
+    models
+        A module, or a fleet.
+    x
+        Records that the batches are rows of.
+    batches
+        Rows of x, (batches, size) for a module and (models, batches, size) for a fleet.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, shapes do not fit, or a batch has one record: torch refuses to
+        normalise it, and its output would not depend on the record anyway.
+
+    Examples
+    --------
+    >>> from mialab import models
+    >>> model, x = models.small_cnn(1, 8, 10, norm="batch"), np.random.rand(6, 1, 8, 8).astype(np.float32)
+    >>> predict_batches(model, x, np.array([[0, 1, 2], [3, 4, 5]])).shape
+    (2, 3, 10)
+    """
+    _check.finite("x", x)
+    fleet = models if isinstance(models, Fleet) else Fleet.of([models])
+    everyones = batches if isinstance(models, Fleet) else batches[None]
+    if len(everyones) != len(fleet):
+        _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
+    _check.at_least("records in a batch", everyones.shape[2], 2)
+    template, records = without_memory(fleet.template), torch.from_numpy(x)
+    names = set(template.state_dict())
+    logits = []
+    for one, rows in enumerate(everyones):
+        state = {name: stacked[one] for name, stacked in fleet.state.items() if name in names}
+        pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
+        logits.append(torch.cat([_forward(template, state, records[piece]) for piece in pieces]))
+    answers = torch.stack(logits).numpy()
+    return answers if isinstance(models, Fleet) else answers[0]
+
+
+def predict_in_company(
+    models: nn.Module | Fleet,
+    x: Float[ndarray, "records *features"],
+    queries: Int[ndarray, "queries"],
+    mates: Int[ndarray, "*models queries mates"],
+) -> Float[ndarray, "*models queries classes"]:
+    """Return the logits of each query from a batch of its own: the query first, then its mates.
+
+    Parameters
+    ----------
+    models, x
+        As for `predict_batches`.
+    queries
+        Rows of x.
+    mates
+        Rows of x, (queries, mates) for a module and (models, queries, mates) for a fleet: every model
+        is asked in company of its own.
+
+    Raises
+    ------
+    ValueError
+        As for `predict_batches`.
+    """
+    if mates.shape[-2] != len(queries):
+        _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
+    first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
+    return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
+
+
+@torch.no_grad()
+def _forward(template: nn.Module, state: dict, batches: torch.Tensor) -> torch.Tensor:
+    """Return the logits of every batch, each normalised by itself."""
+    device = next(iter(state.values())).device
+    return vmap(lambda batch: functional_call(template, state, (batch,)))(batches.to(device)).cpu()

@@ -1,0 +1,246 @@
+"""The probe: a known record in the batch, whose normalised output tells about the others.
+
+The batch holds the probe p and n − 1 others, with mean a and sum of squares S about a. Its own mean and
+variance are m = (p + (n − 1)a)/n and v = S/n + (n − 1)(p − a)²/n², so the probe's output is, exactly,
+
+    y = (n − 1)/n · (p − a)/√(v + ϵ).
+
+For ϵ = 0 that is a one-to-one function of Student's t for "the others' mean is p":
+y² = (n − 1)t²/(n(n − 2) + t²). One number per feature, and never more than √(n − 1) in size.
+
+How does y move with one of the others? Let μ and σ² be the population's mean and variance, and q the
+mean of (x − μ)² over the others, so that S = (n − 1)(q − (a − μ)²). Around a = μ and q = σ², where y = y₀
+and v + ϵ = s²,
+
+    ∂y/∂a = −(n − 1 − y₀²)/(n s),        ∂y/∂q = −y₀ (n − 1)/(2n s²),
+
+so that, to first order, y − y₀ is the mean over the n − 1 others of
+
+    φ(x) = ∂y/∂a · (x − μ) + ∂y/∂q · ((x − μ)² − σ²).
+
+The probe has released a mean, and `mialab.leaks.aggregates` traces it: the typical power is
+Φ(Φ⁻¹(α) + √(r/(n − 1))), r the rank of φ's covariance. For independent features that is their number,
+whatever the probe: another probe shows another mixture of mean and variance, not more of them. Two probes
+in one batch show two mixtures, so both mean and variance: for independent Gaussian features 2r.
+
+For a wide linear layer over few inputs the features' own rank is that of the inputs, and so is φ's if the
+probe is at the mean, where y₀ = 0 and only the linear part is left. Any other probe sees a variance in
+each direction that the layer looks in, and squares of many projections are linearly independent: there
+the rank of φ goes on growing with the width.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mialab import _check
+from mialab.leaks.aggregates import Candidates, Population, Records, Release, Scores, z_score
+
+EPSILON = 1e-5  # what torch's layers add to the variance
+
+
+def normalised(
+    probe: Release, others: Float[ndarray, "*batches others features"], *, epsilon: float = EPSILON
+) -> Float[ndarray, "*batches features"]:
+    """Return the probe's output of a batch-norm layer in training mode, before its weight and bias.
+
+    Parameters
+    ----------
+    probe
+        Its input (features,).
+    others
+        The rest of the batch, or of many batches; at least one record.
+    epsilon
+        What the layer adds to the variance.
+
+    Raises
+    ------
+    ValueError
+        If there is nobody else, a number is not finite, or the numbers of features differ.
+
+    Examples
+    --------
+    >>> normalised(np.array([3.0]), np.array([[1.0], [2.0]]), epsilon=0).round(4)
+    array([1.2247])
+    """
+    others = np.asarray(others)
+    if others.ndim < 2 or others.shape[-2] < 1 or others.shape[-1] != len(probe):
+        _check.refuse("others", f"have shape (…, records, {len(probe)}) with a record or more", others.shape)
+    _check.finite("probe", probe)
+    _check.finite("others", others)
+    batch = np.concatenate([np.broadcast_to(probe, (*others.shape[:-2], 1, len(probe))), others], axis=-2)
+    return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + epsilon)
+
+
+def known_company(
+    output: Release, probe: Release, others: Records, candidates: Candidates, *, epsilon: float = EPSILON
+) -> Scores:
+    """Score candidates for the one unknown place in a batch whose other members are known.
+
+    Nothing is left to chance: the score is minus the largest gap, over features, between the output and
+    what it would be with the candidate in that place. It is 0 up to rounding for who is there, and for
+    nobody else whose features differ from theirs.
+
+    Examples
+    --------
+    >>> probe, others, candidates = np.array([0.5]), np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]])
+    >>> output = normalised(probe, np.array([[1.0], [3.0], [4.0]]))
+    >>> known_company(output, probe, others, candidates).round(2)
+    array([-0.04,  0.  ])
+    """
+    companies = np.stack([np.vstack([others, one]) for one in candidates])
+    gap = np.abs(normalised(probe, companies, epsilon=epsilon) - output)
+    return 0.0 - gap.max(axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """The first-order view of the module's docstring.
+
+    Attributes
+    ----------
+    mean
+        μ, float (features,).
+    variance
+        σ², float (features,).
+    baseline
+        y₀: the output if the others were average.
+    by_mean, by_square
+        ∂y/∂a and ∂y/∂q.
+    """
+
+    mean: Release
+    variance: Release
+    baseline: Release
+    by_mean: Release
+    by_square: Release
+
+    @classmethod
+    def of(
+        cls, probe: Release, mean: Release, variance: Release, n: int, *, epsilon: float = EPSILON
+    ) -> "Probe":
+        """Look through a probe in a batch of n.
+
+        Raises
+        ------
+        ValueError
+            If n is below 2 (in a batch of one the output is 0 whatever the record), or a feature has
+            no variance, so that it tells nothing and hides behind ϵ.
+
+        Examples
+        --------
+        >>> view = Probe.of(np.zeros(1), np.zeros(1), np.ones(1), n=5, epsilon=0)
+        >>> view.features(np.array([[1.0]])).round(4)  # a probe at the mean sees the mean alone
+        array([[-0.8944]])
+        """
+        _check.at_least("n", n, 2)
+        constant = np.flatnonzero(~(variance > 0))
+        if constant.size:
+            _check.refuse(
+                "variance", "be above 0 in every feature", f"{variance[constant[0]]} at {constant[0]}"
+            )
+        _check.not_negative("epsilon", epsilon)
+        s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + epsilon)
+        baseline = (n - 1) / n * (probe - mean) / s
+        return cls(
+            mean, variance, baseline, -(n - 1 - baseline**2) / (n * s), -baseline * (n - 1) / (2 * n * s**2)
+        )
+
+    def features(self, x: Records) -> Records:
+        """Return φ(x): what the probe's output is, to first order, the mean of."""
+        away = x - self.mean
+        return self.by_mean * away + self.by_square * (away**2 - self.variance)
+
+
+def probe_score(
+    output: Release,
+    probe: Release,
+    candidates: Candidates,
+    reference: Records,
+    n: int,
+    *,
+    epsilon: float = EPSILON,
+) -> Scores:
+    """Score candidates by the likelihood-ratio test for one probe in a batch of n.
+
+    Parameters
+    ----------
+    output, probe
+        The probe's output and input (features,).
+    candidates
+        Who might be among the n − 1 others; an unknown record is in their place if they are not.
+    reference
+        Records of the same population, of which the attacker knows that they are not in the batch.
+    n
+        Records in the batch, the probe included.
+
+    Returns
+    -------
+    Standard deviations; N(0, 1) for those who are not there, in the limit of large n.
+
+    Raises
+    ------
+    ValueError
+        As for `Probe.of` and `aggregates.z_score`.
+    """
+    view = Probe.of(probe, reference.mean(axis=0), reference.var(axis=0, ddof=1), n, epsilon=epsilon)
+    seen = Population.of(view.features(reference))
+    return z_score(output - view.baseline, view.features(candidates), seen, n - 1)
+
+
+def read_statistics(
+    probes: Float[ndarray, "2 features"], outputs: Float[ndarray, "2 features"], *, epsilon: float = EPSILON
+) -> tuple[Release, Release]:
+    """Return a batch's mean and variance from the outputs of two probes in it, exactly.
+
+    p − m = y√(v + ϵ) for both: two equations, two unknowns.
+
+    Raises
+    ------
+    ValueError
+        If the probes agree in a feature, or the outputs can't come from one batch.
+
+    Examples
+    --------
+    >>> batch = np.array([[0.0], [1.0], [5.0]])
+    >>> outputs = (batch[:2] - batch.mean(axis=0)) / np.sqrt(batch.var(axis=0) + 1e-5)
+    >>> mean, variance = read_statistics(batch[:2], outputs)
+    >>> mean.round(6), variance.round(6)
+    (array([2.]), array([4.666667]))
+    """
+    same = np.flatnonzero(probes[0] == probes[1])
+    if same.size:
+        _check.refuse("probes", "differ in every feature", f"{probes[0, same[0]]} twice at {same[0]}")
+    with np.errstate(divide="ignore"):
+        spread = (probes[1] - probes[0]) / (outputs[1] - outputs[0])
+    impossible = np.flatnonzero(~(np.isfinite(spread) & (spread > 0)))
+    if impossible.size:
+        _check.refuse("outputs", "lie in the order of the probes", f"a slope of {1 / spread[impossible[0]]}")
+    return probes[0] - outputs[0] * spread, spread**2 - epsilon
+
+
+def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
+    """Return (x − centre) beside (x − centre)²: the features behind a released mean *and* variance."""
+    return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
+
+
+def others_moments(
+    mean: Release, variance: Release, known: Records, n: int, centre: Release
+) -> Float[ndarray, "both"]:
+    """Return the mean of `moments` over a batch's other members, those that are known taken out.
+
+    Raises
+    ------
+    ValueError
+        If nobody else is left.
+
+    Examples
+    --------
+    >>> others_moments(np.array([2.0]), np.array([14 / 3]), np.array([[0.0], [1.0]]), 3, np.zeros(1))
+    array([ 5., 25.])
+    """
+    _check.at_least("n", n, len(known) + 1)
+    everybody = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
+    return (n * everybody - moments(known, centre).sum(axis=0)) / (n - len(known))

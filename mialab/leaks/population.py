@@ -1,0 +1,115 @@
+"""What an attacker knows of the records that an unknown record would come from. NumPy only."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mialab import _check
+
+Release = Float[ndarray, "features"]
+Records = Float[ndarray, "records features"]
+Candidates = Float[ndarray, "candidates features"]
+Scores = Float[ndarray, "candidates"]
+
+_RELATIVE_ROUNDING = 1e-9  # of the largest variance: directions below it are rounding, not spread
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What the attacker knows of the records' distribution.
+
+    Attributes
+    ----------
+    mean
+        Float (features,).
+    whitener
+        Float (features, rank): (x − mean) @ whitener has the unit matrix as its covariance. Directions
+        in which the records do not vary have no column.
+    references
+        How many records mean and covariance were estimated from; infinite if they are known.
+
+    Examples
+    --------
+    >>> two_copies = Population.known(np.zeros(2), np.ones((2, 2)))
+    >>> two_copies.rank
+    1
+    """
+
+    mean: Release
+    whitener: Float[ndarray, "features rank"]
+    references: float = np.inf
+
+    @classmethod
+    def known(cls, mean: Release, covariance: Float[ndarray, "features features"]) -> "Population":
+        """Make a population from its mean and covariance.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite, the covariance is not symmetric with non-negative eigenvalues, or
+            there is no variance at all.
+        """
+        _check.finite("mean", mean)
+        _check.finite("covariance", covariance)
+        if covariance.shape != (len(mean), len(mean)) or not np.allclose(covariance, covariance.T):
+            _check.refuse("covariance", f"be a symmetric {len(mean)} × {len(mean)} matrix", covariance.shape)
+        return cls(mean, _whitener(*np.linalg.eigh(covariance)))
+
+    @classmethod
+    def independent(cls, mean: Release, variance: Release) -> "Population":
+        """Make a population of uncorrelated features; those without variance are left out."""
+        _check.same_shape("mean", mean, "variance", variance)
+        _check.finite("mean", mean)
+        _check.finite("variance", variance)
+        return cls(mean, _whitener(variance, np.eye(len(mean))))
+
+    @classmethod
+    def of(cls, reference: Records, *, most: int | None = None) -> "Population":
+        """Estimate a population from reference records, none of which was averaged in the release.
+
+        With ``most``, only that many directions are kept, those that vary most: a direction needs
+        several reference records before its variance means anything.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two records, a number is not finite, nothing varies, or ``most`` is
+            below 1.
+        """
+        _check.at_least("most", 1 if most is None else most, 1)
+        _check.dimensions("reference", reference, "records features")
+        _check.at_least("the number of reference records", len(reference), 2)
+        _check.finite("reference", reference)
+        mean = reference.mean(axis=0)
+        _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
+        whitener = _whitener(spread**2 / (len(reference) - 1), directions.T)
+        return cls(mean, whitener[:, :most], float(len(reference)))
+
+    @property
+    def rank(self) -> int:
+        """In how many directions the records vary."""
+        return self.whitener.shape[1]
+
+    def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
+        """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
+        _check.finite("records and release", x)
+        if x.shape[-1] != len(self.mean):
+            _check.refuse("records and release", f"have {len(self.mean)} features", x.shape[-1])
+        return (x - self.mean) @ self.whitener
+
+    def distance(self, candidates: Candidates) -> Scores:
+        """Return the Mahalanobis distance D of each candidate from the mean."""
+        return np.linalg.norm(self.whiten(candidates), axis=-1)
+
+
+def _whitener(variances: ndarray, directions: ndarray) -> Float[ndarray, "features rank"]:
+    """Divide each direction by its standard deviation, and leave out those that do not vary."""
+    smallest = _RELATIVE_ROUNDING * variances.max()
+    if variances.min() < -smallest:
+        _check.refuse("covariance", "have no negative eigenvalue", variances.min())
+    if variances.max() <= 0:
+        _check.refuse("the population", "vary in at least one direction", "no variance at all")
+    varies = variances > smallest
+    return directions[:, varies] / np.sqrt(variances[varies])

@@ -1,0 +1,221 @@
+"""Layers that normalise feature maps, and whom each of them asks for the mean and the variance.
+
+    none       nobody
+    instance   the record itself, channel by channel
+    layer      the record itself, all channels together
+    group      the record itself, some channels together
+    batch      everybody in the batch; when asked alone, a running average over the batches of training
+    virtual    a reference batch that was chosen once: `VirtualBatchNorm2d`
+    noisy      everybody in the batch, but clipped and blurred: `NoisyBatchNorm2d`
+
+The first four never let one record see another. The other three do.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mialab import _check
+
+Maps = Float[Tensor, "records channels height width"]
+PerChannel = Float[Tensor, "channels"]
+Norm = Literal["none", "batch", "instance", "layer", "group", "virtual"]
+Noise = Literal["gaussian", "laplace"]
+
+
+def norm_layer(norm: Norm, channels: int, side: int, reference: int = 0) -> nn.Module:
+    """Return the layer for feature maps of ``channels`` × ``side`` × ``side``.
+
+    ``reference`` is the number of rows in front of every batch that ``"virtual"`` looks at.
+
+    Raises
+    ------
+    ValueError
+        If ``norm`` is unknown.
+
+    Examples
+    --------
+    >>> norm_layer("group", 8, 4).num_groups
+    4
+    """
+    makers = {
+        "none": lambda: nn.Identity(),
+        "batch": lambda: nn.BatchNorm2d(channels),
+        "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
+        "layer": lambda: nn.LayerNorm([channels, side, side]),
+        "group": lambda: nn.GroupNorm(4, channels),
+        "virtual": lambda: VirtualBatchNorm2d(channels, reference),
+    }
+    _check.one_of("norm", norm, list(makers))
+    return makers[norm]()
+
+
+class _Normalise(nn.Module):
+    """Shift and scale every channel, then let training choose its own mean and spread."""
+
+    def __init__(self, channels: int, epsilon: float):
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def apply_to(self, x: Maps, mean: PerChannel, variance: PerChannel) -> Maps:
+        """Return weight · (x − mean)/√(variance + epsilon) + bias."""
+        scale = self.weight / torch.sqrt(variance + self.epsilon)
+        return (x - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
+
+
+class Prepend(nn.Module):
+    """Put the reference batch in front of every batch."""
+
+    def __init__(self, reference: Float[Tensor, "reference *features"]):
+        super().__init__()
+        self.register_buffer("reference", reference.clone())
+
+    def forward(self, x: Float[Tensor, "records *features"]) -> Float[Tensor, "more *features"]:
+        """Return the reference records, then those of the batch."""
+        return torch.cat([self.get_buffer("reference"), x])
+
+
+class Drop(nn.Module):
+    """Take the reference batch away again."""
+
+    def __init__(self, reference: int):
+        super().__init__()
+        self.reference = reference
+
+    def forward(self, x: Float[Tensor, "more *features"]) -> Float[Tensor, "records *features"]:
+        """Return all rows but the reference's."""
+        return x[self.reference :]
+
+
+class VirtualBatchNorm2d(_Normalise):
+    """Normalise everybody by the statistics of the first rows of the batch, the same in every batch.
+
+    Salimans et al. 2016, §3.5, who mix the record at hand into the statistics as well; here it is left
+    out, so that no record of a batch sees another, and all of them see the reference.
+
+    Examples
+    --------
+    >>> layer = VirtualBatchNorm2d(1, reference=2)
+    >>> x = torch.tensor([-1.0, 1.0, 3.0]).view(3, 1, 1, 1)
+    >>> layer(x).flatten().detach().round(decimals=3)
+    tensor([-1.,  1.,  3.])
+    """
+
+    def __init__(self, channels: int, reference: int, epsilon: float = 1e-5):
+        _check.at_least("the number of reference records", reference, 2)
+        super().__init__(channels, epsilon)
+        self.reference = reference
+
+    def forward(self, x: Maps) -> Maps:
+        """Normalise."""
+        reference = x[: self.reference]
+        mean = reference.mean(dim=(0, 2, 3))
+        return self.apply_to(x, mean, reference.var(dim=(0, 2, 3), correction=0))
+
+
+class NoisyBatchNorm2d(_Normalise):
+    """Normalise by batch statistics that were clipped and then blurred.
+
+    Values are clipped to [−clip, clip] and divided by ``clip``. In every channel, a record's own mean c is
+    then in [−1, 1] and its mean square q in [c², 1]. The batch's means of both are released once, with
+    independent noise of standard deviation ``noise``; all that follows, the running averages too, is
+    computed from them. Replacing one of B records changes a channel's two numbers by at most
+    ((1 + t), (1 − t²))/B with some t in [0, 1]: from c = q = 1 to c = −t, q = t². The length of that is
+    largest at t = 1 and the sum of sizes at t = ½, so all F channels together move by
+
+        at most 2√F/B in Euclidean length, and 9F/(4B) in sum of sizes,
+
+    which is what `sensitivity` returns. So Gaussian noise promises μ-Gaussian privacy per batch with
+    μ = sensitivity/noise (Dong, Roth & Su 2022, §2.4) and √T·μ over T batches (their §3.2);
+    Laplace noise promises ε = √2·sensitivity/noise per batch, and T·ε over T batches; both when one record
+    is replaced. It is a promise about the statistics alone: gradients, and the outputs of the batch-mates,
+    are not covered.
+
+    Parameters
+    ----------
+    channels
+        F.
+    clip
+        Largest size of a value, above 0; infinite values are refused, since nothing could be promised.
+    noise
+        Standard deviation of the noise, in units of ``clip`` and of ``clip``²; at least 0.
+    kind
+        ``"gaussian"`` or ``"laplace"``.
+
+    Notes
+    -----
+    The layer draws from a generator of its own, seeded from torch's when the layer is made: `train.fit`
+    makes it reproducible, and `train.fit_many` refuses it.
+
+    Examples
+    --------
+    >>> layer = NoisyBatchNorm2d(16, clip=3.0, noise=0.1)
+    >>> round(layer.sensitivity(64), 4)
+    0.125
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        clip: float,
+        noise: float,
+        kind: Noise = "gaussian",
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+    ):
+        _check.positive("clip", clip)
+        _check.not_negative("noise", noise)
+        _check.one_of("kind", kind, ("gaussian", "laplace"))
+        check_momentum(momentum)
+        super().__init__(channels, epsilon)
+        self.clip, self.noise, self.kind, self.momentum = clip, noise, kind, momentum
+        self.generator = torch.Generator()
+        self.generator.manual_seed(int(torch.randint(2**62, ())))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def sensitivity(self, records: int) -> float:
+        """Return by how much one replaced record of a batch can move the release, in the noise's norm."""
+        channels = len(self.weight)
+        _check.at_least("records", records, 1)
+        return 2 * channels**0.5 / records if self.kind == "gaussian" else 9 * channels / (4 * records)
+
+    def blur(self, statistic: PerChannel) -> PerChannel:
+        """Add the noise."""
+        if self.kind == "gaussian":
+            return statistic + self.noise * torch.randn(len(statistic), generator=self.generator)
+        two = torch.empty(2, len(statistic)).exponential_(
+            generator=self.generator
+        )  # their difference is Laplace
+        return statistic + self.noise / 2**0.5 * (two[0] - two[1])
+
+    def release(self, x: Maps) -> tuple[PerChannel, PerChannel]:
+        """Return the batch's noisy mean and variance, on the scale of x.
+
+        A variance smaller than its own noise is not known; it counts as large as the noise.
+        """
+        inside = x.clamp(-self.clip, self.clip) / self.clip
+        mean = self.blur(inside.mean(dim=(0, 2, 3)))
+        square = self.blur((inside**2).mean(dim=(0, 2, 3)))
+        return self.clip * mean, self.clip**2 * (square - mean**2).clamp(min=self.noise)
+
+    def forward(self, x: Maps) -> Maps:
+        """Normalise: in training by this batch's release, else by the running average of all releases."""
+        running = (self.get_buffer("running_mean"), self.get_buffer("running_var"))
+        if not self.training:
+            return self.apply_to(x, *running)
+        released = self.release(x)
+        for average, now in zip(running, released, strict=True):
+            average.lerp_(now.detach(), self.momentum)
+        return self.apply_to(x, *released)
+
+
+def check_momentum(momentum: float) -> None:
+    """Refuse a share of the newest batch that is not in (0, 1]."""
+    if not 0 < momentum <= 1:
+        _check.refuse("momentum", "be in (0, 1]", momentum)
