@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab.accounting import Neighbours
+from mialab.mechanisms.noise import Gaussian, Laplace
 
 Maps = Float[Tensor, "records channels height width"]
 PerChannel = Float[Tensor, "channels"]
@@ -129,11 +131,10 @@ class NoisyBatchNorm2d(_Normalise):
 
         at most 2√F/B in Euclidean length, and 9F/(4B) in sum of sizes,
 
-    which is what `sensitivity` returns. So Gaussian noise promises μ-Gaussian privacy per batch with
-    μ = sensitivity/noise (Dong, Roth & Su 2022, §2.4) and √T·μ over T batches (their §3.2);
-    Laplace noise promises ε = √2·sensitivity/noise per batch, and T·ε over T batches; both when one record
-    is replaced. It is a promise about the statistics alone: gradients, and the outputs of the batch-mates,
-    are not covered.
+    which is what `sensitivity` returns. `mechanism` is one release as a mechanism, with what it promises if
+    one record is replaced; over T batches Gaussian curves multiply and Laplace's ε add up, all of them
+    only for batches that hold the record. The promise is about the statistics alone: gradients, and the
+    outputs of the batch-mates, are not covered.
 
     Parameters
     ----------
@@ -154,8 +155,8 @@ class NoisyBatchNorm2d(_Normalise):
     Examples
     --------
     >>> layer = NoisyBatchNorm2d(16, clip=3.0, noise=0.1)
-    >>> round(layer.sensitivity(64), 4)
-    0.125
+    >>> layer.sensitivity(64), layer.mechanism(64).curve.mu
+    (0.125, 1.25)
     """
 
     def __init__(
@@ -184,6 +185,14 @@ class NoisyBatchNorm2d(_Normalise):
         channels = len(self.weight)
         _check.at_least("records", records, 1)
         return 2 * channels**0.5 / records if self.kind == "gaussian" else 9 * channels / (4 * records)
+
+    def mechanism(self, records: int) -> Gaussian | Laplace:
+        """Return the release from one batch as a mechanism; there is none without noise."""
+        _check.positive("noise", self.noise)
+        moves = self.sensitivity(records)
+        if self.kind == "gaussian":
+            return Gaussian(self.noise / moves, moves, Neighbours.REPLACE)
+        return Laplace(2**0.5 * moves / self.noise, moves, Neighbours.REPLACE)
 
     def blur(self, statistic: PerChannel) -> PerChannel:
         """Add the noise."""

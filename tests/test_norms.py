@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from mialab import norms, train
+from mialab import metrics, norms, train
+from mialab.accounting import Neighbours
 from mialab.models import small_cnn
 from mialab.norms import NoisyBatchNorm2d, VirtualBatchNorm2d
 
@@ -51,6 +52,28 @@ def test_noise_is_drawn_once_per_statistic_and_anew_for_every_batch():
     assert not torch.equal(mean, again)
     noise = mean / 2 - (x.clamp(-2, 2) / 2).mean(dim=(0, 2, 3))
     assert len(set(noise.tolist())) == 3
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+def test_definition_the_mechanism_is_the_noise_that_is_drawn(kind):
+    layer = NoisyBatchNorm2d(5, clip=3.0, noise=0.2, kind=kind)
+    mechanism = layer.mechanism(32)
+    assert mechanism.neighbours == Neighbours.REPLACE
+    assert mechanism.sensitivity == layer.sensitivity(32)
+    spread = mechanism.standard_deviation if kind == "gaussian" else mechanism.scale * 2**0.5
+    assert spread == pytest.approx(0.2)
+
+
+def test_coverage_the_worst_case_is_met_and_not_passed():
+    """Everybody else known, all channels from one end of the clip to the other: TPR at 5 % FPR."""
+    channels, batch = 8, 32
+    layer = NoisyBatchNorm2d(channels, clip=3.0, noise=0.2)
+    rest = torch.randn(batch - 1, channels, 1, 1)
+    low, high = (torch.cat([torch.full((1, channels, 1, 1), end), rest]) for end in (-9.0, 9.0))
+    cut = NoisyBatchNorm2d(channels, clip=3.0, noise=0.0).release(low)[0].sum() + 1.6449 * 0.6 * channels**0.5
+    hits = sum(int(layer.release(high)[0].sum() >= cut) for _ in range(2000))
+    band = metrics.clopper_pearson(hits, 2000, confidence=0.999)
+    assert band.low <= layer.mechanism(batch).curve.tpr(0.05) <= band.high
 
 
 def test_limit_with_endless_noise_the_release_tells_nothing():
@@ -153,6 +176,10 @@ def test_a_noisy_model_trains_and_the_same_seed_gives_the_same_model():
         (
             lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0).sensitivity(0),
             "records must be at least 1, got 0",
+        ),
+        (
+            lambda: NoisyBatchNorm2d(3, clip=1.0, noise=0.0).mechanism(8),
+            "noise must be a finite number above 0, got 0.0",
         ),
         (lambda: VirtualBatchNorm2d(3, 1), "the number of reference records must be at least 2, got 1"),
         (lambda: small_cnn(1, 8, 2, norm="virtual"), 'reference must be given for "virtual" normalisation'),
