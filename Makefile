@@ -17,6 +17,8 @@ NBVAL := --nbval --nbval-current-env --nbval-cell-timeout=600 -o addopts= -o fil
 
 # Progress bars write to stderr, which fails the build on purpose.
 export TQDM_DISABLE := 1
+# On a busy machine two threads that wait for each other are far slower than one. (Benchmarks set their own.)
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help book serve test lint bench clean-notebooks
 
