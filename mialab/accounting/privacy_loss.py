@@ -1,0 +1,171 @@
+"""The privacy loss accountant: every output's loss is kept, and nothing is given away but the grid.
+
+The loss of an output is the logarithm of its likelihood ratio, with the record against without. Losses
+of independent steps add up, so their distribution is a convolution, and a Fourier transform makes a power of it
+(Koskela, Jälkö & Honkela 2020). Three things keep it on the safe side and true in the far tail:
+
+* the grid only makes outputs more telling (`_one_step`);
+* what lies beyond the grid counts as giving the record away, with a Chernoff bound on how much that is;
+* a Fourier transform errs by 10⁻¹⁶ of the *largest* chance, so it is done several times, each time with the
+  losses weighted by another e^(tilt · loss): each part of the tail is once the largest.
+
+What is left is the rounding of sums and products of floats, about 10⁻¹⁶ · steps of each number.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy import ndarray
+from scipy import fft
+from scipy.special import logsumexp
+
+from mialab import _check
+from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach
+from mialab.accounting._plan import TAIL, Plan, plan
+from mialab.accounting.guarantee import Guarantee, Neighbours
+from mialab.accounting.steps import Steps, check
+from mialab.tradeoff import Pair, epsilon_at
+
+_OUTPUTS = 2**13  # of the curve that is handed out
+
+
+def curve(*phases: Steps) -> Pair:
+    """Return the trade-off curve of all steps together: the best any attack can do, up to the grid.
+
+    ``member`` is "with the record". Its ``delta`` speaks of removing it, that of its ``swapped()`` of adding it;
+    a promise needs both, and `delta` and `guarantee` take the larger.
+
+    Parameters
+    ----------
+    phases
+        Steps that may differ in noise and sampling rate.
+
+    Raises
+    ------
+    ValueError
+        If there is no phase, or a field of one is out of its range.
+
+    Examples
+    --------
+    >>> from mialab import tradeoff
+    >>> from mialab.accounting import SampledGaussian
+    >>> run = curve(SampledGaussian(4.0, 0.01, 10_000))
+    >>> print(round(tradeoff.advantage(run), 4), round(float(run.tpr(0.001)), 5))
+    0.101 0.00229
+    """
+    check(*phases)
+    look = plan(phases)
+    times = np.array([step.steps for step in phases])
+    each = [_one(step, look) for step in phases]
+    start = int(np.floor(look.ends[0] / look.spacing))
+    size = fft.next_fast_len(int(np.ceil(look.ends[1] / look.spacing)) - start + 1, real=True)
+    chance = _sum_of_losses(each, times, start, size, look.tilts)
+    ends = look.spacing * np.array([start - 1, start + size])
+    return _pair(chance, start, look.spacing, *_beyond(each, times, ends, look.slopes))
+
+
+def delta(*phases: Steps, epsilon: float) -> float:
+    """Return the smallest δ at ``epsilon``, of adding and removing a record.
+
+    Examples
+    --------
+    >>> from mialab.accounting import SampledGaussian
+    >>> print(f"{delta(SampledGaussian(4.0, 0.01, 10_000), epsilon=1.0):.3e}")
+    4.810e-06
+    """
+    _check.not_negative("epsilon", epsilon)
+    both = curve(*phases)
+    return float(min(max(both.delta(epsilon), both.swapped().delta(epsilon)), 1.0))
+
+
+def guarantee(*phases: Steps, delta: float) -> Guarantee:
+    """Return the smallest ε at ``delta``, of adding and removing a record.
+
+    Raises
+    ------
+    ValueError
+        If ``delta`` is not in (0, 1), or as in `curve`.
+
+    Examples
+    --------
+    >>> from mialab.accounting import SampledGaussian
+    >>> print(guarantee(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
+    ε ≤ 0.94687 at δ = 1e-05 (proved, add/remove one record)
+    """
+    _check.probability("delta", delta, open_ends=True)
+    both = curve(*phases)
+    epsilon = max(epsilon_at(both, delta), epsilon_at(both.swapped(), delta))
+    return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
+
+
+def _one(step: Steps, look: Plan) -> Losses:
+    """Return one step's losses. One that is by itself beyond the end of the sums gives the record away."""
+    low, high = loss_at(step, np.array(reach(step, TAIL / step.steps)))
+    return losses(step, look.spacing, (max(low, look.ends[0]), min(high, look.ends[1])))
+
+
+def _log_moment(each: Sequence[Losses], times: ndarray, tilt: float) -> float:
+    """Return the logarithm of the sum over losses of chance · e^(tilt · loss), all steps together."""
+    with np.errstate(divide="ignore"):
+        return float(sum(
+            many * logsumexp(np.log(one.chance) + tilt * one.loss)
+            for one, many in zip(each, times, strict=True)
+        ))
+
+
+def _sum_of_losses(
+    each: Sequence[Losses], times: ndarray, start: int, size: int, tilts: ndarray
+) -> ndarray:
+    """Return the chances of the sum of all losses, at ``start``, ``start`` + 1, … times the spacing."""
+    moments = [_log_moment(each, times, tilt) for tilt in tilts]
+    loss = (start + np.arange(size)) * each[0].spacing
+    change = np.diff(moments) / np.diff(tilts)  # where two neighbouring tilts magnify equally
+    which = np.searchsorted(change, loss)
+    chance = np.zeros(size)
+    for k, tilt in enumerate(tilts):
+        here = which == k
+        if here.any():
+            tilted = _convolve(each, times, start, size, tilt)
+            chance[here] = np.maximum(tilted[here], 0) * np.exp(moments[k] - tilt * loss[here])
+    return chance
+
+
+def _convolve(each: Sequence[Losses], times: ndarray, start: int, size: int, tilt: float) -> ndarray:
+    """Return the distribution of the sum of tilted losses, each scaled to a sum of 1."""
+    product = 1.0
+    for one, many in zip(each, times, strict=True):
+        with np.errstate(divide="ignore"):
+            weight = np.log(one.chance) + tilt * one.loss
+        place = (one.start + np.arange(len(weight))) % size
+        wrapped = np.bincount(place, np.exp(weight - logsumexp(weight)), minlength=size)
+        product = product * fft.rfft(wrapped) ** int(many)
+    return np.roll(fft.irfft(product, size), -(start % size))
+
+
+def _beyond(
+    each: Sequence[Losses], times: ndarray, ends: ndarray, slopes: tuple[float, float]
+) -> tuple[float, float]:
+    """Return what gives the record, or its absence, away: in some step, or by a sum beyond the grid."""
+    left, right = slopes
+    sure = -np.expm1(sum(times * np.log1p([-one.sure for one in each])))
+    sure_not = -np.expm1(sum(times * np.log1p([-one.sure_not for one in each])))
+    over = np.exp(_log_moment(each, times, right) - right * ends[1])
+    under = np.exp(_log_moment(each, times, -1 - left) + left * ends[0])
+    return float(sure + over), float(sure_not + under)
+
+
+def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float) -> Pair:
+    """Hand out few outputs: neighbours are merged as in one step, on a wider grid."""
+    wide = -(-len(chance) // _OUTPUTS)
+    first = start // wide
+    loss = (start + np.arange(len(chance))) * spacing
+    cell = (start + np.arange(len(chance))) // wide - first + 1
+    few = on_grid(
+        np.bincount(cell, chance, minlength=cell[-1] + 2),
+        np.bincount(cell, chance * np.exp(-loss), minlength=cell[-1] + 2),
+        first,
+        spacing * wide,
+    )
+    member = np.concatenate([[sure], few.chance[::-1], [0.0]])
+    non_member = np.concatenate([[0.0], (few.chance * np.exp(-few.loss))[::-1], [sure_not]])
+    return Pair(member, non_member)
