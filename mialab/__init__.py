@@ -14,8 +14,8 @@ In the order of the story:
     signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
-    accounting Guarantee; basic, advanced, group, parallel    what was promised, and what becomes of it
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
+    accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
     plots                                                     draws what the others return
 

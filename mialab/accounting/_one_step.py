@@ -55,7 +55,9 @@ def on_grid(present: ndarray, absent: ndarray, start: int, spacing: float) -> Lo
     """
     loss = (start + np.arange(len(present) - 1)) * spacing
     with np.errstate(divide="ignore"):
-        grown = np.exp(np.log(absent[1:]) + loss)  # the chance "present", were the loss that of the left point
+        grown = np.exp(
+            np.log(absent[1:]) + loss
+        )  # the chance "present", were the loss that of the left point
     lower, upper = grown[:-1], min(grown[-1], present[-1])
     right = np.clip((present[1:-1] - lower) / -np.expm1(-spacing), 0, present[1:-1])
     chance = np.append(present[1:-1] - right, upper)
@@ -81,9 +83,9 @@ def reach(step: Steps, tail: float) -> tuple[float, float]:
 def _where(step: Steps, loss: ndarray) -> ndarray:
     """Return the output with this loss, −∞ where every output has a larger one."""
     q = step.sampling_rate
-    rest = np.maximum(np.expm1(loss) + q, 0.0)
-    with np.errstate(divide="ignore"):
-        return step.noise_multiplier**2 * (np.log(rest) - np.log(q)) + 0.5
+    with np.errstate(divide="ignore"):  # the logarithm of e^loss − (1 − q)
+        rest = loss + np.log(np.maximum(-np.expm1(np.log1p(-q) - loss), 0.0))
+    return step.noise_multiplier**2 * (rest - np.log(q)) + 0.5
 
 
 def _between(cut: ndarray, mean: float, deviation: float) -> ndarray:

@@ -14,8 +14,8 @@ from mialab.accounting._one_step import loss_at, reach
 from mialab.accounting.steps import Steps
 
 TAIL = 1e-20  # what may lie beyond the grid
-_FINE = 4e-3  # spacing of the grid, in standard deviations of a step's loss
-_MOST = 2**21  # points of the grid
+_FINE = 5e-3  # spacing of the grid, in standard deviations of a step's loss
+_MOST = 2**20  # points of the grid
 _APART = 4  # standard deviations between the centres of two tilted sums
 _SLOPES = np.geomspace(1e-3, 1e5, 161)
 
@@ -57,13 +57,13 @@ def _moments(phases: Sequence[Steps], tilt: ndarray, ends: tuple[float, float]) 
 
 
 def _deviation(phases: Sequence[Steps]) -> float:
-    """Return the standard deviation of the loss of an average step."""
-    variance = 0.0
+    """Return the standard deviation of the loss of an average step, in the world where it is smaller."""
+    variance = np.zeros(2)
     for step in phases:
         log_chance, loss = _coarse(step)
-        chance = np.exp(log_chance)
-        variance += step.steps * chance @ (loss - chance @ loss) ** 2
-    return float(np.sqrt(variance / sum(step.steps for step in phases)))
+        for world, chance in enumerate([np.exp(log_chance), np.exp(log_chance - loss)]):
+            variance[world] += step.steps * chance @ (loss - chance @ loss) ** 2
+    return float(np.sqrt(variance.min() / sum(step.steps for step in phases)))
 
 
 def _divide(tilt: ndarray, moment: ndarray, ends: tuple, slopes: tuple) -> ndarray:

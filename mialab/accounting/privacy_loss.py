@@ -27,6 +27,7 @@ from mialab.accounting.steps import Steps, check
 from mialab.tradeoff import Pair, epsilon_at
 
 _OUTPUTS = 2**13  # of the curve that is handed out
+_NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
 def curve(*phases: Steps) -> Pair:
@@ -107,15 +108,15 @@ def _one(step: Steps, look: Plan) -> Losses:
 def _log_moment(each: Sequence[Losses], times: ndarray, tilt: float) -> float:
     """Return the logarithm of the sum over losses of chance · e^(tilt · loss), all steps together."""
     with np.errstate(divide="ignore"):
-        return float(sum(
-            many * logsumexp(np.log(one.chance) + tilt * one.loss)
-            for one, many in zip(each, times, strict=True)
-        ))
+        return float(
+            sum(
+                many * logsumexp(np.log(one.chance) + tilt * one.loss)
+                for one, many in zip(each, times, strict=True)
+            )
+        )
 
 
-def _sum_of_losses(
-    each: Sequence[Losses], times: ndarray, start: int, size: int, tilts: ndarray
-) -> ndarray:
+def _sum_of_losses(each: Sequence[Losses], times: ndarray, start: int, size: int, tilts: ndarray) -> ndarray:
     """Return the chances of the sum of all losses, at ``start``, ``start`` + 1, … times the spacing."""
     moments = [_log_moment(each, times, tilt) for tilt in tilts]
     loss = (start + np.arange(size)) * each[0].spacing
@@ -132,14 +133,21 @@ def _sum_of_losses(
 
 def _convolve(each: Sequence[Losses], times: ndarray, start: int, size: int, tilt: float) -> ndarray:
     """Return the distribution of the sum of tilted losses, each scaled to a sum of 1."""
-    product = 1.0
-    for one, many in zip(each, times, strict=True):
-        with np.errstate(divide="ignore"):
-            weight = np.log(one.chance) + tilt * one.loss
-        place = (one.start + np.arange(len(weight))) % size
-        wrapped = np.bincount(place, np.exp(weight - logsumexp(weight)), minlength=size)
-        product = product * fft.rfft(wrapped) ** int(many)
+    waves = [fft.rfft(_tilted(one, size, tilt)) for one in each]
+    with np.errstate(divide="ignore"):
+        height = sum(many * np.log(np.abs(wave)) for wave, many in zip(waves, times, strict=True))
+    seen = height > _NOTHING  # few, after many steps: the sum is smooth
+    product = np.zeros(size // 2 + 1, dtype=complex)
+    product[seen] = np.prod([wave[seen] ** many for wave, many in zip(waves, times, strict=True)], axis=0)
     return np.roll(fft.irfft(product, size), -(start % size))
+
+
+def _tilted(one: Losses, size: int, tilt: float) -> ndarray:
+    """Return tilted chances with a sum of 1, wound around a circle on which loss 0 is at place 0."""
+    with np.errstate(divide="ignore"):
+        weight = np.log(one.chance) + tilt * one.loss
+    place = (one.start + np.arange(len(weight))) % size
+    return np.bincount(place, np.exp(weight - logsumexp(weight)), minlength=size)
 
 
 def _beyond(
