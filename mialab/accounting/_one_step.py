@@ -35,6 +35,11 @@ class Losses:
         """The losses, rising."""
         return (self.start + np.arange(len(self.chance))) * self.spacing
 
+    @property
+    def without(self) -> Float[ndarray, "losses"]:
+        """The chances of the same losses without the record."""
+        return scaled(self.chance, -self.loss)
+
 
 def losses(step: Steps, spacing: float, ends: tuple[float, float]) -> Losses:
     """Return the losses of one step on multiples of ``spacing``, that hold the two ends between them."""
@@ -63,8 +68,14 @@ def on_grid(present: ndarray, absent: ndarray, start: int, spacing: float) -> Lo
     chance = np.append(present[1:-1] - right, upper)
     chance[1:] += right
     chance[0] += present[0]
-    sure_not = absent[0] - present[0] * np.exp(-loss[0]) if present[0] > 0 else absent[0]
+    sure_not = absent[0] - scaled(present[:1], -loss[:1])[0]
     return Losses(chance, start, spacing, float(present[-1] - upper), max(float(sure_not), 0.0))
+
+
+def scaled(chance: ndarray, by: ndarray) -> ndarray:
+    """Return chance · e^by, where the second alone may be larger than any float."""
+    with np.errstate(divide="ignore"):
+        return np.exp(np.log(chance) + by)
 
 
 def loss_at(step: Steps, output: Float[ndarray, "outputs"]) -> Float[ndarray, "outputs"]:

@@ -30,7 +30,7 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
     --------
     >>> one = Guarantee(1.0, 1e-5, Neighbours.ADD_REMOVE)
     >>> f"{smallest_noise(one, sampling_rate=0.01, steps=1000):.3f}"
-    '1.399'
+    '1.415'
     """
     _check_search(target, SampledGaussian(1.0, sampling_rate, steps), precision)
 

@@ -20,7 +20,7 @@ from scipy import fft
 from scipy.special import logsumexp
 
 from mialab import _check
-from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach
+from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach, scaled
 from mialab.accounting._plan import TAIL, Plan, plan
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import Steps, check
@@ -72,7 +72,7 @@ def delta(*phases: Steps, epsilon: float) -> float:
     --------
     >>> from mialab.accounting import SampledGaussian
     >>> print(f"{delta(SampledGaussian(4.0, 0.01, 10_000), epsilon=1.0):.3e}")
-    4.810e-06
+    4.244e-06
     """
     _check.not_negative("epsilon", epsilon)
     both = curve(*phases)
@@ -127,7 +127,7 @@ def _sum_of_losses(each: Sequence[Losses], times: ndarray, start: int, size: int
         here = which == k
         if here.any():
             tilted = _convolve(each, times, start, size, tilt)
-            chance[here] = np.maximum(tilted[here], 0) * np.exp(moments[k] - tilt * loss[here])
+            chance[here] = scaled(np.maximum(tilted[here], 0), moments[k] - tilt * loss[here])
     return chance
 
 
@@ -170,10 +170,10 @@ def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: fl
     cell = (start + np.arange(len(chance))) // wide - first + 1
     few = on_grid(
         np.bincount(cell, chance, minlength=cell[-1] + 2),
-        np.bincount(cell, chance * np.exp(-loss), minlength=cell[-1] + 2),
+        np.bincount(cell, scaled(chance, -loss), minlength=cell[-1] + 2),
         first,
         spacing * wide,
     )
     member = np.concatenate([[sure], few.chance[::-1], [0.0]])
-    non_member = np.concatenate([[0.0], (few.chance * np.exp(-few.loss))[::-1], [sure_not]])
+    non_member = np.concatenate([[0.0], few.without[::-1], [sure_not]])
     return Pair(member, non_member)

@@ -117,7 +117,7 @@ def _finite_sum(order: float, rate: float, noise: float) -> float:
 
 
 def _two_series(order: float, rate: float, noise: float) -> float:
-    """Return it for any order: binomial series on both sides of where the mixture's two parts are equal (§3.3).
+    """Return it for any order: binomial series on either side of where the two parts are equal (§3.3).
 
     From the order on the terms alternate and fall, so that the sum is off by less than the first term
     left out, which is added.
