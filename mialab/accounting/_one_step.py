@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr, ndtri
 
+from mialab.accounting._logs import scaled
 from mialab.accounting.steps import Steps
 
 
@@ -70,12 +71,6 @@ def on_grid(present: ndarray, absent: ndarray, start: int, spacing: float) -> Lo
     chance[0] += present[0]
     sure_not = absent[0] - scaled(present[:1], -loss[:1])[0]
     return Losses(chance, start, spacing, float(present[-1] - upper), max(float(sure_not), 0.0))
-
-
-def scaled(chance: ndarray, by: ndarray) -> ndarray:
-    """Return chance · e^by, where the second alone may be larger than any float."""
-    with np.errstate(divide="ignore"):
-        return np.exp(np.log(chance) + by)
 
 
 def loss_at(step: Steps, output: Float[ndarray, "outputs"]) -> Float[ndarray, "outputs"]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy import ndarray
-from scipy.special import logsumexp
 
+from mialab.accounting._logs import log_sum
 from mialab.accounting._one_step import loss_at, reach
 from mialab.accounting.steps import Steps
 
@@ -38,12 +38,21 @@ def plan(phases: Sequence[Steps]) -> Plan:
     left = (moment[: len(_SLOPES)][::-1] - np.log(TAIL)) / _SLOPES
     ends = -float(left.min()), float(right.min())
     slopes = float(_SLOPES[left.argmin()]), float(_SLOPES[right.argmin()])
-    return Plan(
-        spacing=max(_FINE * _deviation(phases), (ends[1] - ends[0]) / _MOST),
-        ends=ends,
-        slopes=slopes,
-        tilts=_divide(tilt, _moments(phases, tilt, ends), ends, slopes),
-    )
+    spacing = max(_FINE * _deviation(phases), (ends[1] - ends[0]) / _MOST)
+    tilts = _divide(tilt, _moments(phases, tilt, ends), ends, slopes)
+    return _wider(Plan(spacing, ends, slopes, tilts), sum(step.steps for step in phases))
+
+
+def _wider(exact: Plan, steps: int) -> Plan:
+    """Leave room for what the grid adds to a sum: ``steps`` numbers, each somewhere in an interval of one spacing.
+
+    Hoeffding 1963, Theorem 2: their sum strays by more than √(steps · ln(1/TAIL)/2) spacings with chance `TAIL`.
+    """
+    room = exact.spacing * np.sqrt(-np.log(TAIL) / 2 * steps)
+    steepest = 4 * room / (steps * exact.spacing**2)  # the slope at which that is proved
+    left, right = (slope * steepest / (slope + steepest) for slope in exact.slopes)
+    ends = float(exact.ends[0] - room), float(exact.ends[1] + room)
+    return Plan(exact.spacing, ends, (float(left), float(right)), exact.tilts)
 
 
 def _moments(phases: Sequence[Steps], tilt: ndarray, ends: tuple[float, float]) -> ndarray:
@@ -52,7 +61,7 @@ def _moments(phases: Sequence[Steps], tilt: ndarray, ends: tuple[float, float]) 
     for step in phases:
         log_chance, loss = _coarse(step)
         here = (loss >= ends[0]) & (loss <= ends[1])
-        total += step.steps * logsumexp(log_chance[here] + tilt[:, None] * loss[here], axis=1)
+        total += step.steps * log_sum(log_chance[here] + tilt[:, None] * loss[here])
     return total
 
 
@@ -88,4 +97,4 @@ def _coarse(step: Steps) -> tuple[ndarray, ndarray]:
     output = np.linspace(*reach(step, TAIL / step.steps), 2001)
     loss = loss_at(step, output)
     log_chance = loss - output**2 / (2 * step.noise_multiplier**2)
-    return log_chance - logsumexp(log_chance), loss
+    return log_chance - log_sum(log_chance), loss

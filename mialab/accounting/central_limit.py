@@ -9,8 +9,8 @@ from mialab.tradeoff import GaussianCurve
 def description(*phases: Steps) -> GaussianCurve:
     """Return the Gaussian curve that the steps come near to, as they get many and small.
 
-    μ² = Σ q² · steps · (e^(1/σ²) − 1) (Bu, Dong, Long & Su 2020, for Poisson sampling). This is **not a bound**:
-    the ε read from it is often below the true one. For a bound ask `privacy_loss`.
+    μ² = Σ q² · steps · (e^(1/σ²) − 1) (Bu, Dong, Long & Su 2020, for Poisson sampling). This is
+    **not a bound**: the ε read from it is often below the true one. For a bound ask `privacy_loss`.
 
     Raises
     ------

@@ -1,15 +1,18 @@
 """The privacy loss accountant: every output's loss is kept, and nothing is given away but the grid.
 
-The loss of an output is the logarithm of its likelihood ratio, with the record against without. Losses
-of independent steps add up, so their distribution is a convolution, and a Fourier transform makes a power of it
+The loss of an output is the logarithm of its likelihood ratio, with the record against without. Losses of
+independent steps add up, so their distribution is a convolution, which a Fourier transform makes a power
 (Koskela, Jälkö & Honkela 2020). Three things keep it on the safe side and true in the far tail:
 
 * the grid only makes outputs more telling (`_one_step`);
 * what lies beyond the grid counts as giving the record away, with a Chernoff bound on how much that is;
 * a Fourier transform errs by 10⁻¹⁶ of the *largest* chance, so it is done several times, each time with the
-  losses weighted by another e^(tilt · loss): each part of the tail is once the largest.
+  losses weighted by another e^(tilt · loss): each part of the tail is once near the largest.
 
 What is left is the rounding of sums and products of floats, about 10⁻¹⁶ · steps of each number.
+
+One composition serves both directions: adding a record exchanges the two worlds, and a more telling output is
+more telling either way.
 """
 
 from collections.abc import Sequence
@@ -17,10 +20,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy import ndarray
 from scipy import fft
-from scipy.special import logsumexp
 
 from mialab import _check
-from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach, scaled
+from mialab.accounting._logs import log_sum, scaled
+from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach
 from mialab.accounting._plan import TAIL, Plan, plan
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import Steps, check
@@ -33,8 +36,8 @@ _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see 
 def curve(*phases: Steps) -> Pair:
     """Return the trade-off curve of all steps together: the best any attack can do, up to the grid.
 
-    ``member`` is "with the record". Its ``delta`` speaks of removing it, that of its ``swapped()`` of adding it;
-    a promise needs both, and `delta` and `guarantee` take the larger.
+    ``member`` is "with the record". Its ``delta`` speaks of removing it, that of its ``swapped()`` of adding
+    it; a promise needs both, and `delta` and `guarantee` take the larger.
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def curve(*phases: Steps) -> Pair:
     times = np.array([step.steps for step in phases])
     each = [_one(step, look) for step in phases]
     start = int(np.floor(look.ends[0] / look.spacing))
-    size = fft.next_fast_len(int(np.ceil(look.ends[1] / look.spacing)) - start + 1, real=True)
+    size = _fast(int(np.ceil(look.ends[1] / look.spacing)) - start + 1)
     chance = _sum_of_losses(each, times, start, size, look.tilts)
     ends = look.spacing * np.array([start - 1, start + size])
     return _pair(chance, start, look.spacing, *_beyond(each, times, ends, look.slopes))
@@ -99,6 +102,11 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
 
 
+def _fast(least: int) -> int:
+    """Return a length of at least this, of which a Fourier transform is quick."""
+    return int(fft.next_fast_len(least, real=True))  # type: ignore[arg-type]
+
+
 def _one(step: Steps, look: Plan) -> Losses:
     """Return one step's losses. One that is by itself beyond the end of the sums gives the record away."""
     low, high = loss_at(step, np.array(reach(step, TAIL / step.steps)))
@@ -110,7 +118,7 @@ def _log_moment(each: Sequence[Losses], times: ndarray, tilt: float) -> float:
     with np.errstate(divide="ignore"):
         return float(
             sum(
-                many * logsumexp(np.log(one.chance) + tilt * one.loss)
+                many * log_sum(np.log(one.chance) + tilt * one.loss)
                 for one, many in zip(each, times, strict=True)
             )
         )
@@ -133,13 +141,13 @@ def _sum_of_losses(each: Sequence[Losses], times: ndarray, start: int, size: int
 
 def _convolve(each: Sequence[Losses], times: ndarray, start: int, size: int, tilt: float) -> ndarray:
     """Return the distribution of the sum of tilted losses, each scaled to a sum of 1."""
-    waves = [fft.rfft(_tilted(one, size, tilt)) for one in each]
+    waves = [np.asarray(fft.rfft(_tilted(one, size, tilt))) for one in each]
     with np.errstate(divide="ignore"):
         height = sum(many * np.log(np.abs(wave)) for wave, many in zip(waves, times, strict=True))
     seen = height > _NOTHING  # few, after many steps: the sum is smooth
     product = np.zeros(size // 2 + 1, dtype=complex)
     product[seen] = np.prod([wave[seen] ** many for wave, many in zip(waves, times, strict=True)], axis=0)
-    return np.roll(fft.irfft(product, size), -(start % size))
+    return np.roll(np.asarray(fft.irfft(product, size)), -(start % size))
 
 
 def _tilted(one: Losses, size: int, tilt: float) -> ndarray:
@@ -147,19 +155,22 @@ def _tilted(one: Losses, size: int, tilt: float) -> ndarray:
     with np.errstate(divide="ignore"):
         weight = np.log(one.chance) + tilt * one.loss
     place = (one.start + np.arange(len(weight))) % size
-    return np.bincount(place, np.exp(weight - logsumexp(weight)), minlength=size)
+    return np.bincount(place, np.exp(weight - log_sum(weight)), minlength=size)
 
 
 def _beyond(
     each: Sequence[Losses], times: ndarray, ends: ndarray, slopes: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return what gives the record, or its absence, away: in some step, or by a sum beyond the grid."""
+    """Return what gives the record, or its absence, away: in some step, or by a sum beyond the grid.
+
+    A sum beyond an end came back on the other side of the circle: in both worlds it is counted once more.
+    """
     left, right = slopes
-    sure = -np.expm1(sum(times * np.log1p([-one.sure for one in each])))
-    sure_not = -np.expm1(sum(times * np.log1p([-one.sure_not for one in each])))
     over = np.exp(_log_moment(each, times, right) - right * ends[1])
     under = np.exp(_log_moment(each, times, -1 - left) + left * ends[0])
-    return float(sure + over), float(sure_not + under)
+    sure = -np.expm1(sum(times * np.log1p([-one.sure for one in each])))
+    sure_not = -np.expm1(sum(times * np.log1p([-one.sure_not for one in each])))
+    return float(sure + over + under), float(sure_not + over + under)
 
 
 def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float) -> Pair:

@@ -6,9 +6,10 @@ Simple, and never far off; the exact accountant (`privacy_loss`) shows what it g
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.special import gammaln, gammasgn, log_ndtr, logsumexp
+from scipy.special import gammaln, gammasgn, log_ndtr
 
 from mialab import _check
+from mialab.accounting._logs import log_sum
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import Steps, check
 
@@ -113,7 +114,7 @@ def _finite_sum(order: float, rate: float, noise: float) -> float:
     k = np.arange(order + 1)
     log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
     weights = (order - k) * np.log1p(-rate) + k * np.log(rate)
-    return float(logsumexp(log_binomial + weights + (k**2 - k) / (2 * noise**2)))
+    return float(log_sum(log_binomial + weights + (k**2 - k) / (2 * noise**2)))
 
 
 def _two_series(order: float, rate: float, noise: float) -> float:
@@ -130,5 +131,5 @@ def _two_series(order: float, rate: float, noise: float) -> float:
     left = j * stay + i * take + (i**2 - i) / (2 * noise**2) + log_ndtr((equal - i) / noise)
     right = i * stay + j * take + (j**2 - j) / (2 * noise**2) + log_ndtr((j - equal) / noise)
     terms = log_binomial + np.logaddexp(left, right)
-    total = logsumexp(terms[:-1], b=gammasgn(j + 1)[:-1])
+    total = log_sum(terms[:-1], gammasgn(j + 1)[:-1])
     return float(np.logaddexp(total, terms[-1]))
