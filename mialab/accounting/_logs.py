@@ -4,7 +4,7 @@ import numpy as np
 from numpy import ndarray
 
 
-def log_sum(terms: ndarray, sign: ndarray | float = 1.0) -> ndarray:
+def log_sum(terms: ndarray, sign: ndarray | float = 1.0) -> float | ndarray:
     """Return the logarithm of the sum of sign · e^term along the last axis.
 
     Examples

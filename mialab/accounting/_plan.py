@@ -44,9 +44,9 @@ def plan(phases: Sequence[Steps]) -> Plan:
 
 
 def _wider(exact: Plan, steps: int) -> Plan:
-    """Leave room for what the grid adds to a sum: ``steps`` numbers, each somewhere in an interval of one spacing.
+    """Leave room for what the grid adds to a sum: ``steps`` numbers, each in an interval of one spacing.
 
-    Hoeffding 1963, Theorem 2: their sum strays by more than √(steps · ln(1/TAIL)/2) spacings with chance `TAIL`.
+    With chance `TAIL` they stray by √(steps · ln(1/TAIL)/2) spacings (Hoeffding 1963, Theorem 2).
     """
     room = exact.spacing * np.sqrt(-np.log(TAIL) / 2 * steps)
     steepest = 4 * room / (steps * exact.spacing**2)  # the slope at which that is proved
