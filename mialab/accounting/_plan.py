@@ -17,7 +17,7 @@ TAIL = 1e-20  # what may lie beyond the grid
 _FINE = 5e-3  # spacing of the grid, in standard deviations of a step's loss
 _MOST = 2**20  # points of the grid
 _APART = 4  # standard deviations between the centres of two tilted sums
-_SLOPES = np.geomspace(1e-3, 1e5, 161)
+_SLOPES = np.geomspace(1e-3, 1e5, 97)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _divide(tilt: ndarray, moment: ndarray, ends: tuple, slopes: tuple) -> ndarr
 
 def _coarse(step: Steps) -> tuple[ndarray, ndarray]:
     """Return logarithms of chances with the record, and losses, of outputs on a coarse grid."""
-    output = np.linspace(*reach(step, TAIL / step.steps), 2001)
+    output = np.linspace(*reach(step, TAIL / step.steps), 1001)
     loss = loss_at(step, output)
     log_chance = loss - output**2 / (2 * step.noise_multiplier**2)
     return log_chance - log_sum(log_chance), loss
