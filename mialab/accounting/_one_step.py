@@ -45,32 +45,29 @@ class Losses:
 def losses(step: Steps, spacing: float, ends: tuple[float, float]) -> Losses:
     """Return the losses of one step on multiples of ``spacing``, that hold the two ends between them."""
     start, stop = int(np.floor(ends[0] / spacing)), int(np.ceil(ends[1] / spacing))
-    cut = _where(step, np.arange(start, stop + 1) * spacing)
-    cut = np.concatenate([[-np.inf], cut, [np.inf]])
+    loss = np.arange(start, stop + 1) * spacing
+    cut = np.concatenate([[-np.inf], _where(step, loss), [np.inf]])
     absent = _between(cut, 0.0, step.noise_multiplier)
     shifted = _between(cut, 1.0, step.noise_multiplier)
     present = (1 - step.sampling_rate) * absent + step.sampling_rate * shifted
-    return on_grid(present, absent, start, spacing)
+    chance, sure, sure_not = onto(loss, present, absent)
+    return Losses(chance, start, spacing, sure, sure_not)
 
 
-def on_grid(present: ndarray, absent: ndarray, start: int, spacing: float) -> Losses:
-    """Move each cell's chances to the two grid points around it, such that both worlds' sums stay.
+def onto(loss: ndarray, present: ndarray, absent: ndarray) -> tuple[ndarray, float, float]:
+    """Move the chances of each cell to the two losses around it, such that both worlds' sums stay.
 
-    The first entry is what lies before the first grid point, the last what lies after the last. There the
-    other world's whole chance is moved to the grid point, and the rest gives everything away.
+    The first cell lies before the first loss, the last after the last. There the other world's whole chance
+    is moved to the loss, and the rest gives everything away.
     """
-    loss = (start + np.arange(len(present) - 1)) * spacing
-    with np.errstate(divide="ignore"):
-        grown = np.exp(
-            np.log(absent[1:]) + loss
-        )  # the chance "present", were the loss that of the left point
+    grown = scaled(absent[1:], loss)  # the chance "present", were the loss that of the left point
     lower, upper = grown[:-1], min(grown[-1], present[-1])
-    right = np.clip((present[1:-1] - lower) / -np.expm1(-spacing), 0, present[1:-1])
+    right = np.clip((present[1:-1] - lower) / -np.expm1(-np.diff(loss)), 0, present[1:-1])
     chance = np.append(present[1:-1] - right, upper)
     chance[1:] += right
     chance[0] += present[0]
     sure_not = absent[0] - scaled(present[:1], -loss[:1])[0]
-    return Losses(chance, start, spacing, float(present[-1] - upper), max(float(sure_not), 0.0))
+    return chance, float(present[-1] - upper), max(float(sure_not), 0.0)
 
 
 def loss_at(step: Steps, output: Float[ndarray, "outputs"]) -> Float[ndarray, "outputs"]:

@@ -23,13 +23,13 @@ from scipy import fft
 
 from mialab import _check
 from mialab.accounting._logs import log_sum, scaled
-from mialab.accounting._one_step import Losses, loss_at, losses, on_grid, reach
+from mialab.accounting._one_step import Losses, loss_at, losses, onto, reach
 from mialab.accounting._plan import TAIL, Plan, plan
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import Steps, check
 from mialab.tradeoff import Pair, epsilon_at
 
-_OUTPUTS = 2**13  # of the curve that is handed out
+_OUTPUTS = 2**14  # of the curve that is handed out
 _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
@@ -174,17 +174,23 @@ def _beyond(
 
 
 def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float) -> Pair:
-    """Hand out few outputs: neighbours are merged as in one step, on a wider grid."""
-    wide = -(-len(chance) // _OUTPUTS)
-    first = start // wide
+    """Hand out few outputs: neighbours are merged as in one step, between losses that are further apart."""
     loss = (start + np.arange(len(chance))) * spacing
-    cell = (start + np.arange(len(chance))) // wide - first + 1
-    few = on_grid(
-        np.bincount(cell, chance, minlength=cell[-1] + 2),
-        np.bincount(cell, scaled(chance, -loss), minlength=cell[-1] + 2),
-        first,
-        spacing * wide,
+    without = scaled(chance, -loss)
+    kept = _few(chance, without, -start)
+    cell = np.cumsum(np.bincount(kept, minlength=len(chance)))
+    cells = [np.bincount(cell, one, minlength=len(kept) + 1) for one in (chance, without)]
+    member, _, _ = onto(loss[kept], *cells)
+    non_member = scaled(member, -loss[kept])
+    return Pair(
+        np.append([sure], np.append(member[::-1], 0)), np.append([0], np.append(non_member[::-1], sure_not))
     )
-    member = np.concatenate([[sure], few.chance[::-1], [0.0]])
-    non_member = np.concatenate([[0.0], few.without[::-1], [sure_not]])
-    return Pair(member, non_member)
+
+
+def _few(chance: ndarray, without: ndarray, zero: int) -> ndarray:
+    """Return which losses to keep: 0, and at equal steps of the loss and of its chance in either world."""
+    last = len(chance) - 1
+    even = np.linspace(0, last, _OUTPUTS // 2).astype(int)
+    each = [np.cumsum(one) for one in (chance, without)]
+    dense = [np.searchsorted(one, np.linspace(0, one[-1], _OUTPUTS // 4)) for one in each]
+    return np.unique(np.clip(np.concatenate([[zero], even, *dense]), 0, last))
