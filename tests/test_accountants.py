@@ -98,9 +98,10 @@ def test_definition_one_step_has_the_closed_form_in_both_directions(noise, rate,
 )
 def test_definition_two_different_steps_by_quadrature(first, second, epsilon):
     both = privacy_loss.curve(first, second)
+    grid = 2e-8  # what it adds to δ = 1.4e-7 at ε = 0.2, just below the largest loss of adding, 2·ln(1/0.9)
     for removed, mine in ((True, both), (False, both.swapped())):
         slow = slow_delta(epsilon, first, second, removed)
-        assert slow * (1 - 1e-9) - 1e-15 <= mine.delta(epsilon) <= slow * (1 + 1e-4) + 1e-9
+        assert slow * (1 - 1e-9) - 1e-15 <= mine.delta(epsilon) <= slow * (1 + 1e-4) + grid
 
 
 def test_definition_a_step_on_the_grid_is_never_less_telling():

@@ -14,9 +14,9 @@ from mialab.accounting._one_step import loss_at, reach
 from mialab.accounting.steps import Steps
 
 TAIL = 1e-20  # what may lie beyond the grid
-_FINE = 5e-3  # spacing of the grid, in standard deviations of a step's loss
+_FINE = 6e-3  # spacing of the grid, in standard deviations of a step's loss
 _MOST = 2**20  # points of the grid
-_APART = 4  # standard deviations between the centres of two tilted sums
+_APART = 6  # standard deviations between the centres of two tilted sums
 _SLOPES = np.geomspace(1e-3, 1e5, 97)
 
 
