@@ -9,8 +9,8 @@ independent steps add up, so their distribution is a convolution, which a Fourie
 * a Fourier transform errs by 10⁻¹⁶ of the *largest* chance, so it is done several times, each time with the
   losses weighted by another e^(tilt · loss): each part of the tail is once near the largest.
 
-What is left is the rounding of floats, which is not counted: about 10⁻¹⁶ · steps of each number, and where a cell
-of the grid holds a small share of a tail, 10⁻¹⁶ of that tail.
+What is left is the rounding of floats, which is not counted: about 10⁻¹⁶ · steps of each number, and where a
+cell of the grid holds a small share of a tail, 10⁻¹⁶ of that tail.
 
 One composition serves both directions: adding a record exchanges the two worlds, and a more telling output is
 more telling either way.
