@@ -349,6 +349,10 @@ FINE = SampledGaussian(1.0, 0.1, 10)
         (lambda: SampledGaussian(1.0, 0.1, 0), "steps must be at least 1, got 0"),
         (lambda: SampledGaussian(1.0, 0.1, 1.5), "steps must be a whole number, got 1.5"),
         (lambda: privacy_loss.curve(), "number of phases must be at least 1, got 0"),
+        (
+            lambda: privacy_loss.curve(SampledGaussian(0.02, 1.0, 1)),
+            r"privacy losses must be at most 700, got \d+: there is too little noise",
+        ),
         (lambda: privacy_loss.guarantee(FINE, delta=0.0), r"delta must be in \(0, 1\), got 0.0"),
         (lambda: privacy_loss.guarantee(FINE, delta=1.0), r"delta must be in \(0, 1\), got 1.0"),
         (

@@ -31,6 +31,7 @@ from mialab.accounting.steps import Steps, check
 from mialab.tradeoff import Pair, epsilon_at
 
 _OUTPUTS = 2**14  # of the curve that is handed out
+_LARGEST = 700  # loss: e^−709 is the smallest float that has all its digits
 _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
@@ -48,7 +49,8 @@ def curve(*phases: Steps) -> Pair:
     Raises
     ------
     ValueError
-        If there is no phase, or a field of one is out of its range.
+        If there is no phase, a field of one is out of its range, or losses get so large (above 700) that a
+        chance without the record is no float any more. ε would be in the hundreds: no promise worth the name.
 
     Examples
     --------
@@ -60,6 +62,8 @@ def curve(*phases: Steps) -> Pair:
     """
     check(*phases)
     look = plan(phases)
+    if (largest := max(-look.ends[0], look.ends[1])) > _LARGEST:
+        _check.refuse("privacy losses", f"be at most {_LARGEST}", f"{largest:.0f}: there is too little noise")
     times = np.array([step.steps for step in phases])
     each = [_one(step, look) for step in phases]
     start = int(np.floor(look.ends[0] / look.spacing))
