@@ -16,8 +16,8 @@ In the order of the story:
     leaks      batch_norm, aggregates                         what the insides give away
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
-    accounting Guarantee; basic, advanced, group, parallel    what was promised, and what becomes of it
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
+    accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
     audit      accuracy, fixed_threshold, one_run, Verdict    lower bounds on ε that hold
     plots                                                     draws what the others return
