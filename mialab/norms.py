@@ -96,7 +96,7 @@ class Drop(nn.Module):
 class VirtualBatchNorm2d(_Normalise):
     """Normalise everybody by the statistics of the first rows of the batch, the same in every batch.
 
-    Salimans et al. 2016, §3.5, who mix the record at hand into the statistics as well; here it is left
+    Salimans et al. 2016, who mix the record at hand into the statistics as well; here it is left
     out, so that no record of a batch sees another, and all of them see the reference.
 
     Examples
