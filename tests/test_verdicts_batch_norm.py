@@ -3,23 +3,18 @@
 The cell of the claims is run on stand-ins for what the chapter computes; nbval runs it on the real results.
 """
 
-from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 
 from mialab import norms
 from mialab.leaks import aggregates
+from verdicts import between, claims_on
 
-CHAPTER = Path(__file__).parents[1] / "book/1_leaks/batch_norm.ipynb"
+CHAPTER = "1_leaks/batch_norm"
 KINDS = ("batch", "none", "instance", "layer", "group", "virtual")
 FRESH = ("anyone", "members", "non-members", "strangers")
-
-
-def between(low, high):
-    return SimpleNamespace(low=low, high=high, value=(low + high) / 2)
 
 
 def good_results():
@@ -103,15 +98,8 @@ LIED_TO = {
 }
 
 
-def claims_on(results):
-    cells = nbformat.read(CHAPTER, as_version=4).cells
-    (source,) = [cell.source for cell in cells if "claims = {" in cell.source]
-    exec(source, results)
-    return results["claims"]
-
-
 def test_definition_good_results_give_yes_and_every_claim_is_lied_to():
-    claims = claims_on(good_results())
+    claims = claims_on(CHAPTER, good_results())
     assert [claim for claim, holds in claims.items() if not holds] == []
     assert len(claims) == len(LIED_TO)
 
@@ -119,6 +107,6 @@ def test_definition_good_results_give_yes_and_every_claim_is_lied_to():
 @pytest.mark.parametrize("beginning", LIED_TO)
 def test_coverage_the_verdict_can_say_no(beginning):
     results = good_results()
-    claims = claims_on(results | LIED_TO[beginning](results))
+    claims = claims_on(CHAPTER, results | LIED_TO[beginning](results))
     (claim,) = [claim for claim in claims if claim.startswith(beginning)]
     assert not claims[claim]

@@ -3,14 +3,14 @@
 The cell of the claims is run on stand-ins for what the chapter computes; nbval runs it on the real results.
 """
 
-from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 
-CHAPTER = Path(__file__).parents[1] / "book/1_leaks/calibrated_attacks.ipynb"
+from verdicts import between, claims_on
+
+CHAPTER = "1_leaks/calibrated_attacks"
 GAINS = {"calibration": 1.0, "Gaussian": 1.0, "both sides": 1.0, "queries": 1.0}
 FROM_TO = {
     (("one threshold", "on the loss"), ("offline", "one threshold a record, loss")): "calibration",
@@ -19,10 +19,6 @@ FROM_TO = {
     (("online", "+ Gaussian"), ("online", "+ queries")): "queries",
 }
 STEPS = {step for pair in FROM_TO for step in pair}
-
-
-def between(low, high):
-    return SimpleNamespace(low=low, high=high, value=(low + high) / 2)
 
 
 def metrics_saying(gains):
@@ -119,22 +115,14 @@ LIED_TO = {
 }
 
 
-def claims_on(results):
-    cells = nbformat.read(CHAPTER, as_version=4).cells
-    (source,) = [cell.source for cell in cells if "claims = {" in cell.source]
-    names = dict(results)
-    exec(source, names)
-    return names["claims"]
-
-
 def test_definition_good_results_give_yes_and_every_claim_is_lied_to():
-    claims = claims_on(GOOD)
+    claims = claims_on(CHAPTER, GOOD)
     assert [claim for claim, holds in claims.items() if not holds] == []
     assert len(claims) == len(LIED_TO)
 
 
 @pytest.mark.parametrize("beginning", LIED_TO)
 def test_coverage_the_verdict_can_say_no(beginning):
-    claims = claims_on(GOOD | LIED_TO[beginning])
+    claims = claims_on(CHAPTER, GOOD | LIED_TO[beginning])
     (claim,) = [claim for claim in claims if claim.startswith(beginning)]
     assert not claims[claim]
