@@ -80,6 +80,7 @@ def test_definition_the_ends_cut_off_equal_tails(delta):
     assert (upside_down.low, upside_down.high) == (0.0, 0.0)
 
 
+@pytest.mark.usefixtures("at_the_door")
 def test_definition_it_is_no_bound_and_its_type_says_so():
     counts = runs(375, 500, 125, 500)
     belief, claim = credible(counts, **SAME), Guarantee(0.5, 0.0, Neighbours.REPLACE)
