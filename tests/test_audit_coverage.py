@@ -170,9 +170,8 @@ def test_coverage_a_fixed_number_of_members_breaks_the_bound_of_one_run():
 
 def members_on_top(mechanism: str, epsilon: float, n: int, rng) -> np.ndarray:
     """Return how many of the highest are members at each cut, n on either side: (repeats, cuts)."""
-    member = np.tile(np.arange(2 * n) < n, (REPEATS, 1))
-    score = in_the_world(mechanism, epsilon, member, rng)
-    order = np.lexsort((member, -score), axis=1)  # of equal scores, non-members first
+    member = np.tile(np.arange(2 * n) >= n, (REPEATS, 1))  # non-members first, and so among equal scores
+    order = np.argsort(-in_the_world(mechanism, epsilon, member, rng), axis=1, kind="stable")
     middle, ends = middle_and_ends(2 * n)
     cuts = np.array([middle, *ends, *(2 * n - end for end in ends)])
     return np.cumsum(np.take_along_axis(member, order, axis=1), axis=1)[:, cuts - 1]
@@ -197,6 +196,8 @@ def test_coverage_of_any_threshold_over_independent_runs():
     rng, errors, greedy = np.random.default_rng(8), {}, {}
     shares = [MIDDLE] + [(1 - MIDDLE) / 6] * 6
     for mechanism, epsilon, n in product(MECHANISMS, EPSILONS, (15, 50, 200, 1000)):
+        if n == 1000 and mechanism != "tight mixture":
+            continue
         found, cell = members_on_top(mechanism, epsilon, n, rng), (mechanism, epsilon, n)
         truth = truth_of(mechanism, epsilon)
         errors[cell] = (found >= enough_members(n, *truth, shares)).any(axis=1).mean()
@@ -210,7 +211,7 @@ def test_coverage_of_any_threshold_over_independent_runs():
 
 
 def test_coverage_of_any_threshold_of_five_thousand():
-    """Drawn as the counts that they are: how many fell into the upper region, and any order there and below."""
+    """The tight mixture as counts: how many fell into its upper region, and any order there and below."""
     rng, errors, n = np.random.default_rng(9), {}, 5000
     shares, (middle, ends) = [MIDDLE] + [(1 - MIDDLE) / 6] * 6, middle_and_ends(10_000)
     cuts = sorted([middle, *ends, *(2 * n - end for end in ends)])
@@ -236,16 +237,17 @@ def test_coverage_of_any_threshold_of_five_thousand():
     assert max(errors.values()) > 0.02
 
 
-def guesses_refute(score, member, epsilon: float, delta: float, shares: list[float]) -> float:
-    """Return the share of experiments in which one of the ten numbers of guesses refutes (ε, δ)."""
-    m = score.shape[1]
+def guesses_refute(ranked: np.ndarray, epsilon: float, delta: float, shares: list[float]) -> float:
+    """Return the share of rankings (repeats, canaries) of which one of the ten numbers of guesses refutes."""
+    m = ranked.shape[1]
     middle, ends = middle_and_ends(m)
     made = [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
-    above = np.zeros(len(score), dtype=bool)
+    above = np.zeros(len(ranked), dtype=bool)
     for (ins, outs), share in zip(made, shares, strict=True):
-        right = right_by_rank(score, member, ins, outs)
-        luck = {v: p_value(Guesses(int(v), ins + outs, m), epsilon, delta) for v in np.unique(right)}
-        above |= np.array([luck[v] <= share * ERROR for v in right])
+        right = ranked[:, :ins].sum(axis=1) + (~ranked[:, m - outs :]).sum(axis=1)
+        values, which = np.unique(right, return_inverse=True)
+        luck = np.array([p_value(Guesses(int(v), ins + outs, m), epsilon, delta) for v in values])
+        above |= (luck <= share * ERROR)[which]
     return float(above.mean())
 
 
@@ -255,10 +257,11 @@ def test_coverage_of_any_threshold_within_one_run():
     for mechanism, epsilon, m in product(MECHANISMS, EPSILONS, (15, 100, 300)):
         member = rng.random((REPEATS, m)) < 0.5
         score = in_the_world(mechanism, epsilon, member, rng) + 1e-9 * rng.random(member.shape)
+        ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
         truth, cell = truth_of(mechanism, epsilon), (mechanism, epsilon, m)
-        errors[cell] = guesses_refute(score, member, *truth, shares)
+        errors[cell] = guesses_refute(ranked, *truth, shares)
         if mechanism == "tight mixture" and m == 300:
-            greedy[cell] = guesses_refute(score, member, *truth, [1.0] * 10)
+            greedy[cell] = guesses_refute(ranked, *truth, [1.0] * 10)
     assert not too_often(errors)
     assert max(errors.values()) > 0.01
     assert too_often(greedy)
@@ -277,9 +280,7 @@ def test_coverage_of_betting_looked_at_after_every_trial():
     """And a stake that knows how the trial ends fails."""
     rng, errors, peeking = np.random.default_rng(11), {}, {}
     for epsilon, delta, abstains in product(EPSILONS, (0.0, 0.02), (0.0, 0.4)):
-        coin = rng.random((REPEATS, 1000)) < (
-            expit(epsilon) if delta == 0 else delta + (1 - delta) * expit(epsilon)
-        )
+        coin = rng.random((REPEATS, 1000)) < delta + (1 - delta) * expit(epsilon)
         verdicts = np.where(coin, 1, -1) * (rng.random(coin.shape) >= abstains)
         for n in (15, 1000):
             cell = epsilon, delta, abstains, n
