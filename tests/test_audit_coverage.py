@@ -237,18 +237,39 @@ def test_coverage_of_any_threshold_of_five_thousand():
     assert max(errors.values()) > 0.02
 
 
-def guesses_refute(ranked: np.ndarray, epsilon: float, delta: float, shares: list[float]) -> float:
-    """Return the share of rankings (repeats, canaries) of which one of the ten numbers of guesses refutes."""
-    m = ranked.shape[1]
+def numbers_of_guesses(m: int) -> list[tuple[int, int]]:
     middle, ends = middle_and_ends(m)
-    made = [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
-    above = np.zeros(len(ranked), dtype=bool)
-    for (ins, outs), share in zip(made, shares, strict=True):
-        right = ranked[:, :ins].sum(axis=1) + (~ranked[:, m - outs :]).sum(axis=1)
-        values, which = np.unique(right, return_inverse=True)
-        luck = np.array([p_value(Guesses(int(v), ins + outs, m), epsilon, delta) for v in values])
-        above |= (luck <= share * ERROR)[which]
+    return [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
+
+
+def enough_right(guesses: int, m: int, epsilon: float, delta: float, error: float) -> int:
+    """Return the fewest right guesses that refute (ε, δ): bisection."""
+    low, high = 0, guesses + 1
+    while high - low > 1:
+        right = (low + high) // 2
+        small = p_value(Guesses(right, guesses, m), epsilon, delta) <= error
+        low, high = (low, right) if small else (right, high)
+    return high
+
+
+def guesses_refute(
+    top: np.ndarray, bottom: np.ndarray, m: int, epsilon: float, delta: float, shares: list[float]
+) -> float:
+    """Return the share of experiments of which one of the ten numbers of guesses refutes (ε, δ).
+
+    (repeats, guesses + 1): how many of the highest are members, and of the lowest are not.
+    """
+    above = np.zeros(len(top), dtype=bool)
+    for (ins, outs), share in zip(numbers_of_guesses(m), shares, strict=True):
+        enough = enough_right(ins + outs, m, epsilon, delta, share * ERROR)
+        above |= top[:, ins] + bottom[:, outs] >= enough
     return float(above.mean())
+
+
+def right_from_either_end(ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    none = np.zeros((len(ranked), 1), dtype=int)
+    top, bottom = np.cumsum(ranked, axis=1), np.cumsum(~ranked[:, ::-1], axis=1)
+    return np.hstack([none, top]), np.hstack([none, bottom])
 
 
 def test_coverage_of_any_threshold_within_one_run():
@@ -259,11 +280,16 @@ def test_coverage_of_any_threshold_within_one_run():
         score = in_the_world(mechanism, epsilon, member, rng) + 1e-9 * rng.random(member.shape)
         ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
         truth, cell = truth_of(mechanism, epsilon), (mechanism, epsilon, m)
-        errors[cell] = guesses_refute(ranked, *truth, shares)
+        errors[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, shares)
         if mechanism == "tight mixture" and m == 300:
-            greedy[cell] = guesses_refute(ranked, *truth, [1.0] * 10)
+            greedy[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, [1.0] * 10)
+    for epsilon, m in product(EPSILONS, (1000, 5000)):  # the worst case: each coin follows its guess
+        follows = rng.random((REPEATS, m), dtype=np.float32) < expit(epsilon)
+        ranked = np.where(np.arange(m) < m // 2, follows, ~follows)
+        sides = right_from_either_end(ranked)
+        errors["worst case", epsilon, m] = guesses_refute(*sides, m, epsilon, 0.0, shares)
     assert not too_often(errors)
-    assert max(errors.values()) > 0.01
+    assert max(errors.values()) > 0.02
     assert too_often(greedy)
 
 

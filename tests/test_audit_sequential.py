@@ -91,6 +91,21 @@ def test_limit_in_the_end_it_finds_the_truth(rng):
     assert 0.9 * LN3 < bets().after(verdicts).result().epsilon_lower < LN3
 
 
+@pytest.mark.parametrize("confidence", [0.95, 0.5])
+def test_coverage_every_course_of_twelve_trials(confidence):
+    """Exact, at every ε of a few and whenever one stops: right with the largest probability allowed."""
+    courses = np.where((np.arange(4096)[:, None] >> np.arange(12)) % 2 == 1, 1, -1)
+    right, wrong = (np.cumsum(courses == one, axis=1) - (courses == one) for one in (1, -1))
+    shares = []
+    for epsilon, delta in product((0.0, 0.01, 0.5, LN3, 2.0, 4.0), (0.0, 0.05)):
+        won = np.log1p(stake(right, wrong, epsilon, delta) * payment(courses, epsilon, delta))
+        reaches = np.cumsum(won, axis=1).max(axis=1) >= -np.log(1 - confidence)
+        often = (np.exp(epsilon) + delta) / (1 + np.exp(epsilon))
+        chance = np.where(courses == 1, often, 1 - often).prod(axis=1)
+        shares.append(chance[reaches].sum())
+    assert 0.2 * (1 - confidence) < max(shares) <= 1 - confidence
+
+
 @pytest.mark.usefixtures("at_the_door")
 @pytest.mark.parametrize(
     ("make", "message"),

@@ -69,7 +69,7 @@ def mixture(top, rng, n=500):
 def sharpness(repeats=2000):
     """Print the mean bound, its standard error and the share of bounds above the truth."""
     of = {
-        "fixed threshold, at the best place": lambda end, top, _: fixed_threshold(end.at(1 - top), **REPLACE),
+        "fixed threshold, right place": lambda end, top, _: fixed_threshold(end.at(1 - top), **REPLACE),
         "any threshold": lambda end, _, __: any_threshold(end, **REPLACE),
         "split, accuracy": lambda end, _, rng: split(end, accuracy, rng=rng, **REPLACE),
         "split, fixed threshold": lambda end, _, rng: split(end, fixed_threshold, rng=rng, **REPLACE),
