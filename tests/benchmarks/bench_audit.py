@@ -60,7 +60,7 @@ def main():
 
 
 def mixture(top, rng, n=500):
-    """Draw scores that leak ln 3: non-members uniform, members three times as dense in the highest ``top``."""
+    """Draw scores that leak ln 3: members are three times as dense in the highest ``top`` of non-members."""
     place, high, member = rng.random(2 * n), rng.random(2 * n) < 3 * top, np.arange(2 * n) < n
     score = np.where(member, np.where(high, 1 - top * place, (1 - top) * place), place)
     return Outcome(score, member, design=Design.RUNS)
