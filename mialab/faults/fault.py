@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 import numpy as np
 
@@ -16,24 +15,6 @@ from mialab.tradeoff import Curve
 
 DELTA = 1e-5
 """The δ of every claim about training."""
-
-
-class Subject(Protocol):
-    """What can be run with and without a record, and says what it promises."""
-
-    @property
-    def claims(self) -> Guarantee:
-        """What its documentation promises."""
-        ...
-
-    @property
-    def curve(self) -> Curve:
-        """The same promise at every false-positive rate."""
-        ...
-
-    def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
-        """Run it many times, and return the attacker's score of each run."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +112,7 @@ class Fault:
     flaw: str
     source: str
     sees: str
-    subject: Subject
+    subject: Training | Release
     truth: Steps | float | None
     why: str
 
@@ -148,8 +129,9 @@ class Fault:
     @property
     def true_epsilon(self) -> float | None:
         """The smallest ε at the δ of the claim; may be infinite; None where it is not known."""
-        known = self.truth is None or isinstance(self.truth, float)
-        return self.truth if known else promise(self.truth, self.claims.delta).epsilon
+        if self.truth is None or isinstance(self.truth, (int, float)):
+            return self.truth
+        return promise(self.truth, self.claims.delta).epsilon
 
     def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
         """Run it ``runs`` times with or without the record, and return the attacker's score of each run."""
@@ -165,7 +147,7 @@ class Correct:
 
     name: str
     sees: str
-    subject: Subject
+    subject: Training | Release
 
     @property
     def claims(self) -> Guarantee:
