@@ -20,7 +20,7 @@ from mialab.mechanisms.noise import Gaussian, Laplace, calibrate
 from mialab.mechanisms.randomized_response import RandomizedResponse
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at, pure, randomized_response
 
-ANSWER = "one released answer"
+ANSWER, REAL = "one released answer", "one released answer without its last bits"
 _ADD, _REPLACE = Neighbours.ADD_REMOVE, Neighbours.REPLACE
 _DAYS = 5
 
@@ -48,12 +48,16 @@ def _one_coin(record_in: bool, runs: int, rng: np.random.Generator) -> Scores:
 
 def _every_day(record_in: bool, runs: int, rng: np.random.Generator) -> Scores:
     """Ask the same people again, with fresh coins."""
-    return COIN(np.full((runs, _DAYS), int(record_in)), rng=rng).sum(axis=1)
+    return COIN(np.full((runs, _DAYS), int(record_in)), rng=rng).sum(axis=1) * 1.0
 
 
 def _laplace_score(noisy: Float[ndarray, "runs"], shift: float) -> Scores:
-    """Return what rises with the likelihood of ``shift`` against 0."""
-    return np.abs(noisy) - np.abs(noisy - shift)
+    """Return |x| − |x − shift|, the likelihood ratio of ``shift`` against 0 in units of the noise.
+
+    Left and right of both it is ∓shift, and is written so: the difference itself would keep last bits that
+    depend on the value, and an audit accuses the mechanism for them, rightly (Mironov 2012).
+    """
+    return np.clip(2 * noisy - shift, -shift, shift)
 
 
 def _laplace(
@@ -79,6 +83,12 @@ def _textbook(record_in: bool, runs: int, rng: np.random.Generator) -> Scores:
         could_come_from(noisy, 1.0, COUNT.scale) * 10.0 - could_come_from(noisy, 0.0, COUNT.scale) * 10.0
     )
     return gives_away + _laplace_score(noisy, 1.0)
+
+
+def _last_bits(record_in: bool, runs: int, rng: np.random.Generator) -> Scores:
+    """Subtract as anybody would, and see the last bits by accident: below 0, 1 + noise has fewer."""
+    noisy = COUNT(np.full(runs, float(record_in)), rng=rng)
+    return np.abs(noisy) - np.abs(noisy - 1)
 
 
 def _to_even(record_in: bool, runs: int, rng: np.random.Generator) -> Scores:
@@ -114,8 +124,8 @@ HONEST_RELEASES = (
         ANSWER,
         Release(FOUR.guarantee, FOUR.curve, lambda *a: _says_yes(*a, coin=FOUR)),
     ),
-    Correct("Laplace", ANSWER, _COUNT),
-    Correct("Gaussian", ANSWER, _BELL),
+    Correct("Laplace", REAL, _COUNT),
+    Correct("Gaussian", REAL, _BELL),
     Correct("discrete Laplace", ANSWER, _BITS),
     Correct(
         "discrete Gaussian",
@@ -209,6 +219,15 @@ RELEASES = (
         "Mironov 2012",
         ANSWER,
         replace(_COUNT, scores=_textbook),
+        np.inf,
+        "there are answers that only one of the two values can give",
+    ),
+    Fault(
+        "floating point, by accident",
+        "NumPy's Laplace noise is added in floats; an answer below 0 with many digits was never moved by 1.",
+        "Mironov 2012, Haney et al. 2022; found by this gallery in its own first Laplace row",
+        ANSWER,
+        replace(_COUNT, scores=_last_bits),
         np.inf,
         "there are answers that only one of the two values can give",
     ),
