@@ -133,7 +133,7 @@ MIXTURE = Correct("every high threshold is tight", "an answer", Release(CLAIM, p
 
 def best_of_all(runs, promise, confidence, rng):
     """Do what must not be done: Katz's interval for a ratio, at the threshold where it looks best."""
-    roc, size = roc_curve(runs.runs), runs.runs.member.sum()
+    roc, size = roc_curve(runs.runs), int(runs.runs.member.sum())
     true, false = (np.rint(rate * size)[1:-1] for rate in (roc.tpr, roc.fpr))
     true, false = true[(true > 0) & (false > 0)], false[(true > 0) & (false > 0)]
     lower = np.log(true / false) - ndtri(confidence) * np.sqrt(1 / true + 1 / false - 2 / size)
@@ -161,13 +161,15 @@ TIGHT = (MIXTURE, *HONEST_RELEASES[:4], HONEST_TRAINERS[2])
 
 
 def test_coverage_what_is_correct_is_accused_no_more_often_than_announced():
-    found = accusations(TIGHT, QUICK, repeats=100, runs=100, rng=np.random.default_rng(1))
-    assert found.max() <= most_allowed(100, found.size), found
+    found = accusations(TIGHT, QUICK, repeats=60, runs=100, rng=np.random.default_rng(1))
+    assert found.max() <= most_allowed(60, found.size), found
 
 
 @pytest.mark.slow
 def test_coverage_what_is_correct_is_accused_no_more_often_than_announced_larger():
-    found = accusations((*TIGHT, HONEST_TRAINERS[0]), LOOKS, repeats=1000, runs=200, rng=np.random.default_rng(2))
+    found = accusations(
+        (*TIGHT, HONEST_TRAINERS[0]), LOOKS, repeats=1000, runs=200, rng=np.random.default_rng(2)
+    )
     assert found.max() <= most_allowed(1000, found.size), found
 
 
