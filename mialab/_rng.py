@@ -23,3 +23,8 @@ def torch_stream(rng: np.random.Generator) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
         yield
+
+
+def torch_generator(rng: np.random.Generator, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return a generator of its own for torch's draws on ``device``, seeded from ``rng``."""
+    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))

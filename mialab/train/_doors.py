@@ -17,11 +17,12 @@ def check_device(device: str) -> None:
 
 
 def check_training(
-    make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str
+    make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str, *, draws: bool = False
 ) -> nn.Module:
     """Refuse a module in place of its maker, records that do not fit, and labels out of range.
 
-    Returns the throw-away model that was asked.
+    Layers that draw random numbers are refused as well, unless ``draws``. Returns the throw-away model that
+    was asked.
     """
     check_device(device)
     if isinstance(make_model, nn.Module):
@@ -37,7 +38,7 @@ def check_training(
     with _rng.torch_undisturbed():
         model = make_model()
     for layer in model.modules():
-        if isinstance(layer, nn.modules.dropout._DropoutNd):
+        if isinstance(layer, nn.modules.dropout._DropoutNd) and not draws:
             _check.refuse("make_model", "return a module without layers that draw random numbers", layer)
     _check.labels("y", y, classes=_classes(model, x))
     return model

@@ -1,0 +1,16 @@
+"""Training with a promise: clip every record's gradient, add noise to the sum, count the cost.
+
+recipe.py      DpSgd               what is done at every step: the accountants read the same object
+sampling.py                        who takes part in a step
+clipping.py    clipped_sum         the sum of clipped gradients
+descent.py                         noise, a public divisor, an optimizer
+fit.py         fit_private         one private model
+together.py    fit_many_private    many private models as one tensor program
+"""
+
+from mialab.dp_sgd.clipping import clipped_sum
+from mialab.dp_sgd.fit import fit_private
+from mialab.dp_sgd.recipe import DpSgd
+from mialab.dp_sgd.together import fit_many_private
+
+__all__ = ["DpSgd", "clipped_sum", "fit_many_private", "fit_private"]

@@ -1,0 +1,46 @@
+"""From a sum of clipped gradients to the next weights: noise, a public divisor, an optimizer.
+
+The trainable weights of a model lie in one vector, so a step draws its noise in one go and the optimizer sees
+one tensor. All it does is coordinate by coordinate, so that changes nothing.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from mialab.dp_sgd.clipping import trainable
+from mialab.dp_sgd.recipe import DpSgd
+
+
+def gather(model: nn.Module) -> nn.Parameter:
+    """Return all trainable weights as one vector; from now on the model's own are views of it."""
+    weights = trainable(model).values()
+    vector = nn.Parameter(torch.cat([weight.detach().flatten() for weight in weights]))
+    for weight, piece in zip(weights, vector.detach().split([one.numel() for one in weights]), strict=True):
+        weight.data = piece.view(weight.shape)
+    return vector
+
+
+def scatter(model: nn.Module) -> None:
+    """Give every weight a memory of its own again."""
+    for weight in trainable(model).values():
+        weight.data = weight.data.clone()
+
+
+def optimizer(weights: nn.Parameter, recipe: DpSgd) -> torch.optim.Optimizer:
+    """Return the optimizer that the recipe names."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam([weights], lr=recipe.learning_rate)
+    return torch.optim.SGD([weights], lr=recipe.learning_rate, momentum=recipe.momentum)
+
+
+@torch.no_grad()
+def released(total: Tensor, recipe: DpSgd, noise: torch.Generator) -> Tensor:
+    """Add the noise to a sum of clipped gradients, and divide by the nominal batch: all that a step reveals.
+
+    ``total`` is changed in place. The noise has its precision; the proof is about real numbers (Mironov
+    2012 has what may come of that).
+    """
+    if recipe.noise_std:
+        draw = torch.empty_like(total).normal_(generator=noise)
+        total.add_(draw, alpha=recipe.noise_std)
+    return total.div_(recipe.nominal_batch)

@@ -1,0 +1,100 @@
+"""One private model, the plain loop."""
+
+from collections.abc import Callable
+from functools import reduce
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mialab import _check, _rng
+from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd.clipping import Clipper, check_finite, make_clipper
+from mialab.dp_sgd.descent import gather, optimizer, released, scatter
+from mialab.dp_sgd.recipe import DpSgd
+from mialab.dp_sgd.sampling import poisson_batches
+
+
+def fit_private(
+    make_model: Callable[[], nn.Module],
+    x: Float[ndarray, "records *features"],
+    y: Int[ndarray, "records"],
+    recipe: DpSgd,
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+    physical_batch: int | None = None,
+) -> nn.Module:
+    """Train one fresh model on the records, so that what it tells of any one of them is bounded.
+
+    Parameters
+    ----------
+    make_model
+        Called without arguments, returns a module with fresh random weights. Parameters that need no gradient
+        (``requires_grad_(False)``) stay as they are: features learned from public data can be kept, and the
+        rest be tuned in private. Dropout is allowed: every record has its own mask.
+    x, y
+        Records and their labels 0 … classes - 1. A record is one row, and that is what is protected: a
+        person with two rows is protected half as well.
+    recipe
+        What is done at every step, and what it promises.
+    rng
+        Decides the initial weights, the batches, the noise and the masks of dropout; torch's global seed
+        plays no part. Whoever knows it can take the noise off again: a model that is to be given away needs
+        a seed from the system, ``numpy.random.default_rng()``, that nobody keeps.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    physical_batch
+        Most records to look at in one go: a larger batch is summed up in parts, which changes rounding alone.
+        Noise is still added once.
+
+    Returns
+    -------
+    The trained module, in evaluation mode, on ``device``.
+
+    Raises
+    ------
+    ValueError
+        If shapes or labels do not fit, a value is not finite, the device is not there, the module mixes
+        records or has nothing to train; or if a gradient is not finite: the error names the step, and no
+        weight has seen that step's batch.
+
+    Examples
+    --------
+    >>> from mialab import models, train
+    >>> x, y = np.eye(4, dtype=np.float32).repeat(50, axis=0), np.arange(4).repeat(50)
+    >>> recipe = DpSgd(1.0, 0.5, sampling_rate=0.2, steps=60, nominal_batch=40, learning_rate=1.0)
+    >>> model = fit_private(lambda: models.mlp(4, (), 4), x, y, recipe, rng=np.random.default_rng(0))
+    >>> train.predict(model, x[::50]).argmax(axis=-1)
+    array([0, 1, 2, 3])
+    """
+    check_private(make_model, x, y, device, dropout=True)
+    _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
+    with _rng.torch_stream(rng):
+        model = make_model().to(device).train()
+    noise = _rng.torch_generator(rng, device)
+    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    weights = gather(model)
+    descent = optimizer(weights, recipe)
+    batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
+    with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
+        clipper = make_clipper(model, records[0])
+        for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
+            parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
+            sums = (_clipped(clipper, records, part, recipe.clip, step) for part in parts)
+            weights.grad = released(reduce(Tensor.add_, sums), recipe, noise)
+            descent.step()
+    scatter(model)
+    return model.eval()
+
+
+def _clipped(
+    clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, clip: float, step: int
+) -> Tensor:
+    """Return the clipped sum of some records as one vector, if all of them have a length."""
+    total, norms = clipper(records[0][part], records[1][part], clip)
+    check_finite(norms, f" at step {step}")
+    return torch.cat([one.flatten() for one in total.values()])

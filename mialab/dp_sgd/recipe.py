@@ -1,0 +1,90 @@
+"""The recipe of a private training run, which is its receipt as well."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from mialab import _check
+
+Optimizer = Literal["sgd", "adam"]
+
+
+@dataclass(frozen=True)
+class DpSgd:
+    """Differentially private gradient descent on the cross-entropy (Abadi et al. 2016, Algorithm 1).
+
+    At every step each record takes part with chance ``sampling_rate``, independently. The gradient of its own
+    loss, all parameters together, is shortened to length ``clip`` if it is longer. Gaussian noise of standard
+    deviation ``noise_multiplier · clip`` is added to each coordinate of the sum, and the whole is divided by
+    ``nominal_batch``. What happens to the result, momentum or Adam, is post-processing and costs no privacy.
+
+    The accountants read the very object that trained:
+    ``accounting.privacy_loss.guarantee(recipe, delta=1e-5)``. They refuse one without noise.
+
+    Attributes
+    ----------
+    clip
+        C, above 0: the most that one record can move the sum, in Euclidean length. Infinite for no clipping,
+        which goes with no noise only: there is no noise that hides a move of any size.
+    noise_multiplier
+        σ, finite and at least 0. Zero trains, without a promise.
+    sampling_rate
+        q, in (0, 1].
+    steps
+        Number of updates; a whole number, at least 0.
+    nominal_batch
+        What the noisy sum is divided by: a public number, usually q times a public guess of the number of
+        records. Never the size of the batch that was drawn, nor anything else that depends on the data.
+    learning_rate
+        Step size.
+    momentum
+        Share of the last update that is kept, in [0, 1); 0 with Adam, which has its own.
+    optimizer
+        ``"sgd"`` or ``"adam"``, as `torch.optim` defines them.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of its range.
+
+    Examples
+    --------
+    >>> recipe = DpSgd(clip=1.0, noise_multiplier=4.0, sampling_rate=0.01, steps=10_000, nominal_batch=600)
+    >>> recipe.noise_std
+    4.0
+    >>> from mialab.accounting import privacy_loss
+    >>> print(privacy_loss.guarantee(recipe, delta=1e-5))
+    ε ≤ 0.946871 at δ = 1e-05 (proved, add/remove one record)
+    """
+
+    clip: float
+    noise_multiplier: float
+    sampling_rate: float
+    steps: int
+    nominal_batch: float
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+    optimizer: Optimizer = "sgd"
+
+    def __post_init__(self):
+        if not self.clip > 0:
+            _check.refuse("clip", "be above 0", self.clip)
+        _check.not_negative("noise_multiplier", self.noise_multiplier)
+        if math.isinf(self.clip) and self.noise_multiplier:
+            _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)
+        if not 0 < self.sampling_rate <= 1:
+            _check.refuse("sampling_rate", "be in (0, 1]", self.sampling_rate)
+        _check.at_least("steps", self.steps, 0)
+        _check.whole("steps", self.steps)
+        _check.positive("nominal_batch", self.nominal_batch)
+        _check.positive("learning_rate", self.learning_rate)
+        _check.one_of("optimizer", self.optimizer, ("sgd", "adam"))
+        if not 0 <= self.momentum < 1:
+            _check.refuse("momentum", "be in [0, 1)", self.momentum)
+        if self.optimizer == "adam" and self.momentum:
+            _check.refuse("momentum", "be 0 with Adam, which has its own", self.momentum)
+
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of the noise on each coordinate of the sum: σ · C, and 0 without noise."""
+        return self.noise_multiplier * self.clip if self.noise_multiplier else 0.0

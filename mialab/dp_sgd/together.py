@@ -1,0 +1,159 @@
+"""Many private models, trained as one tensor program."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mialab import _check, _rng
+from mialab._types import MemberMatrix
+from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd.clipping import check_finite, trainable
+from mialab.dp_sgd.descent import optimizer, released
+from mialab.dp_sgd.fleet_sums import make_sums
+from mialab.dp_sgd.recipe import DpSgd
+from mialab.dp_sgd.sampling import poisson_batches
+from mialab.train import Fleet, _doors
+from mialab.train.fleet import State, assemble
+from mialab.train.steps import linear_layers
+
+
+def fit_many_private(
+    make_model: Callable[[], nn.Module],
+    x: Float[ndarray, "records *features"],
+    y: Int[ndarray, "records"],
+    member: MemberMatrix,
+    recipe: DpSgd,
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+    memory_bytes: float = 2**30,
+) -> Fleet:
+    """Train one private model for every row of ``member``, each on the records of its row.
+
+    Model ``i`` is the one that `fit_private` would train alone on ``x[member[i]], y[member[i]]`` with
+    ``rng.spawn(len(member))[i]``, up to rounding: its own weights, batches and noise.
+
+    Parameters
+    ----------
+    make_model, x, y, recipe, device
+        As in `fit_private`; layers that draw random numbers are refused here. The nominal batch is the same
+        for all models, whatever the number of their records: it is public.
+    member
+        Bool (models, records); every row holds at least one record.
+    rng
+        Its children decide each model's weights, batches and noise.
+    memory_bytes
+        Models are trained in shards, cut so that an estimate of what a step holds stays below this.
+
+    Returns
+    -------
+    The fleet, on ``device``, in the order of the rows.
+
+    Raises
+    ------
+    ValueError
+        As in `fit_private`, or if a row of ``member`` is empty. The error about a gradient that is not finite
+        names the step.
+
+    Examples
+    --------
+    >>> from mialab import models, train
+    >>> x, y = np.eye(4, dtype=np.float32).repeat(50, axis=0), np.arange(4).repeat(50)
+    >>> member = np.stack([np.ones(200, dtype=bool), np.arange(200) % 2 == 0])
+    >>> recipe = DpSgd(1.0, 0.5, sampling_rate=0.2, steps=60, nominal_batch=40, learning_rate=1.0)
+    >>> fleet = fit_many_private(
+    ...     lambda: models.mlp(4, (), 4), x, y, member, recipe, rng=np.random.default_rng(0)
+    ... )
+    >>> train.predict(fleet, x[::50]).argmax(axis=-1)
+    array([[0, 1, 2, 3],
+           [0, 1, 2, 3]])
+    """
+    example = check_private(make_model, x, y, device, dropout=False)
+    _doors.check_member(member, len(x))
+    _check.positive("memory_bytes", memory_bytes)
+    size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
+    starts = range(0, len(member), size)
+    rngs = rng.spawn(len(member))
+    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
+        shards = [slice(start, start + size) for start in starts]
+        return assemble([_shard(make_model, records, member[one], recipe, rngs[one], bar) for one in shards])
+
+
+def _shard(
+    make_model: Callable[[], nn.Module],
+    records: tuple[Tensor, Tensor],
+    member: np.ndarray,
+    recipe: DpSgd,
+    rngs: list[np.random.Generator],
+    bar: tqdm,
+) -> Fleet:
+    """Train some of the models."""
+    x, y = records
+    fleet = Fleet.of([_fresh(make_model, rng) for rng in rngs])
+    state = {name: tensor.to(x.device) for name, tensor in fleet.state.items()}
+    noises = [_rng.torch_generator(rng, x.device) for rng in rngs]
+    weights = _gather(state, list(trainable(fleet.template)))
+    descent = optimizer(weights, recipe)
+    sums = make_sums(fleet.template.train(), state, recipe.clip)
+    for step, (batch, there) in enumerate(_filled(member, recipe, rngs), start=1):
+        rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
+        inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
+        total, norms = sums(inputs, y[rows], weight)
+        check_finite(norms.flatten(), f" at step {step}")
+        for one, noise in zip(total, noises, strict=True):
+            released(one, recipe, noise)
+        weights.grad = total
+        descent.step()
+        bar.update()
+    return Fleet(fleet.template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
+
+
+def _fresh(make_model: Callable[[], nn.Module], rng: np.random.Generator) -> nn.Module:
+    with _rng.torch_stream(rng):
+        return make_model()
+
+
+def _gather(state: State, names: list[str]) -> nn.Parameter:
+    """Return all trainable weights as one matrix (models, weights); the state now holds views of it."""
+    matrix = nn.Parameter(torch.cat([state[name].flatten(1) for name in names], dim=1))
+    pieces = matrix.detach().split([state[name][0].numel() for name in names], dim=1)
+    state.update({name: piece.view(state[name].shape) for name, piece in zip(names, pieces, strict=True)})
+    return matrix
+
+
+def _filled(
+    member: np.ndarray, recipe: DpSgd, rngs: list[np.random.Generator]
+) -> Iterator[tuple[Int[ndarray, "models batch"], Float[ndarray, "models batch"]]]:
+    """Yield every step's batches as record numbers, filled up to the longest, and who of them is there."""
+    own = [np.flatnonzero(row) for row in member]
+    streams = [
+        poisson_batches(rows.size, recipe.sampling_rate, recipe.steps, rng=rng)
+        for rows, rng in zip(own, rngs, strict=True)
+    ]
+    for drawn in zip(*streams, strict=True):
+        longest = max(1, *(batch.size for batch in drawn))
+        batches = np.stack(
+            [
+                np.resize(np.append(rows[batch], rows[:1]), longest)
+                for rows, batch in zip(own, drawn, strict=True)
+            ]
+        )
+        there = np.arange(longest) < np.array([[batch.size] for batch in drawn])
+        yield batches, there.astype(float)
+
+
+def _bytes_per_model(model: nn.Module, member: np.ndarray, recipe: DpSgd) -> float:
+    """Estimate what one model takes while it trains: a rule of thumb, not a bound.
+
+    Weights, their sums, noise and the optimizer's; and, but for perceptrons, two gradients for every record.
+    """
+    weights = sum(weight.numel() for weight in model.parameters())
+    batch = recipe.sampling_rate * member.sum(axis=1).max()
+    each = 0 if linear_layers(model) else 2 * (batch + 3 * batch**0.5)
+    return 4 * weights * (6 + each)
