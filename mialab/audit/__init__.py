@@ -6,6 +6,9 @@
     accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
     split.py             split                         choose the threshold here, test it there
     one_run.py           guess, one_run, p_value       many canaries in one training run
+    curve.py             curve_at, curve_anywhere      a whole trade-off curve on trial
+    gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
+    one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     verdict.py           Verdict, Finding              against what was promised
 
@@ -18,6 +21,9 @@ How membership was decided is the first question. Each method is proved for some
     joint            yes                no                 no           no
     accuracy         as many in as out  yes                yes          no
     one_run          no                 yes                yes          no
+    curve_…          yes                no                 no           no
+    gaussian_…       yes                no                 no           no
+    one_run_…        no                 yes                yes          no
     split            as its test        as its test        as its test  no
     ===============  =================  =================  ===========  ==============
 
@@ -27,8 +33,11 @@ numbers of guesses, that were fixed in advance, or through `split`.
 
 from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
+from mialab.audit.curve import CurveTest, curve_anywhere, curve_at
+from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
+from mialab.audit.one_run_curve import one_run_curve, one_run_gaussian, p_value_of_curve
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
 from mialab.audit.split import split
@@ -36,7 +45,9 @@ from mialab.audit.verdict import Finding, Verdict
 
 __all__ = [
     "AuditResult",
+    "CurveTest",
     "Finding",
+    "GaussianBound",
     "Guesses",
     "Method",
     "Verdict",
@@ -44,12 +55,20 @@ __all__ = [
     "ceiling_of_any",
     "ceiling_of_one_run",
     "ceiling_of_rates",
+    "curve_anywhere",
+    "curve_at",
     "fixed_threshold",
+    "gaussian_anywhere",
+    "gaussian_joint",
+    "gaussian_rates",
     "guess",
     "joint",
     "luck",
     "one_run",
+    "one_run_curve",
+    "one_run_gaussian",
     "p_value",
+    "p_value_of_curve",
     "split",
     "trials_for_evidence",
     "trials_for_power",
