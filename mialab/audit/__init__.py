@@ -6,11 +6,13 @@
     accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
     split.py             split                         choose the threshold here, test it there
     one_run.py           guess, one_run, p_value       many canaries in one training run
-    curve.py             curve_at, curve_anywhere      a whole trade-off curve on trial
+    curve.py             curve_at, CurveTest           a whole trade-off curve on trial, at fixed thresholds
+    curve_ranks.py       curve_anywhere                the same at all thresholds: the scores set the cuts
     gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
     one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     verdict.py           Verdict, Finding              against what was promised
+    read_scores.py       read_scores                   CSV, Parquet, .npz, for ``python -m mialab.audit``
 
 How membership was decided is the first question. Each method is proved for some designs, and refuses others:
 
@@ -33,7 +35,8 @@ numbers of guesses, that were fixed in advance, or through `split`.
 
 from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
-from mialab.audit.curve import CurveTest, curve_anywhere, curve_at
+from mialab.audit.curve import CurveTest, curve_at
+from mialab.audit.curve_ranks import curve_anywhere
 from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value

@@ -96,7 +96,7 @@ def _from_npz(content: bytes) -> tuple[ndarray, ndarray]:
 
 def _from_parquet(content: bytes) -> tuple[ndarray, ndarray]:
     try:
-        from pyarrow import ArrowInvalid, BufferReader, parquet
+        from pyarrow import ArrowInvalid, BufferReader, parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("pyarrow must be installed to read Parquet, got no such module") from None
     try:
