@@ -40,6 +40,7 @@ NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REP
 TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
 PICTURES = (".png", ".pdf", ".svg")
 _JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
+_LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digits
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
 
@@ -164,6 +165,8 @@ def _claim(asked: argparse.Namespace) -> Guarantee:
     if asked.picture and Path(asked.picture).suffix.lower() not in PICTURES:
         _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
     _check.not_negative("--claimed-epsilon", asked.claimed_epsilon)
+    if asked.claimed_epsilon > _LARGEST:
+        _check.refuse("--claimed-epsilon", f"be at most {_LARGEST}", asked.claimed_epsilon)
     if asked.threshold is not None and np.isnan(asked.threshold):
         _check.refuse("--threshold", "be a number", asked.threshold)
     return Guarantee(asked.claimed_epsilon, asked.delta, neighbours)

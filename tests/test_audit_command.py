@@ -207,6 +207,8 @@ def test_the_door_of_the_file(run, content, message):
         (["--confidence", "95"], "confidence must be in (0, 1), got 95.0"),
         (["--claimed-epsilon", "-1"], "--claimed-epsilon must be a finite number of at least 0, got -1.0"),
         (["--claimed-epsilon", "inf"], "--claimed-epsilon must be a finite number of at least 0, got inf"),
+        (["--claimed-epsilon", "1000"], "--claimed-epsilon must be at most 700, got 1000.0"),
+        (["--split", "-1"], "expected non-negative integer"),
         (["--threshold", "nan"], "--threshold must be a number, got nan"),
         (["--threshold", "1", "--split", "2"], "argument --split: not allowed with argument --threshold"),
         (["--design", "lucky"], "argument --design: invalid choice: 'lucky'"),
@@ -260,8 +262,10 @@ def test_definition_the_picture_is_written(run, tmp_path, suffix, start):
     assert path.read_bytes().startswith(start)
 
 
-def in_a_process(*arguments: str, given: bytes = b"", before: str = "") -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+def in_a_process(
+    *arguments: str, given: bytes = b"", before: str = "", encoding: str = "utf-8"
+) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
     asked = ["--claimed-epsilon", "0.5", "--design", "runs", "--neighbours", "replace-one"]
     start = ["-c", before] if before else ["-m", "mialab.audit"]
     run = [sys.executable, *start, *arguments, *asked]
@@ -273,6 +277,7 @@ def test_definition_from_standard_input_in_a_process_of_its_own():
     assert (done.returncode, done.stderr) == (10, b"")
     assert done.stdout.decode().startswith("violated: ε ≤ 0.5 was claimed")
     assert in_a_process("-").returncode == 2
+    assert in_a_process("-", given=LEAKY.encode(), encoding="ascii").returncode == 10
 
 
 def test_limit_without_a_picture_nothing_draws():
