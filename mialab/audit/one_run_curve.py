@@ -22,7 +22,7 @@ def one_run_curve(
 ) -> CurveTest:
     """Test a claimed curve with many canaries in one training run.
 
-    Mahloujifar, Melis & Chaudhuri 2025 (Algorithm 3), for two-sided membership. Of m canaries, k are guessed
+    Mahloujifar, Melis & Chaudhuri 2025, for canaries that are in or out. Of m canaries, k are guessed
     and C of the guesses are right. Let T_j be P(C ≥ j), and g(x) the best rate of right guesses against a
     rate x of wrong ones that the curve allows (itself, where it is symmetric). For every j ≥ 1::
 
