@@ -28,8 +28,8 @@ def one_run_curve(
 
         E[C · 1(C ≥ j)]/m  ≤  g( E[(k − C) · 1(C ≥ j − 1)]/m )                                  (1)
 
-    Proof. Take one canary, and fix all other coins. "It is guessed right, and j − 1 others are" has, for
-    either side of its coin, the probability that the curve allows against "it is guessed wrong, and j − 1
+    Proof. Take one canary, and fix all other coins. "It is right, and at least j − 1 others are" has, for
+    either side of its coin, the probability that the curve allows against "it is wrong, and at least j − 1
     others are right": the same set of outputs with the coin turned. Average over the two sides, all other
     coins and all canaries; g is concave, so the inequality survives. Right with j − 1 others means C ≥ j,
     which counts C canaries; wrong with j − 1 others means C ≥ j − 1, which counts k − C of them.
