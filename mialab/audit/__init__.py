@@ -9,7 +9,7 @@
     curve.py             curve_at, CurveTest           a whole trade-off curve on trial, at fixed thresholds
     curve_ranks.py       curve_anywhere                the same at all thresholds: the scores set the cuts
     gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
-    one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
+    one_run_curve.py     curve_in_one_run, …           a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     verdict.py           Verdict, Finding              against what was promised
     read_scores.py       read_scores                   CSV, Parquet, .npz, for ``python -m mialab.audit``
@@ -23,9 +23,9 @@ How membership was decided is the first question. Each method is proved for some
     joint            yes                no                 no           no
     accuracy         as many in as out  yes                yes          no
     one_run          no                 yes                yes          no
-    curve_…          yes                no                 no           no
+    curve_at, …      yes                no                 no           no
     gaussian_…       yes                no                 no           no
-    one_run_…        no                 yes                yes          no
+    …_in_one_run     no                 yes                yes          no
     split            as its test        as its test        as its test  no
     ===============  =================  =================  ===========  ==============
 
@@ -40,7 +40,7 @@ from mialab.audit.curve_ranks import curve_anywhere
 from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
-from mialab.audit.one_run_curve import one_run_curve, one_run_gaussian, p_value_of_curve
+from mialab.audit.one_run_curve import curve_in_one_run, gaussian_in_one_run, p_value_of_curve
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
 from mialab.audit.split import split
@@ -60,16 +60,16 @@ __all__ = [
     "ceiling_of_rates",
     "curve_anywhere",
     "curve_at",
+    "curve_in_one_run",
     "fixed_threshold",
     "gaussian_anywhere",
+    "gaussian_in_one_run",
     "gaussian_joint",
     "gaussian_rates",
     "guess",
     "joint",
     "luck",
     "one_run",
-    "one_run_curve",
-    "one_run_gaussian",
     "p_value",
     "p_value_of_curve",
     "split",

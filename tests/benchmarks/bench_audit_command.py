@@ -16,12 +16,12 @@ from mialab.audit import (
     Guesses,
     curve_anywhere,
     curve_at,
+    curve_in_one_run,
     gaussian_anywhere,
+    gaussian_in_one_run,
     gaussian_joint,
     guess,
     one_run,
-    one_run_curve,
-    one_run_gaussian,
 )
 from mialab.audit.read_scores import read_scores
 from mialab.command import main as command
@@ -60,7 +60,7 @@ def against_jax_privacy(rng):
     cut = {"threshold_strategy": auditing.Explicit(threshold)}
     seen = guess(outcome, ins=int((score >= threshold).sum()), outs=0)
     timed("JAX-Privacy, one run, f-DP", lambda: theirs.epsilon_one_run_fdp(**terms, **cut))
-    timed("ours", lambda: one_run_gaussian(seen, **REPLACE).epsilon(1e-5))
+    timed("ours", lambda: gaussian_in_one_run(seen, **REPLACE).epsilon(1e-5))
     timed("JAX-Privacy, one run, (ε, δ)", lambda: theirs.epsilon_one_run(**terms, **cut))
     timed("ours", lambda: one_run(seen, delta=1e-5, **REPLACE).epsilon_lower)
 
@@ -85,8 +85,8 @@ def main():
         timed("command with its picture", lambda: quietly(npz, "--design", "runs", "--picture", picture))
     for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
         seen = Guesses(right, guesses, 100_000, Design.ONE_RUN)
-        timed(f"one run, 100,000 canaries, {guesses} guesses: μ", lambda: one_run_gaussian(seen, **REPLACE))  # noqa: B023
-        timed("the same: p", lambda: one_run_curve(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+        timed(f"100,000 canaries, {guesses} guesses: μ", lambda: gaussian_in_one_run(seen, **REPLACE))
+        timed("the same: p", lambda: curve_in_one_run(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
     against_jax_privacy(rng)
     for n in (100, 500):
         counts = Counts(6 * n // 10, n, 3 * n // 20, n, design=Design.RUNS)
