@@ -85,7 +85,8 @@ def main():
         timed("command with its picture", lambda: quietly(npz, "--design", "runs", "--picture", picture))
     for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
         seen = Guesses(right, guesses, 100_000, Design.ONE_RUN)
-        timed(f"100,000 canaries, {guesses} guesses: μ", lambda: gaussian_in_one_run(seen, **REPLACE))
+        name = f"100,000 canaries, {guesses} guesses: μ"
+        timed(name, lambda: gaussian_in_one_run(seen, **REPLACE))  # noqa: B023
         timed("the same: p", lambda: curve_in_one_run(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
     against_jax_privacy(rng)
     for n in (100, 500):
