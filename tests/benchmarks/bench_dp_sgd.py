@@ -197,11 +197,13 @@ def growth(rounds):
     runs = {run: RUNS[run] for run in ("forward + backward", "clipped sum", "vmap(grad)")}
     print(f"\n{'how it grows':30}{'batch':>7}{'width':>7}{'clipped sum':>22}{'vmap(grad)':>22}")
     for name, (_, width, _, batch, *_) in CASES.items():
-        for more_batch, more_width in ((1, 1), (2, 1), (4, 1), (1, 2), (1, 4)):
-            found, _ = measure(name, runs, rounds, width=width * more_width, batch=batch * more_batch)
+        for more_batch, more_width in ((0.5, 1), (1, 1), (2, 1), (1, 0.5), (1, 2)):
+            found, _ = measure(
+                name, runs, rounds, width=int(width * more_width), batch=int(batch * more_batch)
+            )
             base = found["forward + backward"][0]
             cells = [f"{found[r][0] / base:8.2f}x{found[r][1] / 2**20:9.1f} MiB" for r in list(runs)[1:]]
-            print(f"{name:30}{batch * more_batch:7}{width * more_width:7}{cells[0]:>22}{cells[1]:>22}")
+            print(f"{name:30}{batch * more_batch:7.0f}{width * more_width:7.0f}{cells[0]:>22}{cells[1]:>22}")
 
 
 def main():
