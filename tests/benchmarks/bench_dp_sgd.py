@@ -3,7 +3,7 @@
 Three models; for each, one plain forward and backward, a plain step of SGD, the clipped sum, a whole private
 step with noise and update, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of
 its modes. Interleaved, minima; ratios to the plain forward and backward. Memory is the most that tensors
-held at once beyond the model and the batch, by torch's profiler. ``--growth`` shows how time and memory grow
+held at once beyond the model and the batch, by torch's profiler. A last table shows how time and memory grow
 with batch and width.
 """
 
@@ -209,14 +209,12 @@ def growth(rounds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--growth", action="store_true")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
     torch.manual_seed(0)
     report(asked.rounds)
-    if asked.growth:
-        growth(max(3, asked.rounds // 8))
+    growth(max(3, asked.rounds // 8))
 
 
 if __name__ == "__main__":
