@@ -6,6 +6,7 @@
     area.py        auc                          the chance that a member outscores a non-member
     memory.py      memorisation                 how much a record's own presence changes
     pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
+    means.py       pooled_mean                  a mean over models and records, resampled alike
     blind.py       blind_baseline               what can be told without the model (asks scikit-learn)
 
 Intervals of `rates`, `roc` and `auc` are for independent trials. Under independent coins the records of
@@ -17,6 +18,7 @@ shadows are shared): use `bootstrap`.
 from mialab.metrics.area import auc
 from mialab.metrics.blind import BlindBaseline, blind_baseline
 from mialab.metrics.estimate import Estimate, clopper_pearson
+from mialab.metrics.means import pooled_mean
 from mialab.metrics.memory import memorisation
 from mialab.metrics.pooled import bootstrap, paired_bootstrap, pooled_band, pooled_roc, pooled_tpr_at
 from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
@@ -38,6 +40,7 @@ __all__ = [
     "memorisation",
     "paired_bootstrap",
     "pooled_band",
+    "pooled_mean",
     "pooled_roc",
     "pooled_tpr_at",
     "precision",

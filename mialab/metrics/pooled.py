@@ -151,7 +151,7 @@ def pooled_band(
         return [roc.tpr_at(float(one)) for one in fpr]
 
     values, tail = _resampled([score], member, tprs, rng, resamples, confidence)
-    low, high = _read_off(values[:, 0], tail)
+    low, high = read_off(values[:, 0], tail)
     # Where all resamples agree on 0 or 1, take what as many trials as there are models could not rule out.
     unseen = ((1 - confidence) / 2) ** (1 / min(score.shape))
     low, high = np.where(low == 1, unseen, low), np.where(high == 0, 1 - unseen, high)
@@ -202,10 +202,7 @@ def _resampled(
     models, records = member.shape
     _check.at_least("models", models, 5)
     _check.at_least("records", records, 5)
-    _check.whole("resamples", resamples)
-    _check.probability("confidence", confidence, open_ends=True)
-    tail = _tail(min(models, records), confidence)
-    _check.at_least("resamples", resamples, max(100, int(np.ceil(1 / tail - 1))))
+    tail = percentile(models, records, resamples, confidence)
     rankings, hits, false = (
         [rank_scores(one.astype(float).ravel()) for one in scores],
         member * 1.0,
@@ -213,7 +210,7 @@ def _resampled(
     )
     values = []
     while len(values) < resamples:
-        weight = np.outer(_draws(models, rng), _draws(records, rng))
+        weight = np.outer(draws(models, rng), draws(records, rng))
         sides = (weight * hits).ravel(), (weight * false).ravel()
         if sides[0].any() and sides[1].any():
             values.append([statistic(weighted_roc(*ranking, *sides)) for ranking in rankings])
@@ -226,11 +223,11 @@ def _estimate(value: float, values: ndarray, tail: float, confidence: float) -> 
         _check.refuse(
             "the statistic", "vary between resamples to have an interval", f"{values[0]} every time"
         )
-    low, high = _read_off(values, tail)
+    low, high = read_off(values, tail)
     return Estimate(value, min(low, value), max(high, value), confidence, METHOD)
 
 
-def _read_off(values: ndarray, tail: float) -> ndarray:
+def read_off(values: ndarray, tail: float) -> ndarray:
     """Return both percentiles, so that as many more values lie beyond them as the tail says."""
     return np.quantile(values, [tail, 1 - tail], axis=0, method="weibull")
 
@@ -244,12 +241,20 @@ def _doors(score: SignalMatrix, member: MemberMatrix) -> None:
     _check.both_kinds("member", member)
 
 
-def _draws(units: int, rng: np.random.Generator) -> np.ndarray:
+def draws(units: int, rng: np.random.Generator) -> np.ndarray:
     """Draw ``units`` of ``units`` with replacement, and count how often each was drawn."""
     return np.bincount(rng.integers(units, size=units), minlength=units).astype(float)
 
 
-def _tail(units: int, confidence: float) -> float:
-    """Return the percentile to read off, widened for few units (Hesterberg 2015, §5.3)."""
+def percentile(models: int, records: int, resamples: int, confidence: float) -> float:
+    """Return the percentile to read off, widened for few units (Hesterberg 2015, §5.3).
+
+    Refuses resamples too few to have it.
+    """
+    _check.whole("resamples", resamples)
+    _check.probability("confidence", confidence, open_ends=True)
+    units = min(models, records)
     student = stdtrit(units - 1, (1 + confidence) / 2)
-    return float(ndtr(-np.sqrt(units / (units - 1)) * student))
+    tail = float(ndtr(-np.sqrt(units / (units - 1)) * student))
+    _check.at_least("resamples", resamples, max(100, int(np.ceil(1 / tail - 1))))
+    return tail

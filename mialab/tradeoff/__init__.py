@@ -10,11 +10,13 @@ smallest δ for which the (ε, δ) inequality holds: TPR ≤ e^ε · FPR + δ fo
     continuous.py   GaussianCurve, LaplaceCurve         closed forms
     polygon.py      above, below                        a Pair on either side of any curve
     convert.py      advantage, accuracy, epsilon_at, …  a curve in one number, and back
+    belief.py       belief, most_believed               what an accusation is worth where few are members
 
 Many releases: multiply. ``pure(0.1) ** 100`` is the exact curve of a hundred answers, and
 ``GaussianCurve(1) * GaussianCurve(2)`` that of two. A curve has no interval; measured rates have theirs.
 """
 
+from mialab.tradeoff.belief import belief, most_believed
 from mialab.tradeoff.continuous import GaussianCurve, LaplaceCurve
 from mialab.tradeoff.convert import (
     Curve,
@@ -38,11 +40,13 @@ __all__ = [
     "accuracy",
     "advantage",
     "approximate",
+    "belief",
     "below",
     "epsilon_at",
     "epsilon_from_accuracy",
     "epsilon_from_advantage",
     "epsilon_from_rates",
+    "most_believed",
     "pure",
     "randomized_response",
 ]
