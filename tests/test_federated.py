@@ -159,6 +159,19 @@ def test_a_federation_without_noise_has_no_receipt(at_the_door):
         privacy_loss.guarantee(FedAvg(2, 1), delta=1e-4)
 
 
+def test_an_absent_client_sends_nothing(rng):
+    x, y, owner = some_records(rng)
+    member = np.ones((2, len(x)), dtype=bool)
+    member[1, owner == 1] = False
+    recipe = FedAvg(2, 3)
+    trace = federate(make, x, y, owner, member, recipe, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(trace.took_part.all(dim=0), [[True, True, True], [True, False, True]])
+    other = np.where((owner == 1)[:, None], 5.0, x).astype(np.float32)
+    changed = federate(make, other, y, owner, member, recipe, rng=np.random.default_rng(3))
+    torch.testing.assert_close(trace.weights[:, 1], changed.weights[:, 1])
+    assert not torch.allclose(trace.weights[-1, 0], changed.weights[-1, 0])
+
+
 def test_a_federation_does_not_depend_on_its_neighbours(rng):
     x, y, owner = some_records(rng)
     member = rng.random((3, len(x))) < 0.7
@@ -204,8 +217,8 @@ def call(**changes):
         ({"owner": np.zeros(5, dtype=int)}, "owner must be a whole number for each of the 24 records"),
         ({"owner": np.zeros(24)}, "owner must be a whole number"),
         ({"owner": np.arange(24) - 1}, "owner must be at least 0, got -1"),
-        ({"owner": np.full(24, 2)}, "client 0 must hold a record in federation 0"),
-        ({"member": np.arange(24)[None] > 7}, "client 0 must hold a record in federation 0"),
+        ({"owner": np.full(24, 2)}, "client 0 must hold a record in one federation or more, got none"),
+        ({"member": np.arange(24)[None] > 7}, "client 0 must hold a record"),
         ({"watch": [2]}, r"watch must hold rounds in 0 … 1, got 2"),
         ({"make_model": lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))}, "without buffers"),
         ({"recipe": FedAvg(3, 3, learning_rate=1e30)}, "stay finite, in round"),

@@ -42,7 +42,8 @@ def federate(
     owner
         The client, 0 … clients - 1, that a record lies with.
     member
-        Bool (federations, records): which records were there. In every row each client holds one or more.
+        Bool (federations, records): which records were there. A client that holds none of a row's records is
+        absent from that federation: it sends nothing.
     recipe
         What is done in every round.
     rng
@@ -59,7 +60,7 @@ def federate(
     Raises
     ------
     ValueError
-        If shapes or labels do not fit, a client holds nothing in some row, a value is not finite, the module
+        If shapes or labels do not fit, a client holds nothing in all rows, a value is not finite, the module
         has buffers, a round to watch is not there, or the device is not there; or if training diverged: the
         error names the round.
 
@@ -94,11 +95,11 @@ def _records_of(owner: ndarray, member: ndarray, records: int) -> list[list[ndar
         _check.refuse("owner", f"be a whole number for each of the {records} records", owner.shape)
     if owner.min() < 0:
         _check.refuse("owner", "be at least 0", int(owner.min()))
-    holds = [[np.flatnonzero(row & (owner == client)) for client in range(owner.max() + 1)] for row in member]
-    for federation, clients in enumerate(holds):
-        for client, rows in enumerate(clients):
-            if not rows.size:
-                _check.refuse(f"client {client}", f"hold a record in federation {federation}", "none")
+    clients = range(owner.max() + 1)
+    holds = [[np.flatnonzero(row & (owner == client)) for client in clients] for row in member]
+    for client in clients:
+        if not any(row[client].size for row in holds):
+            _check.refuse(f"client {client}", "hold a record in one federation or more", "none")
     return holds
 
 
@@ -111,7 +112,9 @@ class _Run:
         self.shape = len(holds), len(holds[0])
         self.template, self.start = _fresh(make_model, rngs, device)
         self.noises = [_rng.torch_generator(rng, device) for rng in rngs]
-        everybody = [rows for clients in holds for rows in clients]
+        self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=device)
+        nobody = np.zeros(1, dtype=np.int64)  # the absent go through the motions, and count for nothing
+        everybody = [rows if rows.size else nobody for row in holds for rows in row]
         streams = [child for rng in rngs for child in rng.spawn(self.shape[1])]
         steps = recipe.rounds * recipe.local_steps
         self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
@@ -160,7 +163,7 @@ class _Run:
     def coins(self) -> Tensor:
         """Draw who takes part: (federations, clients)."""
         luck = np.stack([rng.random(self.shape[1]) for rng in self.rngs])
-        return torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
+        return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
 
     def averaged(self, update: Tensor, there: Tensor) -> Tensor:
         """Clip what is sent, add it up, add noise, and divide by a public number."""
