@@ -50,7 +50,7 @@ BAD = {
         gain={("digits", "outsider", "other clinic"): between(0.0, 0.05)}
     ),
     "the model before training tells nothing": stand_ins(power={("digits", "stranger"): between(0.51, 0.53)}),
-    "for a client the same noise multiplier promises less accuracy than for a record, at the largest": stand_ins(
+    "at the largest noise a promise to a client leaves less accuracy than one to a record": stand_ins(
         curves={"a client": [(1.0, np.array([0.9])), (0.5, np.array([0.9]))]}
     ),
     "without a promise a phone is easier to find than one record": stand_ins(

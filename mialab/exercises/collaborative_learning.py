@@ -73,7 +73,7 @@ def check_round(dp_round: Round) -> Feedback:
         yield np.isclose(spread, 1.6 * 2, rtol=0.06), "Noise once, on the sum: not on each client's update."
         yield (
             not np.isclose(spread, 1.6, rtol=0.06),
-            f"The noise on the sum should be 1.6; it is {spread:.2f}.",
+            f"Noise on the sum should be 1.6, it is {spread:.2f}.",
         )
 
     return guarded(
@@ -109,8 +109,7 @@ def check_coursework(unmask: Callable[[np.ndarray, np.ndarray], np.ndarray], see
             told = ~np.isnan(got).any(axis=1)
             yield (
                 bool((told & ~known).any()),
-                "You say more than was seen: another set of updates gives the same sums. (A least-squares answer "
-                "is one of many.)",
+                "You say more than was seen: other updates give the same sums. Least squares picks one.",
             )
             yield bool((known & ~told).any()), f"With seed {other} more can be told: subtract whole rounds."
             yield not np.allclose(got[known], truth[known]), f"With seed {other} an update is wrong."
