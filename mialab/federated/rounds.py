@@ -1,0 +1,186 @@
+"""Many federations, trained as one tensor program."""
+
+from collections.abc import Callable, Collection, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mialab import _check, _rng
+from mialab._types import MemberMatrix
+from mialab.federated.recipe import FedAvg
+from mialab.federated.trace import Trace, flatten, unflatten
+from mialab.train import Sgd, _doors
+from mialab.train.steps import make_step
+from mialab.train.streams import fleet_batches
+
+
+def federate(
+    make_model: Callable[[], nn.Module],
+    x: Float[ndarray, "records *features"],
+    y: Int[ndarray, "records"],
+    owner: Int[ndarray, "records"],
+    member: MemberMatrix,
+    recipe: FedAvg,
+    *,
+    rng: np.random.Generator,
+    watch: Collection[int] = (),
+    device: str = "cpu",
+) -> Trace:
+    """Train one shared model for every row of ``member``, each client on its own records of that row.
+
+    Parameters
+    ----------
+    make_model
+        Called without arguments, returns a module with fresh random weights. It may have no buffers: running
+        averages are another channel, which this does not simulate.
+    x, y
+        All records and their labels 0 … classes - 1.
+    owner
+        The client, 0 … clients - 1, that a record lies with.
+    member
+        Bool (federations, records): which records were there. A client that holds none of a row's records is
+        absent from that federation: it sends nothing.
+    recipe
+        What is done in every round.
+    rng
+        Its children decide each federation's initial weights, batches, coins and noise.
+    watch
+        Rounds, counted from 0, whose updates are kept client by client.
+    device
+        ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    What was sent and shared, in the order of the rows.
+
+    Raises
+    ------
+    ValueError
+        If shapes or labels do not fit, a client holds nothing in all rows, a value is not finite, the module
+        has buffers, a round to watch is not there, or the device is not there; or if training diverged: the
+        error names the round.
+
+    Examples
+    --------
+    >>> from mialab import models, train
+    >>> x, y = np.eye(4, dtype=np.float32).repeat(10, axis=0), np.arange(4).repeat(10)
+    >>> owner, member = np.arange(40) % 2, np.ones((1, 40), dtype=bool)
+    >>> recipe = FedAvg(rounds=20, nominal_clients=2, learning_rate=0.5)
+    >>> make = lambda: models.mlp(4, (8,), 4)
+    >>> trace = federate(make, x, y, owner, member, recipe, rng=np.random.default_rng(0), watch=[0])
+    >>> train.predict(trace.shared(20), x[::10]).argmax(axis=-1)
+    array([[0, 1, 2, 3]])
+    >>> trace.updates[0].shape  # one federation, two clients
+    torch.Size([1, 2, 76])
+    """
+    example = _doors.check_training(make_model, x, y, device)
+    _doors.check_member(member, len(x))
+    holds = _records_of(owner, member, len(x))
+    if list(example.buffers()):
+        _check.refuse("make_model", "return a module without buffers", type(example).__name__)
+    strangers = sorted(set(watch) - set(range(recipe.rounds)))
+    if strangers:
+        _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
+    return _Run(make_model, x, y, holds, recipe, rng.spawn(len(member)), device).trace(set(watch))
+
+
+def _records_of(owner: ndarray, member: ndarray, records: int) -> list[list[ndarray]]:
+    """List what each client holds in each federation."""
+    _check.dimensions("owner", owner, "records")
+    if owner.shape != (records,) or owner.dtype.kind not in "iu":
+        _check.refuse("owner", f"be a whole number for each of the {records} records", owner.shape)
+    if owner.min() < 0:
+        _check.refuse("owner", "be at least 0", int(owner.min()))
+    clients = range(owner.max() + 1)
+    holds = [[np.flatnonzero(row & (owner == client)) for client in clients] for row in member]
+    for client in clients:
+        if not any(row[client].size for row in holds):
+            _check.refuse(f"client {client}", "hold a record in one federation or more", "none")
+    return holds
+
+
+class _Run:
+    """One call of `federate`."""
+
+    def __init__(self, make_model, x, y, holds, recipe, rngs, device):
+        self.recipe, self.rngs = recipe, rngs
+        self.x, self.y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+        self.shape = len(holds), len(holds[0])
+        self.template, self.start = _fresh(make_model, rngs, device)
+        self.noises = [_rng.torch_generator(rng, device) for rng in rngs]
+        self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=device)
+        nobody = np.zeros(1, dtype=np.int64)  # the absent go through the motions, and count for nothing
+        everybody = [rows if rows.size else nobody for row in holds for rows in row]
+        streams = [child for rng in rngs for child in rng.spawn(self.shape[1])]
+        steps = recipe.rounds * recipe.local_steps
+        self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
+
+    def trace(self, watch: set[int]) -> Trace:
+        """Go through all rounds."""
+        shared, updates, took_part = [self.start], {}, []
+        train = self.local_training()
+        for round_ in tqdm(range(self.recipe.rounds), "rounds", delay=2, leave=False):
+            update = train(shared[-1])
+            there = self.coins()
+            took_part.append(there)
+            shared.append(shared[-1] + self.averaged(update, there))
+            if not torch.isfinite(shared[-1]).all():
+                _check.refuse("shared weights", f"stay finite, in round {round_}", "NaN or infinity")
+            if round_ in watch:
+                updates[round_] = update
+        return Trace(self.template, torch.stack(shared), updates, torch.stack(took_part))
+
+    def local_training(self) -> Callable[[Tensor], Tensor]:
+        """Return a function from the shared weights to what every client would send."""
+        rows = self.start.repeat_interleave(self.shape[1], dim=0)
+        state = {name: piece.contiguous() for name, piece in unflatten(rows, self.template).items()}
+        velocity = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+        sgd = Sgd(self.recipe.local_steps, self.recipe.batch_size, self.recipe.learning_rate, momentum=0.0)
+        step = make_step(self.template.train(), state, velocity, sgd)
+
+        def run(shared: Tensor) -> Tensor:
+            rows = shared.repeat_interleave(self.shape[1], dim=0)
+            with torch.no_grad():
+                for name, piece in unflatten(rows, self.template).items():
+                    state[name].copy_(piece)
+            for inputs, labels in self.next_batches():
+                step(inputs, labels)
+            return (flatten(state).detach() - rows).unflatten(0, self.shape)
+
+        return run
+
+    def next_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one round's local steps, (federations · clients, batch, …)."""
+        for _ in range(self.recipe.local_steps):
+            records = torch.from_numpy(next(self.batches)).to(self.x.device)
+            inputs = self.x.index_select(0, records.flatten())
+            yield inputs.view(*records.shape, *self.x.shape[1:]), self.y[records]
+
+    def coins(self) -> Tensor:
+        """Draw who takes part: (federations, clients)."""
+        luck = np.stack([rng.random(self.shape[1]) for rng in self.rngs])
+        return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
+
+    def averaged(self, update: Tensor, there: Tensor) -> Tensor:
+        """Clip what is sent, add it up, add noise, and divide by a public number."""
+        length = update.norm(dim=2)
+        share = (self.recipe.clip / length).clamp(max=1.0).nan_to_num(nan=1.0) * there
+        total = torch.einsum("fc,fcw->fw", share, update)
+        if self.recipe.noise_multiplier:
+            noise = [torch.randn(total.shape[1], generator=one, device=total.device) for one in self.noises]
+            total = total + self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
+        return total / self.recipe.nominal_clients
+
+
+def _fresh(make_model, rngs, device) -> tuple[nn.Module, Tensor]:
+    """Return a template, and the initial weights of every federation in a row each."""
+    modules = []
+    for rng in rngs:
+        with _rng.torch_stream(rng):
+            modules.append(make_model().to(device))
+    rows = [torch.cat([weight.detach().flatten() for weight in one.parameters()]) for one in modules]
+    return modules[0], torch.stack(rows)
