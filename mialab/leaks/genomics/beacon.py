@@ -42,7 +42,7 @@ def answers(genotypes: Genotypes) -> Answers:
 def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, "..."]:
     """Return ln Dₙ = 2n·ln(1 − p): nobody among so many people carries the allele."""
     with np.errstate(divide="ignore"):  # everybody carries an allele of frequency 1
-        return 2 * people * np.log1p(-frequency)
+        return np.asarray(2 * people * np.log1p(-frequency))
 
 
 def likelihood_ratio(

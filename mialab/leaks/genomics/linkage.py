@@ -1,6 +1,8 @@
 """Neighbours on a chromosome are inherited together, and count as less than two."""
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 
 from mialab import _check
 from mialab.leaks import aggregates
@@ -55,7 +57,12 @@ def effective_variants(genotypes: Genotypes) -> float:
 
 
 def whitened(
-    released: Frequencies, candidates: Genotypes, reference: Genotypes, n: int, *, directions: int
+    released: Frequencies,
+    candidates: Genotypes,
+    reference: Int[ndarray, "others variants"],
+    n: int,
+    *,
+    directions: int,
 ) -> Scores:
     """Return `aggregates.z_score` with the correlations of a reference's genotypes taken into account.
 
@@ -88,7 +95,7 @@ def whitened(
     return z - population.rank / people / spread
 
 
-def _complete(name: str, genotypes: Genotypes) -> np.ndarray:
+def _complete(name: str, genotypes: ndarray) -> ndarray:
     """Return genotypes as floats, and refuse a missing one."""
     check_genotypes(name, genotypes)
     missing = int(np.count_nonzero(genotypes < 0))
