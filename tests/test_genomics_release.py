@@ -88,7 +88,7 @@ def test_bad_genotypes_are_refused(call, says, at_the_door):
 
 
 def test_oracle_the_sensitivity_over_all_pairs_of_studies():
-    """Two people, three variants: nobody who is replaced moves the frequencies further; somebody does as far."""
+    """Two people, three variants: of all replacements, one moves the frequencies as far, and none further."""
     genomes = [np.array(x) for x in product(range(3), repeat=3)]
     furthest = max(
         np.linalg.norm((one + other) / 4 - (one + instead) / 4)
