@@ -13,7 +13,7 @@ from mialab.game import Outcome
 from mialab.leaks import aggregates, genomics
 from mialab.leaks.genomics import Reference
 from mialab.leaks.genomics.frequencies import varies
-from mialab.leaks.genomics.tracing import exact_likelihood_ratio, homer, likelihood_ratio, z_score
+from mialab.leaks.genomics.tracing import _lift, exact_likelihood_ratio, homer, likelihood_ratio, z_score
 
 TESTS = {
     "homer": homer,
@@ -170,7 +170,14 @@ def test_limit_an_allele_that_nobody_has_is_proof_of_absence():
 
 # How often it is right
 
-SETTINGS = [(100, 200, np.inf), (400, 100, np.inf), (1000, 100, 100), (400, 50, 200), (1000, 200, 1000)]
+SETTINGS = [
+    (100, 200, np.inf),
+    (400, 100, np.inf),
+    (1000, 100, 100),
+    (400, 50, 200),
+    (1000, 200, 1000),
+    (1000, 100, 40),
+]
 
 
 def counted(rng, people, frequency):
@@ -182,7 +189,7 @@ def rounds(rng, variants, n, people, repetitions=600):
     """Score one member and one stranger of each of many studies."""
     inside, outside = [], []
     for _ in range(repetitions):
-        frequency = rng.uniform(0.1, 0.9, variants)
+        frequency = rng.uniform(0.2, 0.8, variants)
         pair = draw(rng, 2, frequency)
         released = (pair[0] + rng.binomial(2 * n - 2, frequency)) / (2 * n)
         reference = Reference(counted(rng, people, frequency), people)
@@ -199,6 +206,15 @@ def test_coverage_strangers_are_standard_normal_and_power_is_in_its_band(rng, va
     accused = int(np.sum(inside >= -ndtri(0.05)))
     band = metrics.clopper_pearson(accused, len(inside), confidence=0.999)
     assert band.low <= genomics.power(0.05, variants, n, people=people) <= band.high
+
+
+def test_oracle_the_lift_is_what_references_lift_on_average(rng):
+    """The mean of a stranger's sum over many references, at one frequency, not too near the border."""
+    for p, people in ((0.5, 20), (0.3, 40)):
+        r = rng.binomial(2 * people, p, size=10**6) / (2 * people)
+        exact = np.mean(2 * (p - r) ** 2 / (r * (1 - r)))
+        second = _lift(Reference(np.array([p]), people))[0]
+        assert abs(second - exact) < abs(1 / people - exact) / 4
 
 
 def test_coverage_who_forgets_the_references_own_error_accuses_strangers(rng):

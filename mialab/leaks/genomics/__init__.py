@@ -23,7 +23,7 @@ variants D² = Σ (x − 2p)²/2p(1 − p), on average m, and at a false-positiv
 
 With frequencies from a reference of N people, n becomes n(1 + n/N): `power`. But there is more to it than
 in a batch, since here m is larger than N. Reference r and release f are compared *at* r, and r's own error
-is in both factors of (x − 2r)·(2f − 2r): a stranger's sum is m/N on average, not 0. `z_score` takes it
+is in both factors of (x − 2r)·(2f − 2r): a stranger's sum is about m/N, not 0. `z_score` takes it
 off, and who forgets accuses everybody.
 """
 

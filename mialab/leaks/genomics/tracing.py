@@ -143,14 +143,15 @@ def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, 
     """Return how many standard deviations the study leans towards each genome; N(0, 1) for strangers.
 
     The test of `aggregates.z_score` for independent variants of variance 2r(1 − r). With a reference of N
-    people a stranger's sum Σ (x − 2r)(2f − 2r)/2r(1 − r) has mean m/N for m variants, because r is in both
-    factors; it is taken off, to first order: what is left is smaller by about 1/(N·r(1 − r)). Variants that
-    are not independent, rare alleles and another population break the N(0, 1).
+    people a stranger's sum Σ (x − 2r)(2f − 2r)/2r(1 − r) is not 0 on average, because r is in both factors
+    and in the variance. To second order it is Σ (1 + (3 + 2(1 − 2r)²/r(1 − r))/2N)/N, about m/N for m
+    variants; that is taken off. Variants that are not independent, rare alleles and another population break
+    the N(0, 1).
 
     Parameters
     ----------
     released, candidates, reference
-        As for `homer`. Here m is the number of a candidate's known genotypes.
+        As for `homer`.
     n
         How many people are in the study; at least 2.
 
@@ -169,12 +170,23 @@ def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, 
     _check_all(released, candidates, reference)
     away = DOSES[:3, None] - 2 * reference.frequency
     lean = away * 2 * (released - reference.frequency) / reference.variance
-    total, squares = (add_up(worth_of(*of), candidates) for of in (lean, away**2 / reference.variance))
+    terms = lean - _lift(reference), away**2 / reference.variance
+    total, squares = (add_up(worth_of(*of), candidates) for of in terms)
     if not squares.all():
         rule = "differ from the reference's mean"
         _check.refuse("candidates", rule, f"none in row {squares.argmin()}")
-    centred = total - observed(candidates) / reference.people
-    return centred / np.sqrt(squares * (1 / n + 1 / reference.people))
+    return total / np.sqrt(squares * (1 / n + 1 / reference.people))
+
+
+def _lift(reference: Reference) -> Frequencies:
+    """Return a stranger's mean at each variant, E 2(p − r)²/r(1 − r), to second order in 1/N.
+
+    With e = r − p, v = p(1 − p)/2N and s = 1 − 2p: 1/r(1 − r) = (1 − se/pq + e²/pq + s²e²/(pq)² …)/pq, and
+    the moments of a binomial share are E e² = v, E e³ = vs/2N, E e⁴ = 3v² + …; then r is put for p.
+    """
+    r, people = reference.frequency, reference.people
+    skew = 2 * (1 - 2 * r) ** 2 / (r * (1 - r))
+    return (1 + (3 + skew) / (2 * people)) / people
 
 
 def power(
