@@ -1,6 +1,8 @@
 """Genomes: in PLINK's files, joined from two sets, and simulated."""
 
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +133,26 @@ def test_parts_and_bad_sets(at_the_door):
         a_set([[0, 1]], (("A", "G"),))
     with pytest.raises(ValueError, match="count must be an array of int8, got dtype int64"):
         Genotypes(np.zeros((1, 1), dtype=np.int64), ("a",), ("?",), ("v",), (("A", "G"),), "x")
+
+
+REAL = Path(os.environ.get("MIALAB_DATA", "")) / "genotypes"
+SETS = ("HM3_thinned_autosomal_overlap", "1kg.ref.phase1_release_v3.20101123_thinned_autosomal_overlap")
+
+
+@pytest.mark.skipif(
+    not (REAL / f"{SETS[0]}.bed").exists(), reason="no HapMap 3 and 1000 Genomes in MIALAB_DATA/genotypes"
+)
+def test_oracle_two_laboratories_read_the_same_people():
+    """564 people are in both sets: joined and turned as they should be, nearly all genotypes agree."""
+    hapmap, thousand = aligned(*(read_plink(REAL / name) for name in SETS))
+    assert hapmap.count.shape[0] == 957
+    assert thousand.count.shape[0] == 1092
+    place = {name: i for i, name in enumerate(thousand.people)}
+    both = [i for i, name in enumerate(hapmap.people) if name in place]
+    assert len(both) == 564
+    here, there = hapmap.count[both], thousand.count[[place[hapmap.people[i]] for i in both]]
+    assert np.mean((here == there)[here >= 0]) > 0.98
+    assert np.mean((2 - here == there)[here >= 0]) < 0.6  # one allele taken for the other would be seen
 
 
 # Simulated

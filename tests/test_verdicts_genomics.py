@@ -27,8 +27,8 @@ RIGHT, ONE, ONCE, REAL = (
 class Scores:
     """Stand in for scores (trials, 2): a column is already the interval of its rate."""
 
-    def __init__(self, members, strangers=between(0.02, 0.1)):
-        self.columns = members, strangers
+    def __init__(self, members, strangers=None):
+        self.columns = members, strangers or between(0.02, 0.1)
 
     def __getitem__(self, place):
         return self.columns[place[1]]
@@ -69,6 +69,8 @@ def good_results():
         "auc_as_counted": 0.999,
         "false_at_1": between(0.03, 0.07),
         "rare_auc": {"z": between(0.88, 0.93), "exact": between(0.95, 0.99)},
+        "wrongly": {100: between(0.0, 0.02), 300: between(0.01, 0.06)},
+        "gain_low": 0.02,
         "checked": {100: (between(0.0, 0.02), 0.0), 300: (between(0.98, 1.0), 0.999)},
         "aucs": beacons,
         "traced": between(0.01, 0.14),
@@ -110,6 +112,7 @@ LIED_TO = {
     "a reference of twenty": lambda n: {"tiny": Scores(between(0.3, 0.4), between(0.02, 0.1))},
     "linkage: more": changed("false_at_5", "linked", between(0.02, 0.1)),
     "linkage: the AUC": lambda n: {"auc_near": between(0.98, 1.0)},
+    "linkage: whitening": lambda n: {"gain_low": -0.01},
     "rare variants: more": lambda n: {"false_at_1": between(0.002, 0.02)},
     "rare variants: the exact": changed("rare_auc", "exact", between(0.9, 0.95)),
     "a reference from elsewhere": changed("false_at_5", "abroad", between(0.02, 0.1)),

@@ -29,8 +29,8 @@ def out_of_africa() -> Any:
     An ancestral population of 7,300 grows to 12,300 some 220,000 years ago. 140,000 years ago 2,100 leave
     Africa; 21,200 years ago they part into Europeans (``"CEU"``, from 1,000, growing by 0.4 % a generation)
     and East Asians (``"CHB"``, from 510, by 0.55 %). Those who stayed are ``"YRI"``. All exchange migrants,
-    but not before anybody left: that mistake stood in msprime's manual for years, and was copied widely
-    (Ragsdale et al. 2020).
+    but not before anybody left: that mistake stood in msprime's manual, and was copied widely
+    (https://github.com/jeromekelleher/msprime-model-errors).
 
     Returns
     -------
