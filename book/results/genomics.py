@@ -25,7 +25,7 @@ from mialab import metrics
 from mialab.data import aligned, read_plink
 from mialab.game import Outcome
 from mialab.leaks import genomics
-from mialab.leaks.genomics.frequencies import varies
+from mialab.leaks.genomics import varies
 
 SEED, SPLITS, N, REFERENCE = 20261124, 200, 40, 40
 HAPMAP = "HM3_thinned_autosomal_overlap"

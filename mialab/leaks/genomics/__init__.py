@@ -4,7 +4,7 @@ A study of n people publishes, for each of m variants, how frequent an allele is
 has a genome and knows how frequent it is elsewhere. Genotypes count alleles, 0, 1 or 2, and −1 where the
 laboratory could not tell; a missing genotype says nothing, and is left out of the candidate's score.
 
-    frequencies.py   Reference, allele_frequencies    what was published, and what is known of elsewhere
+    frequencies.py   Reference, allele_frequencies,   what was published, and what is known of elsewhere
     tracing.py       homer, likelihood_ratio,         from published frequencies
                      exact_likelihood_ratio, z_score, power
     linkage.py       effective_variants, whitened     when neighbours on a chromosome travel together
@@ -28,7 +28,7 @@ off, and who forgets accuses everybody.
 """
 
 from mialab.leaks.genomics import beacon
-from mialab.leaks.genomics.frequencies import Reference, allele_frequencies
+from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, varies
 from mialab.leaks.genomics.linkage import effective_variants, whitened
 from mialab.leaks.genomics.release import gaussian_release, trend_z
 from mialab.leaks.genomics.tracing import (
@@ -50,6 +50,7 @@ __all__ = [
     "likelihood_ratio",
     "power",
     "trend_z",
+    "varies",
     "whitened",
     "z_score",
 ]

@@ -13,8 +13,10 @@ from mialab.mechanisms import noise
 def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noise.Gaussian:
     """Return Gaussian noise that makes the frequencies of n people (ε, δ)-private, all variants together.
 
-    Who is replaced by somebody else moves each frequency by at most 1/n (two alleles of 2n), and m
-    of them by a Euclidean distance of √m/n: the sensitivity. How many people are in the study is public.
+    Who is replaced by somebody else moves each frequency by at most 1/n (two alleles of 2n), and m of them by
+    a Euclidean distance of √m/n: the sensitivity. How many people are in the study is public. Every genotype
+    must be known: where one is missing, the divisor is smaller, and the bound with it. The noise is of real
+    numbers (see `noise`).
 
     Parameters
     ----------
