@@ -11,8 +11,8 @@ from scipy.stats import binom, kstest
 from mialab import metrics
 from mialab.game import Outcome
 from mialab.leaks import aggregates, genomics
-from mialab.leaks.genomics import Reference, varies
-from mialab.leaks.genomics.tracing import _lift, exact_likelihood_ratio, homer, likelihood_ratio, z_score
+from mialab.leaks.genomics import Reference, homer, varies
+from mialab.leaks.genomics.tracing import _lift, exact_likelihood_ratio, likelihood_ratio, z_score
 
 TESTS = {
     "homer": homer,

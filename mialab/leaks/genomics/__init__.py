@@ -5,8 +5,9 @@ has a genome and knows how frequent it is elsewhere. Genotypes count alleles, 0,
 laboratory could not tell; a missing genotype says nothing, and is left out of the candidate's score.
 
     frequencies.py   Reference, allele_frequencies,   what was published, and what is known of elsewhere
-    tracing.py       homer, likelihood_ratio,         from published frequencies
-                     exact_likelihood_ratio, z_score, power
+    distance.py      homer                            the statistic with which it began
+    tracing.py       likelihood_ratio, z_score,       tests with a law
+                     exact_likelihood_ratio, power
     linkage.py       effective_variants, whitened     when neighbours on a chromosome travel together
     beacon.py        answers, likelihood_ratio,       from yes and no
                      power, budgeted_answers
@@ -28,12 +29,12 @@ off, and who forgets accuses everybody.
 """
 
 from mialab.leaks.genomics import beacon
+from mialab.leaks.genomics.distance import homer
 from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, varies
 from mialab.leaks.genomics.linkage import effective_variants, whitened
 from mialab.leaks.genomics.release import gaussian_release, trend_z
 from mialab.leaks.genomics.tracing import (
     exact_likelihood_ratio,
-    homer,
     likelihood_ratio,
     power,
     z_score,

@@ -7,7 +7,13 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from mialab import _check
-from mialab.leaks.genomics._tables import Frequencies, Genotypes, check_frequencies, check_genotypes
+from mialab.leaks.genomics._tables import (
+    Frequencies,
+    Genotypes,
+    check_frequencies,
+    check_genotypes,
+    observed,
+)
 
 
 def allele_frequencies(genotypes: Genotypes) -> Frequencies:
@@ -106,3 +112,11 @@ def varies(genotypes: Genotypes, least: float = 0.0) -> Bool[ndarray, "variants"
         _check.refuse("least", "be in [0, 0.5)", least)
     frequency = allele_frequencies(genotypes)
     return (frequency > least) & (frequency < 1 - least)
+
+
+def check_all(released: Frequencies, candidates: Genotypes, reference: Reference) -> None:
+    """Refuse numbers out of their range, and numbers of variants that differ."""
+    check_genotypes("candidates", candidates)
+    check_frequencies("released", released, candidates.shape[1])
+    check_frequencies("reference frequency", reference.frequency, candidates.shape[1])
+    observed(candidates)

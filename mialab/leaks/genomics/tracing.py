@@ -13,54 +13,10 @@ from mialab.leaks.genomics._tables import (
     Scores,
     Worth,
     add_up,
-    check_frequencies,
-    check_genotypes,
     check_people,
-    observed,
     worth_of,
 )
-from mialab.leaks.genomics.frequencies import Reference
-
-
-def homer(released: Frequencies, candidates: Genotypes, reference: Reference) -> Scores:
-    """Return the distance statistic: how much closer the genome is to the study than to the reference.
-
-    At each variant |x/2 − r| − |x/2 − f|, for a genotype x, a reference frequency r and a released one f;
-    then mean/(standard deviation/√variants) over the variants (Homer et al. 2008). It was compared with
-    N(0, 1). A stranger's score is that only if study and reference are equally large samples of one
-    population, and variants are independent (Sampson & Zhao 2009; Braun et al. 2009).
-
-    Parameters
-    ----------
-    released
-        Float (variants,), in [0, 1].
-    candidates
-        Int (people, variants): 0, 1, 2, or −1 for missing, which is left out.
-    reference
-        What is known of the population.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a number is out of its range, or a candidate has fewer than two known genotypes
-        or the same distance at all variants.
-
-    Examples
-    --------
-    >>> known = Reference(np.array([0.5, 0.5, 0.5]))
-    >>> homer(np.array([0.7, 0.4, 0.5]), np.array([[2, 0, 1], [0, 2, 1]]), known).round(3)
-    array([ 1.732, -1.732])
-    """
-    _check_all(released, candidates, reference)
-    half = np.array([0.0, 0.5, 1.0])[:, None]
-    apart = np.abs(half - reference.frequency) - np.abs(half - released)
-    known = observed(candidates)
-    total, squares = (add_up(worth_of(*of), candidates) for of in (apart, apart**2))
-    spread = squares - total**2 / known
-    flat = (known < 2) | (spread <= 1e-12 * squares)  # only rounding
-    if flat.any():
-        _check.refuse("candidates", "have distances that vary over the variants", f"row {flat.argmax()}")
-    return total / np.sqrt(known * spread / (known - 1))
+from mialab.leaks.genomics.frequencies import Reference, check_all
 
 
 def likelihood_ratio(
@@ -92,7 +48,7 @@ def likelihood_ratio(
     >>> likelihood_ratio(np.array([0.6, 0.0]), np.array([[1, 1]]), known, error=0.01).round(3)
     array([-4.646])
     """
-    _check_all(released, candidates, reference)
+    check_all(released, candidates, reference)
     first, second = released, released
     return add_up(_log_ratio(first, second, 1 - released, reference, error), candidates)
 
@@ -128,7 +84,7 @@ def exact_likelihood_ratio(
     array([2., 1., 0.])
     """
     check_people(n)
-    _check_all(released, candidates, reference)
+    check_all(released, candidates, reference)
     alleles, count = 2 * n, np.rint(2 * n * released)
     off = np.abs(2 * n * released - count)
     if off.max() > 1e-6 * alleles:
@@ -167,7 +123,7 @@ def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, 
     array([ 2.   , -2.   ,  1.414])
     """
     check_people(n)
-    _check_all(released, candidates, reference)
+    check_all(released, candidates, reference)
     away = DOSES[:3, None] - 2 * reference.frequency
     lean = away * 2 * (released - reference.frequency) / reference.variance
     terms = lean - _lift(reference), away**2 / reference.variance
@@ -231,10 +187,3 @@ def _log_ratio(
     one = first * (1 - second) / (p * q)
     with np.errstate(divide="ignore"):  # an allele that the study does not have: −∞, on purpose
         return worth_of(*(np.log((1 - error) * ratio + error) for ratio in (none, one, both)))
-
-
-def _check_all(released: Frequencies, candidates: Genotypes, reference: Reference) -> None:
-    check_genotypes("candidates", candidates)
-    check_frequencies("released", released, candidates.shape[1])
-    check_frequencies("reference frequency", reference.frequency, candidates.shape[1])
-    observed(candidates)
