@@ -8,6 +8,9 @@ Everything here is NumPy; nothing is ever unpickled, and no archive is unpacked 
     shipped.py     digits, patients          what scikit-learn brings along
     fetched.py     fashion_mnist, cifar10,   what lives elsewhere
                    location30, purchase100
+    genotypes.py   Genotypes, aligned        genomes: how often each person has an allele
+    plink.py       read_plink                genomes in PLINK 1's three files
+    coalescent.py  unlinked, region          genomes of people who never lived (optional: msprime)
     sources.py                               where it lives, and its checksums
     cache.py       DataError                 fetch once, check, keep
     formats.py                               bytes in, arrays out
@@ -15,16 +18,21 @@ Everything here is NumPy; nothing is ever unpickled, and no archive is unpacked 
 
 from mialab.data.cache import DataError
 from mialab.data.fetched import cifar10, fashion_mnist, location30, purchase100
+from mialab.data.genotypes import Genotypes, aligned
+from mialab.data.plink import read_plink
 from mialab.data.records import Records
 from mialab.data.shipped import digits, patients
 
 __all__ = [
     "DataError",
+    "Genotypes",
     "Records",
+    "aligned",
     "cifar10",
     "digits",
     "fashion_mnist",
     "location30",
     "patients",
     "purchase100",
+    "read_plink",
 ]

@@ -1,0 +1,144 @@
+"""Genomes as counts of alleles, with the names of people and variants."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int8
+from numpy import ndarray
+
+from mialab import _check
+
+_COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Genotypes:
+    """How often each person has the first of the two alleles of each variant.
+
+    Attributes
+    ----------
+    count
+        Int8 (people, variants): 0, 1 or 2, and −1 where it is not known.
+    people
+        One name per person.
+    populations
+        Where each person's ancestors lived, or what the data call it.
+    variants
+        One name per variant, as in ``"rs12345"``; no two alike.
+    alleles
+        A pair per variant: the allele that is counted, and the other one.
+    name
+        What the set is called.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a count is none of the four, or two variants have one name.
+
+    Examples
+    --------
+    >>> count = np.array([[0, 2], [1, -1]], dtype=np.int8)
+    >>> alleles = (("A", "G"), ("C", "A"))
+    >>> pair = Genotypes(count, ("ann", "bob"), ("CEU", "YRI"), ("rs1", "rs2"), alleles, "two")
+    >>> pair, pair.of(people=np.array([1])).populations
+    (two: 2 people × 2 variants, 1 missing genotype, ('YRI',))
+    """
+
+    count: Int8[ndarray, "people variants"]
+    people: tuple[str, ...]
+    populations: tuple[str, ...]
+    variants: tuple[str, ...]
+    alleles: tuple[tuple[str, str], ...]
+    name: str
+
+    def __post_init__(self):
+        _check.dimensions("count", self.count, "people variants")
+        if self.count.dtype != np.int8:
+            _check.refuse("count", "be an array of int8", f"dtype {self.count.dtype}")
+        names = (("people", 0), ("populations", 0), ("variants", 1), ("alleles", 1))
+        for field, axis in names:
+            if len(getattr(self, field)) != self.count.shape[axis]:
+                rule = f"have {self.count.shape[axis]} entries"
+                _check.refuse(field, rule, len(getattr(self, field)))
+        if self.count.size and not (self.count.min() >= -1 and self.count.max() <= 2):
+            _check.refuse(
+                "count", "be 0, 1, 2, or −1 for missing", f"{self.count.min()} … {self.count.max()}"
+            )
+        if len(set(self.variants)) != len(self.variants):
+            _check.refuse("variants", "have a name each", f"{len(set(self.variants))} names")
+
+    def of(self, *, people: ndarray | None = None, variants: ndarray | None = None) -> "Genotypes":
+        """Return some of the people and variants, by number or by a mask, in the order asked for."""
+        rows, columns = (
+            np.arange(size) if chosen is None else np.arange(size)[chosen]
+            for chosen, size in zip((people, variants), self.count.shape, strict=True)
+        )
+        return Genotypes(
+            self.count[np.ix_(rows, columns)],
+            tuple(self.people[i] for i in rows),
+            tuple(self.populations[i] for i in rows),
+            tuple(self.variants[i] for i in columns),
+            tuple(self.alleles[i] for i in columns),
+            self.name,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of people."""
+        return len(self.count)
+
+    def __repr__(self) -> str:
+        """Say in one line what is held."""
+        missing = int(np.count_nonzero(self.count < 0))
+        unknown = f", {missing:,} missing genotype{'s' if missing > 1 else ''}" if missing else ""
+        people, variants = self.count.shape
+        return f"{self.name}: {people:,} people × {variants:,} variants{unknown}"
+
+
+def aligned(first: Genotypes, second: Genotypes) -> tuple[Genotypes, Genotypes]:
+    """Return the variants that two sets share, in the order of the first, counting the same allele.
+
+    Variants are joined by name. Where the second set counts the other allele, its counts are turned round;
+    where it was read from the other strand of the DNA (A for T, C for G), that is seen from the alleles. A
+    variant whose two alleles are each other's complement (A and T, C and G) looks the same from both strands;
+    such a variant is dropped, and so is one whose alleles differ.
+
+    Raises
+    ------
+    ValueError
+        If no variant is left.
+
+    Examples
+    --------
+    >>> def one(count, alleles):
+    ...     dose = np.array([[count]], dtype=np.int8)
+    ...     return Genotypes(dose, ("ann",), ("?",), ("rs1",), (alleles,), "one")
+    >>> here, there = aligned(one(2, ("A", "G")), one(0, ("C", "T")))
+    >>> there.count, there.alleles
+    (array([[2]], dtype=int8), (('A', 'G'),))
+    """
+    place = {name: i for i, name in enumerate(second.variants)}
+    kept, found, turned = [], [], []
+    for i, name in enumerate(first.variants):
+        turn = _turn(first.alleles[i], second.alleles[place[name]]) if name in place else None
+        if turn is not None:
+            kept.append(i)
+            found.append(place[name])
+            turned.append(turn)
+    if not kept:
+        _check.refuse("the two sets", "share a variant with the same alleles", "none")
+    here, there = first.of(variants=np.array(kept)), second.of(variants=np.array(found))
+    count = np.where(np.array(turned) & (there.count >= 0), 2 - there.count, there.count).astype(np.int8)
+    return here, Genotypes(count, there.people, there.populations, here.variants, here.alleles, there.name)
+
+
+def _turn(first: tuple[str, str], second: tuple[str, str]) -> bool | None:
+    """Say whether counts must be turned round; None where that cannot be known."""
+    other_strand = tuple(_COMPLEMENT.get(allele, allele) for allele in second)
+    if len(set(first)) < 2 or set(first) == {_COMPLEMENT.get(allele, allele) for allele in first}:
+        return None
+    for seen in (second, other_strand):
+        if seen == first:
+            return False
+        if seen[::-1] == first:
+            return True
+    return None

@@ -1,0 +1,122 @@
+"""What a study publishes, and what an attacker knows of everybody else."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+
+from mialab import _check
+from mialab.leaks.genomics._tables import (
+    Frequencies,
+    Genotypes,
+    check_frequencies,
+    check_genotypes,
+    observed,
+)
+
+
+def allele_frequencies(genotypes: Genotypes) -> Frequencies:
+    """Return how frequent the counted allele is at each variant, among those whose genotype is known.
+
+    Raises
+    ------
+    ValueError
+        If a genotype is not 0, 1, 2 or −1, or nobody's is known at a variant.
+
+    Examples
+    --------
+    >>> allele_frequencies(np.array([[0, 2, -1], [1, 2, 0]]))
+    array([0.25, 1.  , 0.  ])
+    """
+    check_genotypes("genotypes", genotypes)
+    known = np.count_nonzero(genotypes >= 0, axis=0)
+    if not known.all():
+        _check.refuse("genotypes", "be known of somebody at each variant", f"nobody's at {known.argmin()}")
+    return np.maximum(genotypes, 0).sum(axis=0, dtype=float) / (2 * known)
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """How frequent each allele is in the population that a stranger would come from.
+
+    Attributes
+    ----------
+    frequency
+        Float (variants,), above 0 and below 1. A variant at which the reference does not vary is refused:
+        of an allele that it has never seen it cannot say how rare it is. Drop it, from all arrays.
+    people
+        How many people the frequencies were counted in, at least 2; infinite if they are known.
+
+    Raises
+    ------
+    ValueError
+        If a frequency is not in (0, 1), or there are fewer than two people.
+
+    Examples
+    --------
+    >>> Reference.of(np.array([[0, 1], [1, 2], [0, 1]]))
+    Reference of 3 people, 2 variants
+    >>> Reference(np.array([0.2, 0.0]))
+    Traceback (most recent call last):
+    ...
+    ValueError: reference frequency must be above 0 and below 1 (drop variants that do not vary), got 0.0 at 1
+    """
+
+    frequency: Frequencies
+    people: float = np.inf
+
+    def __post_init__(self):
+        check_frequencies("reference frequency", self.frequency)
+        if not self.people >= 2:
+            _check.refuse("people", "be at least 2", self.people)
+        fixed = np.flatnonzero((self.frequency == 0) | (self.frequency == 1))
+        if fixed.size:
+            rule = "be above 0 and below 1 (drop variants that do not vary)"
+            _check.refuse("reference frequency", rule, f"{self.frequency[fixed[0]]} at {fixed[0]}")
+
+    @classmethod
+    def of(cls, genotypes: Genotypes) -> "Reference":
+        """Count a reference in people who were not in the study; each variant must vary among them."""
+        return cls(allele_frequencies(genotypes), float(len(genotypes)))
+
+    @property
+    def variance(self) -> Frequencies:
+        """2p(1 − p), of a genotype in Hardy-Weinberg proportions."""
+        return 2 * self.frequency * (1 - self.frequency)
+
+    def __len__(self) -> int:
+        """Return the number of variants."""
+        return len(self.frequency)
+
+    def __repr__(self) -> str:
+        """Say in one line what is known."""
+        who = "known frequencies" if np.isinf(self.people) else f"{self.people:g} people"
+        return f"Reference of {who}, {len(self):,} variants"
+
+
+def varies(genotypes: Genotypes, least: float = 0.0) -> Bool[ndarray, "variants"]:
+    """Tell at which variants both alleles are more frequent than ``least``.
+
+    Raises
+    ------
+    ValueError
+        As `allele_frequencies`, or if ``least`` is not in [0, 0.5).
+
+    Examples
+    --------
+    >>> varies(np.array([[0, 2, 1], [1, 2, 1]]))
+    array([ True, False,  True])
+    """
+    if not 0 <= least < 0.5:
+        _check.refuse("least", "be in [0, 0.5)", least)
+    frequency = allele_frequencies(genotypes)
+    return (frequency > least) & (frequency < 1 - least)
+
+
+def check_all(released: Frequencies, candidates: Genotypes, reference: Reference) -> None:
+    """Refuse numbers out of their range, and numbers of variants that differ."""
+    check_genotypes("candidates", candidates)
+    check_frequencies("released", released, candidates.shape[1])
+    check_frequencies("reference frequency", reference.frequency, candidates.shape[1])
+    observed(candidates)
