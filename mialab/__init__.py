@@ -12,15 +12,20 @@ In the order of the story:
     norms      batch, group, virtual, noisy, …                who is asked for mean and variance
     models     mlp, small_cnn, tiny_transformer               fresh torch modules
     train      Sgd, fit, fit_many, predict                    one model, or a fleet as one tensor program
+    dp_sgd     DpSgd, fit_private, fit_many_private           clip every record, add noise, keep the promise
+    federated  FedAvg, federate                               clients send updates, a server averages them
     signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
-    leaks      batch_norm, aggregates                         what the insides give away
+    leaks      aggregates, batch_norm, gradients, genomics    what insides and aggregates give away
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
     accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
-    audit      accuracy, fixed_threshold, one_run, Verdict    lower bounds on ε that hold
+    audit      any_threshold, accuracy, one_run, Verdict, …   lower bounds on ε that hold
+    faults     FAULTS, CORRECT, HONEST                        private-looking code with one flaw each
+    gallery    hang, LOOKS, markdown                          all of it against every audit
     plots                                                     draws what the others return
+    command    python -m mialab.audit scores.csv …            the audit in a build pipeline
 
 Words, the same everywhere:
 
@@ -34,6 +39,8 @@ Words, the same everywhere:
     FPR, TPR     share of the non-members, of the members, that is accused
     advantage    TPR − FPR of a rule fixed without the target's membership
     confidence   share of repetitions in which an interval holds the truth, as in 0.95
+    canary       a record that was planted so that somebody can look for it
+    client       who holds records of its own and sends updates of a shared model
     ===========  ====================================================================================
 """
 
