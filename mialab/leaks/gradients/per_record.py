@@ -1,5 +1,7 @@
 """One gradient for each record."""
 
+import copy
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -80,12 +82,15 @@ def per_record(
 
 
 def by_vmap(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`."""
+    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`.
+
+    Torch's functional call leaves its own tensors in a layer that is used twice, so a copy is called.
+    """
     state = {name: weight.detach() for name, weight in model.named_parameters()}
-    buffers = dict(model.named_buffers())
+    template, buffers = copy.deepcopy(model), dict(model.named_buffers())
 
     def loss(state: dict[str, Tensor], record: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(model, (state, buffers), (record[None],))
+        logits = functional_call(template, (state, buffers), (record[None],))
         return nn.functional.cross_entropy(logits, label[None])
 
     gradients = vmap(grad(loss), in_dims=(None, 0, 0))(state, inputs, labels)

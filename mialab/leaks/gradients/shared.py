@@ -1,5 +1,7 @@
 """What a client sends."""
 
+import copy
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -61,11 +63,11 @@ def local_updates(
     _check.positive("learning_rate", learning_rate)
     _check.dimensions("batches", batches, "clients n")
     _check.labels("batches", batches, classes=len(x))
-    buffers = dict(model.named_buffers())
+    template, buffers = copy.deepcopy(model), dict(model.named_buffers())
     start = {name: weight.detach() for name, weight in model.named_parameters()}
 
     def loss(state: dict[str, Tensor], records: Tensor, their: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(model, (state, buffers), (records,)), their)
+        return nn.functional.cross_entropy(functional_call(template, (state, buffers), (records,)), their)
 
     sent = []
     for some in torch.from_numpy(batches).split(max(1, _RECORDS_AT_ONCE // batches.shape[1])):

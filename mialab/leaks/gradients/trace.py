@@ -99,24 +99,28 @@ class Ridge:
             _check.refuse("reference", "vary in at least one direction", "no variance at all")
         return cls(mean, directions, variances, relative * float(variances.max()))
 
-    def log_ratio(self, update: Release, gradients: Candidates, n: float) -> Scores:
+    def log_ratio(
+        self, update: Float[ndarray, "*candidates features"], gradients: Candidates, n: float
+    ) -> Scores:
         """Return the log-likelihood ratio of "in" against "out" for each candidate, for a mean of n records.
 
-        For Gaussian gradients with the covariance Σ̂ + λ, up to terms of order 1/n.
+        For Gaussian gradients with the covariance Σ̂ + λ, up to terms of order 1/n. Either one update for
+        all candidates, or one for each of them.
 
         Raises
         ------
         ValueError
             If shapes differ, a number is not finite, or n is below 1.
         """
-        _check_update(update, gradients)
-        if update.shape != self.mean.shape:
-            _check.refuse("update", f"have {len(self.mean)} features", update.shape)
+        for name, array in (("update", update), ("gradients", gradients)):
+            _check.finite(name, array)
+            if array.shape[-1:] != self.mean.shape:
+                _check.refuse(name, f"have {len(self.mean)} features", array.shape)
         if not n >= 1:
             _check.refuse("n", "be at least 1", n)
         u, d = update - self.mean, gradients - self.mean
         pull = self._solve(d)
-        return pull @ u - np.sum(pull * d, axis=1) / (2 * n)
+        return np.sum(pull * u, axis=1) - np.sum(pull * d, axis=1) / (2 * n)
 
     def _solve(self, d: Candidates) -> Candidates:
         """Return (Σ̂ + λ)⁻¹ d, row by row."""
