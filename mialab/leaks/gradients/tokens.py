@@ -1,9 +1,9 @@
 """What a gradient shows without any statistics. NumPy only.
 
 The row of an embedding that nobody looked up gets no gradient at all, so the rows that are not zero are the
-set of tokens in the batch (Melis et al. 2019, §4.1). And for a first layer z = Wx + b and one record,
-∂L/∂W = δ xᵀ and ∂L/∂b = δ: dividing any row of the one by the same entry of the other gives the record
-(Phong et al. 2018; the division is older than gradient *inversion*, which has to search).
+set of tokens in the batch (Melis et al. 2019). And for a first layer z = Wx + b and one record,
+∂L/∂W = δ xᵀ and ∂L/∂b = δ: dividing any row of the one by the same entry of the other gives the record.
+Gradient *inversion* (Zhu, Liu & Han 2019) has to search where this divides.
 """
 
 import numpy as np
