@@ -33,7 +33,7 @@ def good_results():
             0: {"value": between(0.99, 1.0), "key": between(0.0, 0.1), "embedding": between(0.4, 0.5)},
             300: {"value": between(0.99, 1.0), "key": between(0.7, 0.8), "embedding": between(0.9, 0.97)},
         },
-        "alone": {300: {"key": between(-0.97, -0.9), "loss": between(0.9, 0.95)}},
+        "alone": {300: {"key": between(-0.97, -0.9), "loss": between(0.8, 0.9), "whole": between(0.3, 0.5)}},
         "by_luck": [0.5, -0.3],
         "on_digits": {"start": ordinary | {"embedding": between(-0.1, 0.0)}, "late": ordinary},
         "promised": 1.0,
@@ -41,7 +41,9 @@ def good_results():
             "start": plain | {"likelihood ratio": between(0.95, 0.99)},
             "late": plain | {"likelihood ratio": between(0.7, 0.8)},
         },
-        "directions": {"start": {k: (between(0.1, 0.2), None, 0.15) for k in (4, 16, 64)}},
+        "directions": {
+            "start": {k: (between(0.1, 0.2), between(0.08, 0.15), 0.15) for k in (4, 16, 64, 256)}
+        },
         "late_fpr": between(0.2, 0.3),
         "by_size": {"likelihood ratio": [between(0.98, 1.0), between(0.7, 0.8)]},
         "aggregation_error": 1e-6,
@@ -102,7 +104,10 @@ LIED_TO = {
     "start: the formula": lambda n: {
         "directions": {"start": changed(n["directions"]["start"], 64, (between(0.1, 0.2), None, 0.5))}
     },
-    "late: the formula's threshold": lambda n: {"late_fpr": between(0.02, 0.09)},
+    "and with 256": lambda n: {
+        "directions": {"start": changed(n["directions"]["start"], 256, (None, between(0.03, 0.09), 0.9))}
+    },
+    "late it accuses": lambda n: {"late_fpr": between(0.1, 0.2)},
     "larger batches": lambda n: {"by_size": {"likelihood ratio": [between(0.8, 0.9), between(0.7, 0.85)]}},
     "secure aggregation": lambda n: {"aggregation_error": 0.1},
     "one head, or any": lambda n: {"by_part": changed(n["by_part"], "key", (100, between(0.45, 0.6)))},
