@@ -455,6 +455,10 @@ def noisy_norm():
             "layer must be asked once for every token, got 'classify'",
         ),
         (lambda: gr.by_token(READER, *GOOD, "embed", head=0), "head must be a head of embed, got 0"),
+        (
+            lambda: gr.attention_maps(models.mlp(16, (), 2), PIXELS),
+            "be a transformer of mialab.models, got Sequential",
+        ),
         (lambda: gr.tokens_in(np.array([[np.nan]])), "embedding must be finite"),
         (
             lambda: gr.first_input(EYE, np.zeros(3)),

@@ -22,7 +22,7 @@ def good_results():
     return {
         "np": np,
         "metrics": SimpleNamespace(auc=lambda end, confidence: end),
-        "at_five": lambda end: SimpleNamespace(high=end.high - 0.4),
+        "at_five": lambda end: between(end.low - 0.5, end.high - 0.4),
         "Markdown": str,
         "ATTACKS": ATTACKS,
         "QUERIES": (1, 16),
@@ -37,6 +37,7 @@ def good_results():
         "by_luck": [0.5, -0.3],
         "on_digits": {"start": ordinary | {"embedding": between(-0.1, 0.0)}, "late": ordinary},
         "promised": 1.0,
+        "by_ratio": {"start": 0.12, "late": 0.13},
         "at_moment": {
             "start": plain | {"likelihood ratio": between(0.95, 0.99)},
             "late": plain | {"likelihood ratio": between(0.7, 0.8)},
@@ -99,6 +100,7 @@ LIED_TO = {
     "digits: attention and value": patches("late", "value", between(0.1, 0.3)),
     "but attention tells little": patches("start", "embedding", between(0.5, 0.6)),
     "parameters over batch size": at("late", "inner product", between(0.9, 0.99)),
+    "the inner product gets": lambda n: {"by_ratio": {"start": 0.12, "late": 0.5}},
     "the likelihood ratio beats": at("start", "likelihood ratio", between(0.6, 0.75)),
     "and is worth less late": at("late", "likelihood ratio", between(0.9, 0.97)),
     "start: the formula": lambda n: {

@@ -148,15 +148,19 @@ def _cut(model: nn.Module, layer: str, head: int | None) -> tuple[slice, slice]:
         return everything, everything
     owner, _, projection = layer.rpartition(".")
     attention = model.get_submodule(owner)
-    if not isinstance(attention, Attention) or not 0 <= head < attention.heads:
-        _check.refuse("head", f"be a head of {layer}", head)
-        raise AssertionError
-    rows = _rows(attention, head)
-    return (everything, rows) if projection == "output" else (rows, everything)
+    if isinstance(attention, Attention) and 0 <= head < attention.heads:
+        rows = _rows(attention, head)
+        return (everything, rows) if projection == "output" else (rows, everything)
+    raise ValueError(f"head must be a head of {layer}, got {head}")
 
 
 def attention_maps(model: TinyTransformer, x: Inputs) -> Float[ndarray, "blocks records heads tokens tokens"]:
     """Return how much each token (row) listened to each other (column), block by block and head by head.
+
+    Raises
+    ------
+    ValueError
+        If the model is no transformer of `mialab.models`, or can't read the records.
 
     Examples
     --------
@@ -165,6 +169,8 @@ def attention_maps(model: TinyTransformer, x: Inputs) -> Float[ndarray, "blocks 
     >>> maps.shape, float(maps[0, 0, 0, 0].sum().round(4))
     ((2, 3, 2, 16, 16), 1.0)
     """
+    if not isinstance(model, TinyTransformer):
+        _check.refuse("the model", "be a transformer of mialab.models", type(model).__name__)
     inputs, _, _ = check_readable(model, x, np.zeros(len(x), dtype=np.int64))
     maps = []
     with torch.no_grad():
