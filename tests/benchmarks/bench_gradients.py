@@ -1,7 +1,7 @@
 """Per-record gradients of the small transformer, batch 128: with books, with vmap, and what training pays.
 
-Against `vmap` of `grad`, and against one plain forward and backward pass that returns only their mean. All
-with two threads, interleaved, minimum of 15.
+Against `vmap` of `grad`, and against one plain forward and backward pass that returns only their mean. On one
+thread, since on two the ratios are those of whoever else is at work; interleaved, minimum of 15.
 """
 
 import time
@@ -32,7 +32,7 @@ def seconds(call):
 
 
 def main():
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(BATCH, 1, 8, 8)).astype(np.float32), rng.integers(10, size=BATCH)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)

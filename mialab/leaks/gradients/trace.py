@@ -24,7 +24,7 @@ from numpy import ndarray
 from mialab import _check
 from mialab.leaks.population import Candidates, Records, Release, Scores
 
-_RELATIVE_ROUNDING = 1e-9
+_RELATIVE_ROUNDING = 1e-9  # of the largest: below it, directions are rounding
 
 
 def alignment(update: Release, gradients: Candidates) -> Scores:
@@ -131,9 +131,8 @@ class Ridge:
 def weights(update: Release, gradients: Candidates) -> Scores:
     """Return the weights with which the candidates' gradients add up to the update, by least squares.
 
-    Where all of an update's records are among the candidates, and their gradients are linearly
-    independent (so no more candidates than parameters seen), no statistics are left: the weights are 1/n for
-    its n records and 0 for all others, exactly.
+    If all records of an update are among the candidates, and the gradients are linearly independent (so no
+    more candidates than parameters seen), the weights are 1/n for its n records and 0 for all others.
 
     Raises
     ------
