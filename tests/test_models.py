@@ -56,6 +56,15 @@ def test_definition_tokens_are_the_patches_row_by_row():
     torch.testing.assert_close(model.tokens(images)[0, 1], expected)
 
 
+def test_definition_sentences_are_looked_up_and_the_first_token_answers():
+    model = models.token_transformer(7, 4, 3, width=8)
+    sentence = torch.tensor([[2.0, 6.0, 0.0, 2.0]])
+    expected = model.embed.weight[[2, 6, 0, 2]] + model.position.weight
+    torch.testing.assert_close(model.tokens(sentence)[0], expected)
+    first = model.norm(model.blocks(expected[None]))[:, 0]
+    torch.testing.assert_close(model(sentence), model.classify(first))
+
+
 @pytest.mark.usefixtures("at_the_door")
 @pytest.mark.parametrize(
     ("make", "message"),
@@ -70,6 +79,11 @@ def test_definition_tokens_are_the_patches_row_by_row():
             "width must be a multiple of the 2 heads, got 5",
         ),
         (lambda: models.tiny_transformer(1, 8, 2, blocks=0), "blocks must be at least 1, got 0"),
+        (lambda: models.token_transformer(0, 5, 2), "vocabulary must be at least 1, got 0"),
+        (
+            lambda: models.token_transformer(9, 5, 2, read="last"),
+            "read must be one of 'mean', 'first', got 'last'",
+        ),
     ],
 )
 def test_the_door(make, message):

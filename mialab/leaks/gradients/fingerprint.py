@@ -1,0 +1,181 @@
+"""How large a push is: by head, by projection, by token.
+
+Take one head of attention. Token i listens to token j with weight A_ij, and what it hears is Σⱼ A_ij vⱼ with
+vⱼ = W xⱼ + b. Let δᵢ be the gradient of the loss for what token i hears. Then
+
+    ∂L/∂vⱼ = Σᵢ A_ij δᵢ                  and                  ∂L/∂W = Σⱼ (Σᵢ A_ij δᵢ) xⱼᵀ:
+
+the value projection's gradient is a sum over tokens, each weighted by the attention it got. Token j's
+share has the length |Σᵢ A_ij δᵢ| · |xⱼ|. If only one token answers, that is A_ij |δᵢ| |xⱼ|, proportional
+to the attention. The scores s_ij = qᵢ·kⱼ/√w get another gradient, through the softmax:
+
+    ∂L/∂s_ij = A_ij (δᵢ·vⱼ − Σₖ A_ik δᵢ·vₖ),
+
+which vanishes where A_ij is 0 *and* where it is 1: a token that has all of the attention leaves no
+fingerprint on queries and keys.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mialab import _check
+from mialab.leaks.gradients.books import RULES, can_keep, listen
+from mialab.leaks.gradients.per_record import Inputs, check_readable
+from mialab.transformers import Attention, TinyTransformer
+
+_AT_ONCE = 256  # records in one pass
+
+
+def part(model: nn.Module, name: str = "", *, head: int | None = None) -> Bool[ndarray, "parameters"]:
+    """Mark some of a model's parameters, in the order in which `per_record` returns them.
+
+    Parameters
+    ----------
+    model
+        Any module.
+    name
+        A layer or a parameter, as in ``"embed"``, ``"blocks.0"`` or ``"blocks.0.attention.value"``; empty for
+        the whole model.
+    head
+        Only what belongs to this attention head: its rows of query, key and value, and its columns of
+        the output projection, whose bias belongs to no head.
+
+    Raises
+    ------
+    ValueError
+        If nothing has this name, or there is no such head.
+
+    Examples
+    --------
+    >>> from mialab.models import tiny_transformer
+    >>> model = tiny_transformer(1, 8, 10, width=16, heads=2, blocks=1)
+    >>> part(model).sum(), part(model, "blocks.0.attention.value", head=0).sum()
+    (np.int64(2762), np.int64(136))
+    """
+    names = [own for own, _ in model.named_parameters()]
+    inside = [own == name or not name or own.startswith(f"{name}.") for own in names]
+    if not any(inside):
+        _check.refuse("name", "be a layer or a parameter of the model", repr(name))
+    marks = []
+    for (own, weight), asked in zip(model.named_parameters(), inside, strict=True):
+        mark = (
+            torch.full(weight.shape, asked) if head is None else torch.zeros(weight.shape, dtype=torch.bool)
+        )
+        if head is not None and asked:
+            _mark_head(model, own, head, mark)
+        marks.append(mark.flatten())
+    marked = torch.cat(marks).numpy()
+    if not marked.any():
+        _check.refuse("head", f"be a head of {name or 'the model'}", head)
+    return marked
+
+
+def _mark_head(model: nn.Module, name: str, head: int, mark: Tensor) -> None:
+    """Set the entries of one head, if the parameter belongs to a layer of attention."""
+    path, _, kind = name.rpartition(".")
+    owner, _, projection = path.rpartition(".")
+    attention = model.get_submodule(owner)
+    if not isinstance(attention, Attention):
+        return
+    if not 0 <= head < attention.heads:
+        _check.refuse("head", f"be in 0 … {attention.heads - 1}", head)
+    rows = _rows(attention, head)
+    if projection != "output":
+        mark[rows] = True
+    elif kind == "weight":
+        mark[:, rows] = True
+
+
+def _rows(attention: Attention, head: int) -> slice:
+    wide = attention.query.out_features // attention.heads
+    return slice(head * wide, (head + 1) * wide)
+
+
+def by_token(
+    model: nn.Module, x: Inputs, y: Int[ndarray, "records"], layer: str, *, head: int | None = None
+) -> Float[ndarray, "records tokens"]:
+    """Return the length of each token's own share of a layer's weight gradient, record by record.
+
+    A record's gradient is the sum of its tokens' shares δₜ xₜᵀ, of length |δₜ| |xₜ|. For key and value a
+    token is one that was listened to; for query and output, one that listened.
+
+    Parameters
+    ----------
+    model, x, y
+        As for `per_record`; a model of the layers that it names.
+    layer
+        A linear or an embedding layer, as in ``"blocks.0.attention.value"``.
+    head
+        Only this head's rows (query, key, value) or columns (output).
+
+    Raises
+    ------
+    ValueError
+        As in `per_record`; or if there is no such layer or head.
+
+    Examples
+    --------
+    >>> from mialab.models import token_transformer
+    >>> x, y = np.array([[0.0, 1.0, 2.0]], dtype=np.float32), np.array([1])
+    >>> by_token(token_transformer(3, 3, 2), x, y, "blocks.0.attention.value").shape
+    (1, 3)
+    """
+    inputs, labels, _ = check_readable(model, x, y)
+    kinds = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Embedding)}
+    _check.one_of("layer", layer, list(kinds))
+    if not can_keep(model):
+        known = ", ".join(kind.__name__ for kind in RULES)
+        _check.refuse("the model", f"consist of {known} and our attention", type(model).__name__)
+    cut = _cut(model, layer, head)
+    pieces = []
+    for some, their in zip(inputs.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
+        heard = [one for one in listen(model, some, their) if one.name == layer]
+        if len(heard) != 1 or heard[0].back.ndim != 3:
+            _check.refuse("layer", "be asked once for every token", repr(layer))
+        back, read = heard[0].back[..., cut[0]], heard[0].x
+        lengths = back.norm(dim=-1)
+        pieces.append(lengths if read.dtype == torch.int64 else lengths * read[..., cut[1]].norm(dim=-1))
+    return torch.cat(pieces).cpu().numpy()
+
+
+def _cut(model: nn.Module, layer: str, head: int | None) -> tuple[slice, slice]:
+    """Return which of a layer's outputs and inputs belong to the head."""
+    everything = slice(None)
+    if head is None:
+        return everything, everything
+    owner, _, projection = layer.rpartition(".")
+    attention = model.get_submodule(owner)
+    if isinstance(attention, Attention) and 0 <= head < attention.heads:
+        rows = _rows(attention, head)
+        return (everything, rows) if projection == "output" else (rows, everything)
+    raise ValueError(f"head must be a head of {layer}, got {head}")
+
+
+def attention_maps(model: TinyTransformer, x: Inputs) -> Float[ndarray, "blocks records heads tokens tokens"]:
+    """Return how much each token (row) listened to each other (column), block by block and head by head.
+
+    Raises
+    ------
+    ValueError
+        If the model is no transformer of `mialab.models`, or can't read the records.
+
+    Examples
+    --------
+    >>> from mialab.models import tiny_transformer
+    >>> maps = attention_maps(tiny_transformer(1, 8, 10), np.zeros((3, 1, 8, 8), dtype=np.float32))
+    >>> maps.shape, float(maps[0, 0, 0, 0].sum().round(4))
+    ((2, 3, 2, 16, 16), 1.0)
+    """
+    if not isinstance(model, TinyTransformer):
+        _check.refuse("the model", "be a transformer of mialab.models", type(model).__name__)
+    inputs, _, _ = check_readable(model, x, np.zeros(len(x), dtype=np.int64))
+    maps = []
+    with torch.no_grad():
+        tokens = model.tokens(inputs)
+        for block in model.blocks:
+            maps.append(block.get_submodule("attention").weights(block.get_submodule("norm_1")(tokens)))  # type: ignore[operator]
+            tokens = block(tokens)
+    return torch.stack(maps).cpu().numpy()

@@ -1,0 +1,160 @@
+"""One gradient for each record."""
+
+import copy
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from mialab import _check
+from mialab.leaks.gradients.books import by_books, can_keep
+from mialab.norms import NoisyBatchNorm2d
+from mialab.transformers import TinyTransformer
+
+Gradients = Float[ndarray, "records parameters"]
+Inputs = Shaped[ndarray, "records *features"]
+
+
+def per_record(
+    model: nn.Module,
+    x: Inputs,
+    y: Int[ndarray, "records"],
+    *,
+    columns: Bool[ndarray, "parameters"] | None = None,
+    memory_bytes: float = 2**28,
+) -> Float[ndarray, "records columns"]:
+    """Return the gradient of each record's cross-entropy, for all parameters in their order, flattened.
+
+    A model of linear, embedding and layer-norm layers and our attention takes one pass over the batch, with
+    the books kept layer by layer; any other takes `torch.func.vmap` of the gradient of one record. Both
+    are exact. The mean of the rows is what a training step on the batch would use.
+
+    Parameters
+    ----------
+    model
+        Returns logits. It is left as it is, and answers in the mode it is in.
+    x, y
+        Records and their labels.
+    columns
+        Which parameters to keep, as `part` returns it; all if not given.
+    memory_bytes
+        Records are taken in chunks whose estimated memory stays below this; the result is not counted.
+
+    Returns
+    -------
+    Float array (records, columns), of the model's own precision.
+
+    Raises
+    ------
+    ValueError
+        If the model, in the mode it is in, draws random numbers or lets records see each other, so that a
+        record has no gradient of its own; if the model can't read the records (wrong length, a token
+        outside its vocabulary); if a record is not finite, or a label is out of range.
+
+    Examples
+    --------
+    >>> from mialab.models import mlp
+    >>> x, y = np.eye(3, dtype=np.float32), np.array([0, 1, 1])
+    >>> per_record(mlp(3, (), 2), x, y).shape
+    (3, 8)
+    """
+    inputs, labels, outputs = check_readable(model, x, y)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    keep = np.ones(parameters, dtype=bool) if columns is None else columns
+    _check.boolean("columns", keep)
+    _check.positive("memory_bytes", memory_bytes)
+    if keep.shape != (parameters,):
+        _check.refuse("columns", f"have one entry for each of the {parameters} parameters", keep.shape)
+    rows = max(1, int(memory_bytes / (3 * inputs.element_size() * (parameters + outputs))))
+    way = by_books if can_keep(model) else by_vmap
+    chosen = torch.from_numpy(np.flatnonzero(keep)).to(inputs.device)
+    gradients = np.empty(
+        (len(x), len(chosen)), dtype=np.float64 if inputs.element_size() == 8 else np.float32
+    )
+    for start in range(0, len(x), rows):
+        chunk = slice(start, start + rows)
+        found = way(model, inputs[chunk], labels[chunk])
+        gradients[chunk] = (found if keep.all() else found[:, chosen]).cpu().numpy()
+    return gradients
+
+
+def by_vmap(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`.
+
+    Torch's functional call leaves its own tensors in a layer that is used twice, so a copy is called.
+    """
+    state = {name: weight.detach() for name, weight in model.named_parameters()}
+    template, buffers = copy.deepcopy(model), dict(model.named_buffers())
+
+    def loss(state: dict[str, Tensor], record: Tensor, label: Tensor) -> Tensor:
+        logits = functional_call(template, (state, buffers), (record[None],))
+        return nn.functional.cross_entropy(logits, label[None])
+
+    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(state, inputs, labels)
+    return torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1)
+
+
+def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> tuple[Tensor, Tensor, int]:
+    """Refuse what has no per-record gradient; return inputs, labels and the layers' outputs per record."""
+    _check_alone(model)
+    _check.at_least("the number of records", len(x), 1)
+    _check.finite("x", x)
+    if len(x) != len(y):
+        _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")
+    if isinstance(model, TinyTransformer) and model.patch is None:
+        _check_sentences(model, x)
+    weight = next(model.parameters())
+    inputs = torch.from_numpy(np.ascontiguousarray(x)).to(weight.device)
+    inputs = inputs.to(weight.dtype) if inputs.is_floating_point() else inputs
+    logits, outputs = _one_pass(model, inputs[:1])
+    if logits.ndim != 2:
+        _check.refuse("the model", "return logits of shape (records, classes)", tuple(logits.shape))
+    _check.labels("y", y, classes=logits.shape[1])
+    return inputs, torch.from_numpy(np.asarray(y, dtype=np.int64)).to(weight.device), outputs
+
+
+def _check_alone(model: nn.Module) -> None:
+    """Refuse layers that let one record see another, or that draw random numbers."""
+    for layer in model.modules():
+        batch = isinstance(layer, nn.modules.batchnorm._BatchNorm | NoisyBatchNorm2d)
+        if batch and (layer.training or getattr(layer, "running_mean", None) is None):
+            rule = "normalise each record alone (with batch statistics a record has no gradient of its own)"
+            _check.refuse("the model", rule, f"{type(layer).__name__} that asks the batch: call model.eval()")
+        if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.training and layer.p > 0:
+            rule = "draw no random numbers (a record would have another gradient each time)"
+            _check.refuse("the model", rule, f"{type(layer).__name__} in training mode: call model.eval()")
+
+
+def _check_sentences(model: TinyTransformer, x: Inputs) -> None:
+    """Refuse sentences of another length, and tokens that have no embedding."""
+    length, vocabulary = len(model.position.weight), len(model.embed.get_parameter("weight"))
+    if x.shape[1:] != (length,):
+        _check.refuse("x", f"be sentences of {length} tokens", f"shape {x.shape}")
+    if (x != np.floor(x)).any() or x.min() < 0 or x.max() >= vocabulary:
+        strange = x[(x != np.floor(x)) | (x < 0) | (x >= vocabulary)]
+        _check.refuse("x", f"hold token numbers in 0 … {vocabulary - 1}", strange[0])
+
+
+def _one_pass(model: nn.Module, record: Tensor) -> tuple[Tensor, int]:
+    """Ask the model one record, and count the numbers that its layers return."""
+    count = 0
+
+    def add(_layer: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal count
+        count += output.numel() if isinstance(output, Tensor) else 0
+
+    hooks = [layer.register_forward_hook(add) for layer in model.modules()]
+    try:
+        with torch.no_grad():
+            return model(record), count
+    except (RuntimeError, IndexError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"x must be records that the model can read, got {tuple(record.shape[1:])}: {reason}"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()

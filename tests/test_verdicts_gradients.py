@@ -1,0 +1,151 @@
+"""Every verdict of "A fingerprint in the clay" can say "no": each is shown what it does not hold for.
+
+The cell of the claims is run on stand-ins for what the chapter computes; nbval runs it on the real results.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from verdicts import between, claims_on
+
+CHAPTER = "1_leaks/gradients"
+ATTACKS = ("alignment", "inner product", "likelihood ratio")
+PARTS = ("everything", "one head", "query", "key", "value", "output")
+
+
+def good_results():
+    """Return results for which every claim holds, under the chapter's names."""
+    plain = {"alignment": between(0.55, 0.65), "inner product": between(0.55, 0.68)}
+    ordinary = {"value": between(0.95, 0.97), "key": between(0.4, 0.5), "embedding": between(0.4, 0.5)}
+    return {
+        "np": np,
+        "metrics": SimpleNamespace(auc=lambda end, confidence: end),
+        "at_five": lambda end: between(end.low - 0.5, end.high - 0.4),
+        "Markdown": str,
+        "ATTACKS": ATTACKS,
+        "QUERIES": (1, 16),
+        "per_record_error": 1e-12,
+        "head_error": 1e-12,
+        "share_error": 1e-12,
+        "together": {
+            0: {"value": between(0.99, 1.0), "key": between(0.0, 0.1), "embedding": between(0.4, 0.5)},
+            300: {"value": between(0.99, 1.0), "key": between(0.7, 0.8), "embedding": between(0.9, 0.97)},
+        },
+        "alone": {300: {"key": between(-0.97, -0.9), "loss": between(0.8, 0.9), "whole": between(0.3, 0.5)}},
+        "by_luck": [0.5, -0.3],
+        "on_digits": {"start": ordinary | {"embedding": between(-0.1, 0.0)}, "late": ordinary},
+        "promised": 1.0,
+        "by_ratio": {"start": 0.12, "late": 0.13},
+        "at_moment": {
+            "start": plain | {"likelihood ratio": between(0.95, 0.99)},
+            "late": plain | {"likelihood ratio": between(0.7, 0.8)},
+        },
+        "directions": {
+            "start": {k: (between(0.1, 0.2), between(0.08, 0.15), 0.15) for k in (4, 16, 64, 256)}
+        },
+        "late_fpr": between(0.2, 0.3),
+        "by_size": {"likelihood ratio": [between(0.98, 1.0), between(0.7, 0.8)]},
+        "aggregation_error": 1e-6,
+        "by_part": {name: (100, between(0.6, 0.7)) for name in PARTS},
+        "by_steps": {1: between(0.8, 0.9), 12: between(0.6, 0.8)},
+        "by_record": {"typical": between(0.5, 0.7), "surprising": between(0.9, 1.0)},
+        "solved": {"everything": (2762, 0), "embedding": (80, 0)},
+        "by_label": {"inner product": between(0.8, 0.9), "likelihood ratio": between(0.0, 0.2)},
+        "sets_right": [True, True],
+        "recovery_error": {1: 1e-7, 8: 0.6},
+        "only_clipped": {"clipping": between(0.8, 0.9)},
+        "keeps": {"knows all others": np.array([True, True]), "replaced": np.array([True])},
+        "in_full": {"knows all others": between(0.2, 0.3)},
+        "claimed": 0.26,
+        "asking": {1: (between(0.5, 0.6), 18.0), 16: (between(0.7, 0.9), 100.0)},
+        "behind": {0.0: between(0.9, 1.0)},
+        "clipped_mean": between(0.8, 1.0),
+        "clipped_each": between(0.1, 0.4),
+    }
+
+
+def changed(table, key, value):
+    return table | {key: value}
+
+
+def at(moment, kind, estimate):
+    return lambda n: {
+        "at_moment": changed(n["at_moment"], moment, changed(n["at_moment"][moment], kind, estimate))
+    }
+
+
+def tokens(steps, kind, estimate):
+    return lambda n: {
+        "together": changed(n["together"], steps, changed(n["together"][steps], kind, estimate))
+    }
+
+
+def patches(moment, kind, estimate):
+    return lambda n: {
+        "on_digits": changed(n["on_digits"], moment, changed(n["on_digits"][moment], kind, estimate))
+    }
+
+
+LIED_TO = {
+    "one pass gives": lambda n: {"per_record_error": 1e-3},
+    "a head's value gradient": lambda n: {"share_error": 1e-3},
+    "sentences: attention and value": tokens(300, "value", between(0.6, 0.8)),
+    "attention and embedding print": tokens(300, "embedding", between(0.4, 0.6)),
+    "attention and key print": tokens(0, "key", between(0.6, 0.8)),
+    "saturated": lambda n: {"alone": {300: changed(n["alone"][300], "key", between(-0.3, 0.1))}},
+    "across sentences": lambda n: {"alone": {300: changed(n["alone"][300], "loss", between(0.1, 0.3))}},
+    "and what attention has to do": lambda n: {"by_luck": [0.5, 0.45]},
+    "digits: attention and value": patches("late", "value", between(0.1, 0.3)),
+    "but attention tells little": patches("start", "embedding", between(0.5, 0.6)),
+    "parameters over batch size": at("late", "inner product", between(0.9, 0.99)),
+    "the inner product gets": lambda n: {"by_ratio": {"start": 0.12, "late": 0.5}},
+    "the likelihood ratio beats": at("start", "likelihood ratio", between(0.6, 0.75)),
+    "and is worth less late": at("late", "likelihood ratio", between(0.9, 0.97)),
+    "start: the formula": lambda n: {
+        "directions": {"start": changed(n["directions"]["start"], 64, (between(0.1, 0.2), None, 0.5))}
+    },
+    "and with 256": lambda n: {
+        "directions": {"start": changed(n["directions"]["start"], 256, (None, between(0.03, 0.09), 0.9))}
+    },
+    "late it accuses": lambda n: {"late_fpr": between(0.1, 0.2)},
+    "larger batches": lambda n: {"by_size": {"likelihood ratio": [between(0.8, 0.9), between(0.7, 0.85)]}},
+    "secure aggregation": lambda n: {"aggregation_error": 0.1},
+    "one head, or any": lambda n: {"by_part": changed(n["by_part"], "key", (100, between(0.45, 0.6)))},
+    "a dozen local steps": lambda n: {"by_steps": {12: between(0.45, 0.6)}},
+    "late, surprising records": lambda n: {
+        "by_record": changed(n["by_record"], "typical", between(0.8, 0.95))
+    },
+    "fewer candidates": lambda n: {"solved": changed(n["solved"], "embedding", (80, 1))},
+    "the inner product takes": lambda n: {
+        "by_label": changed(n["by_label"], "likelihood ratio", between(0.7, 0.85))
+    },
+    "every batch's words": lambda n: {"sets_right": [True, False]},
+    "one record through": lambda n: {"recovery_error": {1: 0.01, 8: 0.6}},
+    "clipping alone": lambda n: {"only_clipped": {"clipping": between(0.5, 0.75)}},
+    "clipping and noise": lambda n: {"keeps": changed(n["keeps"], "replaced", np.array([False]))},
+    "who knows all others": lambda n: {"in_full": {"knows all others": between(0.1, 0.2)}},
+    "one noisy answer": lambda n: {"asking": changed(n["asking"], 1, (between(0.6, 0.75), 18.0))},
+    "noise on answers": lambda n: {"behind": {0.0: between(0.5, 0.85)}},
+    "clipping the mean": lambda n: {"clipped_mean": between(0.2, 0.4)},
+}
+
+
+def test_definition_good_results_give_yes_and_every_claim_is_lied_to():
+    claims = claims_on(CHAPTER, good_results())
+    assert [claim for claim, holds in claims.items() if not holds] == []
+    assert len(claims) == len(LIED_TO)
+
+
+@pytest.mark.parametrize("beginning", LIED_TO)
+def test_coverage_the_verdict_can_say_no(beginning):
+    results = good_results()
+    claims = claims_on(CHAPTER, results | LIED_TO[beginning](results))
+    (claim,) = [claim for claim in claims if claim.startswith(beginning)]
+    assert not claims[claim]
+
+
+def test_coverage_clipping_each_record_must_keep_the_claim_too():
+    claims = claims_on(CHAPTER, good_results() | {"clipped_each": between(0.3, 0.5)})
+    assert not claims["clipping the mean breaks the claim, clipping each keeps it"]
