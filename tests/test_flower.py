@@ -19,8 +19,10 @@ import torch
 
 pytest.importorskip("flwr", reason="Flower is optional: pip install -e '.[flower]'")
 pytest.importorskip("ray", reason="Flower's simulator needs ray: pip install -e '.[flower]'")
+pytest.importorskip("dp_accounting", reason="Flower's accountant needs it: pip install -e '.[flower]'")
 
 from mialab import data, models
+from mialab.accounting import renyi
 from mialab.federated import FedAvg, federate
 from mialab.train import predict
 
@@ -33,9 +35,8 @@ QUIET = {  # nothing of this goes to the network
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-EVERYTHING = (
-    120  # clients have 40, 60 or 120 records: such a batch is all of them, once or more, without chance
-)
+# Clients have 40, 60 or 120 records: such a batch is all of them, once or more, without any chance.
+EVERYTHING = 120
 
 
 @pytest.fixture(scope="module")
@@ -139,15 +140,17 @@ def test_oracle_with_chance_flower_is_one_more_draw_of_the_same_federation(flowe
     assert strangeness(np.linalg.norm(short.weights[-1, 0].numpy() - ends.mean(axis=0)), far) > 5
 
 
-def test_oracle_flower_clips_and_adds_noise_of_our_size(flower, app):
-    runs = flower(clients=5, rounds=1, local_steps=2, batch_size=EVERYTHING, clip=0.02, noise_multiplier=3.0)
-    recipe = FedAvg(1, 5, local_steps=2, batch_size=EVERYTHING, clip=0.02)
-    trace, _ = ours(app, runs["flower"][0], recipe, seed=1, watch=[0])
+def test_oracle_flower_clips_adds_noise_of_our_size_and_promises_the_same(flower, app):
+    settings = {"local_steps": 2, "batch_size": EVERYTHING, "clip": 0.02}
+    runs = flower(clients=5, rounds=1, noise_multiplier=3.0, **settings)
+    trace, _ = ours(app, runs["flower"][0], FedAvg(1, 5, **settings), seed=1, watch=[0])
     assert trace.updates[0].norm(dim=2).min() > 0.02  # the clip had something to do
     noise = runs["flower"][1] - trace.weights[1, 0].numpy()
     announced = 3.0 * 0.02 / 5
     assert abs(noise.std() / announced - 1) < 5 / np.sqrt(2 * noise.size)
     assert abs(noise.mean()) < 5 * announced / np.sqrt(noise.size)
+    promise = renyi.guarantee(FedAvg(1, 5, noise_multiplier=3.0, **settings), delta=1e-5)
+    assert runs["epsilon"] == pytest.approx(promise.epsilon, rel=1e-4)
 
 
 def test_definition_flowers_own_weighting_lets_a_large_client_move_more_than_its_share(flower, app):

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp import Grid, NeighboringRelation, PrivacyConfig, RdpAccountant, SamplingMethod, ServerApp
 from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAvg
 from torch import nn
 
 from mialab import data, federated, models, train
+from mialab.accounting import renyi
 from mialab.train.streams import batches
 
 SIZES = 40, 60, 120  # records of clients 0, 1, 2; then from the front again
+DELTA = 1e-5
 
 client = ClientApp()
 server = ServerApp()
@@ -81,14 +83,18 @@ def compare(grid: Grid, context: Context) -> None:
         accuracy.append(pair)
         return MetricRecord({"federate": pair[0], "flower": pair[1]})
 
-    start = ArrayRecord(trace.shared(0)[0].state_dict())
-    their_strategy(settings).start(grid, start, num_rounds=settings["rounds"], evaluate_fn=look)
+    start, strategy = ArrayRecord(trace.shared(0)[0].state_dict()), their_strategy(settings)
+    strategy.start(grid, start, num_rounds=settings["rounds"], evaluate_fn=look)
     apart = (torch.stack(flower) - trace.weights[:, 0]).abs().amax(dim=1)
     print("round  accuracy: federate  Flower  largest difference of a weight")
-    for round_, ((ours, theirs), far) in enumerate(zip(accuracy, apart.tolist(), strict=True)):
-        print(f"{round_:5}  {ours:18.3f}  {theirs:6.3f}  {far:.1e}")
+    for round_, (pair, far) in enumerate(zip(accuracy, apart.tolist(), strict=True)):
+        print(f"{round_:5}  {pair[0]:18.3f}  {pair[1]:6.3f}  {far:.1e}")
+    found = {"federate": trace.weights[:, 0], "flower": torch.stack(flower), "accuracy": accuracy}
+    if settings["noise-multiplier"]:
+        found["epsilon"] = strategy.privacy_spent().epsilon
+        print("This book:", renyi.guarantee(recipe, delta=DELTA))
+        print(f"Flower:    ε ≤ {found['epsilon']:.6g} at δ = {DELTA}")
     if settings["save-to"]:
-        found = {"federate": trace.weights[:, 0], "flower": torch.stack(flower), "accuracy": accuracy}
         np.savez(settings["save-to"], **found)
 
 
@@ -116,8 +122,15 @@ def their_strategy(settings) -> FedAvg | DifferentialPrivacyServerSideFixedClipp
     )
     if math.isinf(settings["clip"]):
         return average
+    promise = PrivacyConfig(
+        DELTA, clients, NeighboringRelation.ADD_OR_REMOVE_ONE, SamplingMethod.NO_AMPLIFICATION
+    )
     return DifferentialPrivacyServerSideFixedClipping(
-        average, settings["noise-multiplier"], settings["clip"], num_sampled_clients=clients
+        average,
+        settings["noise-multiplier"],
+        settings["clip"],
+        num_sampled_clients=clients,
+        accountant=RdpAccountant(promise) if settings["noise-multiplier"] else None,
     )
 
 
