@@ -82,7 +82,7 @@ def confidence(logits: Logits, y: Labels) -> Signals:
 def logit_gap(logits: Logits, y: Labels) -> Signals:
     """Return log p − log(1 − p) for the label's probability p.
 
-    Carlini et al. 2022, §IV-B: nearly Gaussian over models, which the loss is not. Computed as the
+    Carlini et al. 2022: nearly Gaussian over models, which the loss is not. Computed as the
     label's logit minus the log-sum-exp of the other logits.
 
     Examples

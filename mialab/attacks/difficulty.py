@@ -9,7 +9,7 @@ from mialab.attacks.sides import Shadows, Signals, sides
 def calibrated(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by how much higher its signal is than the shadows without it would have it.
 
-    Difficulty calibration, Watson et al. 2022, §3: the score of the target less the mean score of
+    Difficulty calibration, Watson et al. 2022: the score of the target less the mean score of
     reference models.
 
     Parameters

@@ -16,7 +16,7 @@ Answers = Float[ndarray, "signals records"]
 def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> Score:
     """Score each record by an attack model for its class, trained on the shadows' answers.
 
-    Shokri et al. 2017, §V: one binary classifier for each class, which sees what a shadow model answers
+    Shokri et al. 2017: one binary classifier for each class, which sees what a shadow model answers
     on a record and learns whether it is a member. Theirs is a neural network on all probabilities; this
     is a logistic regression on any signals. What the shadows' share of members adds to the odds is taken
     out again: pooled over targets that are each other's shadows, it would point the wrong way (whoever

@@ -55,7 +55,7 @@ def choose_threshold(shadows: Observations, *, fpr: float | None = None) -> floa
 def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float | None = None) -> Score:
     """Score each record by how far its signal lies above the threshold of its class.
 
-    Song & Mittal 2021, §4.1: models find some classes easier than others, so each class gets the
+    Song & Mittal 2021: models find some classes easier than others, so each class gets the
     threshold that serves best among the shadows' records of that class. Accuse from 0 on.
 
     Parameters

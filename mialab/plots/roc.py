@@ -11,7 +11,7 @@ from mialab.plots.style import COLOURS
 def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
     """Make ``ax`` a log-log ROC from ``smallest`` to 1, with the line of chance.
 
-    Carlini et al. 2022, §III: on linear axes the false-positive rates that matter cannot be seen.
+    Carlini et al. 2022: on linear axes the false-positive rates that matter cannot be seen.
 
     Raises
     ------

@@ -128,8 +128,7 @@ def epsilon_from_advantage(advantage: float, *, delta: float = 0.0) -> float:
 def epsilon_from_rates(fpr: float, tpr: float, *, delta: float = 0.0) -> float:
     """Return the smallest ε ≥ 0 at δ that allows an attack with these two rates.
 
-    From TPR ≤ e^ε · FPR + δ, and the same for those not accused (Kairouz, Oh & Viswanath 2015,
-    §2).
+    From TPR ≤ e^ε · FPR + δ, and the same for those not accused (Kairouz, Oh & Viswanath 2015).
 
     Raises
     ------

@@ -102,7 +102,7 @@ class Pair:
         return Pair(self.non_member, self.member)
 
     def __mul__(self, other: "Pair") -> "Pair":
-        """Return the pair of two independent outputs, seen together (Dong, Roth & Su 2022, §3)."""
+        """Return the pair of two independent outputs, seen together (Dong, Roth & Su 2022)."""
         if not isinstance(other, Pair):
             return NotImplemented
         return Pair(*(np.outer(a, b).ravel() for a, b in zip(self._both, other._both, strict=True)))

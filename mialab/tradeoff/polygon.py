@@ -1,7 +1,7 @@
 """A Pair on either side of any curve, so that many releases of anything can be multiplied.
 
 Independent products keep the order: if one pair is nowhere easier to tell apart than another, neither are
-their products (Dong, Roth & Su 2022, §3). So below ≤ exact ≤ above, however often one multiplies.
+their products (Dong, Roth & Su 2022). So below ≤ exact ≤ above, however often one multiplies.
 """
 
 from collections.abc import Callable
