@@ -90,12 +90,17 @@ def one(recipe, records, held_out):
     return {"recipe": asdict(recipe), "promise": promised, "accuracy": shares, "seconds": seconds}
 
 
-def provenance(start):
-    """Say where, when and from what a result comes."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+def commit():
+    """Name the commit; ask before training starts, since the tree may change meanwhile."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
     changed = subprocess.run(["git", "diff", "HEAD", "--quiet", "--", "mialab"], check=False).returncode
+    return head.strip() + (" and changes" if changed else "")
+
+
+def provenance(start, origin):
+    """Say where, when and from what a result comes."""
     return {
-        "commit": commit.strip() + (" and changes" if changed else ""),
+        "commit": origin,
         "seed": SEED,
         "device": f"CPU ({platform.machine()}), {torch.get_num_threads()} threads, shared with others",
         "python": platform.python_version(),
@@ -107,7 +112,7 @@ def provenance(start):
 
 def main():
     """Train all three and write the results down."""
-    start = time.time()
+    start, origin = time.time(), commit()
     records, held_out = data.fashion_mnist(), data.fashion_mnist("test")
     results = {name: one(recipe, records, held_out) for name, recipe in RECIPES.items()}
     setting = {
@@ -117,7 +122,7 @@ def main():
         "parameters": sum(weight.numel() for weight in tutorial_cnn().parameters()),
     }
     path = Path(__file__).with_name("dp_sgd.json")
-    written = {"provenance": provenance(start), "setting": setting, "models": results}
+    written = {"provenance": provenance(start, origin), "setting": setting, "models": results}
     path.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(path)
 
