@@ -2,10 +2,10 @@
 
     python book/results/dp_sgd.py        Fashion-MNIST, every record; about six minutes on one core
 
-One model without privacy and two with, of the network and with the settings of a published MNIST tutorial, but
-for the number of passes of the second. It writes `dp_sgd.json` beside this file. The seed is fixed, and so
-public: these models are for measuring, not for giving away. One run each: the interval of an accuracy is about
-the 10,000 test records alone.
+One model without privacy and two with, of the network and with the settings of a published MNIST tutorial,
+but for the number of passes. It writes `dp_sgd.json` beside this file. The seed is fixed, and so public:
+these models are for measuring, not for giving away. One run each: the interval of an accuracy is about the
+10,000 test records alone.
 """
 
 import json
