@@ -1,6 +1,6 @@
 """The full-scale row of the chapter "DP-SGD", with its provenance.
 
-    python book/results/dp_sgd.py        Fashion-MNIST, every record; a quarter of an hour on one core of a busy machine
+    python book/results/dp_sgd.py        Fashion-MNIST, every record; a quarter of an hour, one busy core
 
 One model without privacy and two with, of the network and with the settings of a published MNIST tutorial,
 but for the number of passes. It writes `dp_sgd.json` beside this file. The seed is fixed, and so public:
