@@ -153,6 +153,18 @@ class Block(nn.Module):
         return tokens + self.mlp(self.norm_2(tokens))
 
 
+class Position(nn.Module):
+    """Say where each token is: add a learned vector for its place."""
+
+    def __init__(self, tokens: int, width: int):
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(tokens, width))
+
+    def forward(self, tokens: Float[Tensor, "records tokens width"]) -> Float[Tensor, "records tokens width"]:
+        """Add the vectors."""
+        return tokens + self.weight
+
+
 class TinyTransformer(nn.Module):
     """Cut an image into square patches, let them listen to each other, and classify their mean."""
 
@@ -162,7 +174,7 @@ class TinyTransformer(nn.Module):
         super().__init__()
         self.patch = patch
         self.embed = nn.Linear(channels * patch**2, width)
-        self.position = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, width))
+        self.position = Position((side // patch) ** 2, width)
         self.blocks = nn.Sequential(*[Block(width, heads) for _ in range(blocks)])
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes)
@@ -172,7 +184,7 @@ class TinyTransformer(nn.Module):
     ) -> Float[Tensor, "records tokens width"]:
         """Embed the patches, row by row, and say where each one was."""
         rows = images.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
-        return self.embed(rows.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)) + self.position
+        return self.position(self.embed(rows.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)))
 
     def forward(
         self, images: Float[Tensor, "records channels side side"]

@@ -52,7 +52,7 @@ def test_definition_tokens_are_the_patches_row_by_row():
     model = models.tiny_transformer(2, 4, 3, patch=2, width=8, heads=1, blocks=1)
     images = torch.arange(2 * 4 * 4.0).view(1, 2, 4, 4)
     patch = images[0, :, 0:2, 2:4].flatten()  # the second patch of the first row
-    expected = model.embed(patch) + model.position[1]
+    expected = model.embed(patch) + model.position.weight[1]
     torch.testing.assert_close(model.tokens(images)[0, 1], expected)
 
 

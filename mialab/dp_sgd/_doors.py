@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mialab import _check, _rng
 from mialab.train import _doors
 
-_ALONE = "return a module in which what a record does depends on that record alone"
+_ALONE = "in which what a record does depends on that record alone"
+_RETURN = f"return a module {_ALONE}"
 
 
 def check_private(
@@ -30,20 +31,20 @@ def check_private(
     model = _doors.check_training(make_model, x, y, device, draws=dropout)
     if not any(weight.requires_grad for weight in model.parameters()):
         _check.refuse("make_model", "return a module with at least one parameter to train", "none")
-    check_layers(model)
+    check_layers(model, "make_model", "return a module")
     check_alone(model, torch.from_numpy(x[[0, len(x) // 2, -1]]))
     return model
 
 
-def check_layers(model: nn.Module) -> None:
+def check_layers(model: nn.Module, who: str = "model", must: str = "be one") -> None:
     """Refuse the layers that are known to mix records, and say why."""
     for name, layer in model.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             why = "batch normalisation shows every record the whole batch, so no clip bounds what one changes"
-            _check.refuse("make_model", f"{_ALONE} ({why})", f"{layer} at {name!r}")
+            _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
         if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
             why = "running averages of the records go into the model without noise"
-            _check.refuse("make_model", f"{_ALONE} ({why})", f"{layer} at {name!r}")
+            _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
 
 
 def check_alone(model: nn.Module, records: Tensor) -> None:
@@ -53,10 +54,10 @@ def check_alone(model: nn.Module, records: Tensor) -> None:
     pairs = [torch.cat([first, other]) for other in (torch.zeros_like(first), *records.split(1))]
     same, *others = [_answer(model, pair)[0] for pair in pairs]
     if not all(torch.allclose(same, other, rtol=1e-4, atol=1e-5, equal_nan=True) for other in others):
-        _check.refuse("make_model", _ALONE, "logits that changed with another record of the batch")
+        _check.refuse("make_model", _RETURN, "logits that changed with another record of the batch")
     for name, buffer in model.named_buffers():
         if not torch.equal(before[name], buffer):
-            _check.refuse("make_model", f"{_ALONE}, and no buffer that training changes", repr(name))
+            _check.refuse("make_model", f"{_RETURN}, and no buffer that training changes", repr(name))
 
 
 @torch.no_grad()

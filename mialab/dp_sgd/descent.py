@@ -7,7 +7,7 @@ one tensor. All it does is coordinate by coordinate, so that changes nothing.
 import torch
 from torch import Tensor, nn
 
-from mialab.dp_sgd.clipping import Gradients, trainable
+from mialab.dp_sgd.clipping import trainable
 from mialab.dp_sgd.recipe import DpSgd
 
 
@@ -24,11 +24,6 @@ def scatter(model: nn.Module) -> None:
     """Give every weight a memory of its own again."""
     for weight in trainable(model).values():
         weight.data = weight.data.clone()
-
-
-def in_one(total: Gradients) -> Tensor:
-    """Return a sum of gradients as one vector, in the order of the model's parameters."""
-    return torch.cat([one.flatten() for one in total.values()])
 
 
 def optimizer(weights: nn.Parameter, recipe: DpSgd) -> torch.optim.Optimizer:

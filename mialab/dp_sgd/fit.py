@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from mialab import _check, _rng
 from mialab.dp_sgd._doors import check_private
-from mialab.dp_sgd.clipping import clipped_sum
-from mialab.dp_sgd.descent import gather, in_one, optimizer, released, scatter
+from mialab.dp_sgd.clipping import Clipper, check_finite, make_clipper
+from mialab.dp_sgd.descent import gather, optimizer, released, scatter
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 
@@ -78,24 +78,22 @@ def fit_private(
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
+    clipper = make_clipper(model, records[0])
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
     with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
-        for step, batch in enumerate(
-            tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), start=1
-        ):
+        for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
             parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
-            total = _total(model, records, parts, recipe.clip, f" at step {step}")
-            weights.grad = released(total, recipe, noise)
+            total = sum(_clipped(clipper, records, part, recipe.clip, step) for part in parts)
+            weights.grad = released(torch.as_tensor(total), recipe, noise)
             descent.step()
     scatter(model)
     return model.eval()
 
 
-def _total(
-    model: nn.Module, records: tuple[Tensor, Tensor], parts: tuple[Tensor, ...], clip: float, when: str
+def _clipped(
+    clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, clip: float, step: int
 ) -> Tensor:
-    """Add up the clipped sums of the parts of a batch."""
-    sums = [
-        in_one(clipped_sum(model, records[0][part], records[1][part], clip, when=when)[0]) for part in parts
-    ]
-    return torch.stack(sums).sum(dim=0) if len(sums) > 1 else sums[0]
+    """Return the clipped sum of some records as one vector, if all of them have a length."""
+    total, norms = clipper(records[0][part], records[1][part], clip)
+    check_finite(norms, f" at step {step}")
+    return torch.cat([one.flatten() for one in total.values()])

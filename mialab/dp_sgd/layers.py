@@ -1,0 +1,201 @@
+"""What one layer adds to the lengths, and to the clipped sum, of the records' gradients.
+
+A layer saw the inputs ``a`` and got back the gradients ``e`` of the loss in its outputs: all that the
+gradients of its weights are made of. There are two ways to their lengths:
+
+* *materialise* them, one a record, as a small product; the sum costs little then;
+* take their *ghost*: for a linear layer that reads T tokens the gradient is Σ_t e_t a_tᵀ, so its squared
+  length is Σ_st (a_s·a_t)(e_s·e_t), and it need never exist (Goodfellow 2015 for T = 1; Li et al. 2022). The
+  clipped sum is one wide product over the batch, with each record's e shortened (Bu et al. 2023).
+
+A function of a kind takes (layer, a, e, norm) and returns a `Part`. ``norm`` says which way; ``"auto"`` takes
+the one with less arithmetic. Every layer's records are the first axis.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vjp, vmap
+from torch.nn import functional
+
+from mialab.models import Position
+
+Norm = Literal["auto", "ghost", "materialise"]
+Pieces = dict[str, Tensor]
+
+_PASSES = 8  # products that take as long as one number of a gradient: it is written, measured and summed
+
+
+class Part(NamedTuple):
+    """One layer's squared lengths (records); and its weighted sum, by weight, given the records' factors."""
+
+    squares: Tensor
+    weighted: Callable[[Tensor], Pieces]
+
+
+def trained(layer: nn.Module) -> list[str]:
+    """Name the layer's own weights that are trained."""
+    return [name for name, weight in layer.named_parameters(recurse=False) if weight.requires_grad]
+
+
+def linear(layer: nn.Linear, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Multiply e and a, summed over tokens: the weight's gradient; the bias's is e."""
+    if a.ndim > 2:
+        return _tokens(layer, a.flatten(1, -2), e.flatten(1, -2), norm)
+    own = trained(layer)
+    squares = a.new_zeros(()) if "bias" not in own else a.new_ones(())
+    if "weight" in own:
+        squares = torch.linalg.vector_norm(a, dim=1).square_() + squares
+    squares = torch.linalg.vector_norm(e, dim=1).square_() * squares
+
+    def weighted(factor: Tensor) -> Pieces:
+        shorter = e * factor.unsqueeze(1)
+        pieces = {"weight": lambda: shorter.T @ a, "bias": lambda: shorter.sum(0)}
+        return {name: pieces[name]() for name in own}
+
+    return Part(squares, weighted)
+
+
+def conv2d(layer: nn.Conv2d, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Take it for a linear layer whose tokens are the patches of the image."""
+    return _tokens(layer, _patches(layer, a, e.shape[2:]).mT, e.flatten(2).mT, norm)
+
+
+def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Take it for a linear layer on one-hot tokens: two of them have product 1 if they are the same word."""
+    words, e = (
+        a.flatten(1) if a.ndim > 1 else a.unsqueeze(1),
+        e.flatten(1, -2) if a.ndim > 1 else e.unsqueeze(1),
+    )
+    if layer.padding_idx is not None:
+        e = e * (words != layer.padding_idx).unsqueeze(2)
+    same = words.unsqueeze(1) == words.unsqueeze(2)
+
+    def weighted(factor: Tensor) -> Pieces:
+        rows = (e * factor.view(-1, 1, 1)).flatten(0, 1)
+        return {"weight": torch.zeros_like(layer.weight).index_add_(0, words.flatten(), rows)}
+
+    return Part(((e @ e.mT) * same).sum((1, 2)), weighted)
+
+
+def layer_norm(layer: nn.LayerNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Multiply e and the normalised input, token by token: the weight's gradient; the bias's is e."""
+    inner = tuple(layer.normalized_shape)
+    x = functional.layer_norm(a, inner, eps=layer.eps)
+    return _elementwise(layer, x, e, list(range(1, a.ndim - len(inner))))
+
+
+def group_norm(layer: nn.GroupNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Do as in layer normalisation, with one number a channel."""
+    x = functional.group_norm(a, layer.num_groups, eps=layer.eps)
+    return _elementwise(layer, x, e, list(range(2, a.ndim)))
+
+
+def position(layer: Position, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Take it for a bias with values for each token."""
+    return _elementwise(layer, None, e, [])
+
+
+def any_layer(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Ask the layer again, record by record, and materialise."""
+    weights = {name: layer.get_parameter(name).detach() for name in trained(layer)}
+
+    def pull(record: Tensor, error: Tensor) -> Pieces:
+        def answer(weights: Pieces) -> Tensor:
+            return functional_call(layer, weights, (record.unsqueeze(0),))
+
+        return vjp(answer, weights)[1](error.unsqueeze(0))[0]
+
+    return _materialised(vmap(pull)(a, e))
+
+
+KINDS: dict[type[nn.Module], Callable] = {
+    nn.Linear: linear,
+    nn.Conv2d: conv2d,
+    nn.Embedding: embedding,
+    nn.LayerNorm: layer_norm,
+    nn.GroupNorm: group_norm,
+    Position: position,
+}
+_ASKED_AGAIN = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.PReLU,
+)
+_ASKED_AGAIN += (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+def kind_of(layer: nn.Module) -> Callable | None:
+    """Return the function for a layer's kind, or None if what it does with its weights is not known.
+
+    Subclasses and layers with hooks may do anything, so they are not taken for what they look like.
+    """
+    if layer._forward_hooks or layer._forward_pre_hooks or not set(trained(layer)) <= {"weight", "bias"}:
+        return None
+    if isinstance(layer, nn.Conv2d) and (layer.groups > 1 or layer.padding_mode != "zeros"):
+        return any_layer if type(layer) is nn.Conv2d else None
+    if isinstance(layer, nn.Embedding) and (layer.max_norm or layer.scale_grad_by_freq or layer.sparse):
+        return None
+    return KINDS.get(type(layer), any_layer if type(layer) in _ASKED_AGAIN else None)
+
+
+def _tokens(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
+    """Return the part of a layer with a (records, tokens, inputs), e (records, tokens, outputs)."""
+    own, (tokens, inputs), outputs = trained(layer), a.shape[1:], e.shape[2]
+    total = e.sum(1)  # the bias's own gradient
+    squares = total.square().sum(1) if "bias" in own else a.new_zeros(len(a))
+    if "weight" not in own:
+        return Part(squares, lambda factor: {"bias": factor @ total})
+    ghost = tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens
+    if norm == "ghost" or (norm == "auto" and ghost):
+        squares = squares + ((a @ a.mT) * (e @ e.mT)).sum((1, 2))
+
+        def product(factor: Tensor) -> Tensor:
+            return (e * factor.view(-1, 1, 1)).flatten(0, 1).T @ a.flatten(0, 1)
+
+    else:
+        gradients = (e.mT @ a).flatten(1)
+        squares = squares + torch.linalg.vector_norm(gradients, dim=1).square_()
+
+        def product(factor: Tensor) -> Tensor:
+            return factor @ gradients
+
+    def weighted(factor: Tensor) -> Pieces:
+        pieces = {"weight": lambda: product(factor).view_as(layer.weight), "bias": lambda: factor @ total}
+        return {name: pieces[name]() for name in own}
+
+    return Part(squares, weighted)
+
+
+def _patches(layer: nn.Conv2d, a: Tensor, out: torch.Size) -> Tensor:
+    """Return what every output place looks at, (records, channels · kernel, places): one copy of a view."""
+    a = functional.pad(a, layer._reversed_padding_repeated_twice)
+    (records, channels), kernel = a.shape[:2], layer.kernel_size
+    one, channel, row, column = a.stride()
+    down, along = layer.stride
+    by_row, by_column = layer.dilation
+    shape = (records, channels, *kernel, *out)
+    stride = (one, channel, row * by_row, column * by_column, row * down, column * along)
+    return a.as_strided(shape, stride).reshape(records, -1, out.numel())
+
+
+def _elementwise(layer: nn.Module, x: Tensor | None, e: Tensor, over: list[int]) -> Part:
+    """Return the part of a layer that multiplies x by its weight; without x its weight is added."""
+    each = {"bias": e, "weight": e if x is None else e * x}
+    return _materialised({name: each[name].sum(over) if over else each[name] for name in trained(layer)})
+
+
+def _materialised(gradients: Pieces) -> Part:
+    """Return the part of gradients that are there, records first."""
+    squares = sum(torch.linalg.vector_norm(one.flatten(1), dim=1).square_() for one in gradients.values())
+
+    def weighted(factor: Tensor) -> Pieces:
+        return {name: torch.tensordot(factor, one, 1) for name, one in gradients.items()}
+
+    return Part(torch.as_tensor(squares), weighted)
