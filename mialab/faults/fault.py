@@ -1,0 +1,181 @@
+"""What a fault is made of: something that claims to be private, and what is wrong with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mialab import _check
+from mialab.accounting import Guarantee, privacy_loss
+from mialab.accounting.steps import Steps
+from mialab.faults.scores import Score, Scores
+from mialab.faults.trainer import Recipe, Records, Trainer
+from mialab.tradeoff import Curve
+
+DELTA = 1e-5
+"""The δ of every claim about training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """Two data sets that differ in one record, the canary: the last one of ``records``.
+
+    Attributes
+    ----------
+    records
+        All of them.
+    direction
+        Float (weights,), of length 1: where the canary pulls.
+    """
+
+    records: Records
+    direction: np.ndarray
+
+    def __call__(self, record_in: bool) -> Records:
+        """Return the records with the canary, or without."""
+        end = len(self.records.y) - (not record_in)
+        return Records(self.records.x[:end], self.records.y[:end])
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A trainer, its recipe, the data sets to tell apart, and how they are told apart.
+
+    What it claims is computed from the recipe, as if the trainer followed it.
+    """
+
+    trainer: Trainer
+    recipe: Recipe
+    stage: Stage
+    score: Score
+
+    @property
+    def claims(self) -> Guarantee:
+        """ε at `DELTA` by the privacy loss accountant, for adding or removing a record."""
+        return promise(self.recipe)
+
+    @property
+    def curve(self) -> Curve:
+        """The trade-off curve of the recipe."""
+        return promised_curve(self.recipe)
+
+    def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
+        """Train ``runs`` models, and score each."""
+        _check.at_least("runs", runs, 1)
+        trace = self.trainer(self.stage(record_in), self.recipe, runs=runs, rng=rng)
+        return self.score(trace, self.recipe, self.stage.direction)
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """A mechanism that answers once: what it claims, and the score of many answers.
+
+    ``scores(record_in, runs, rng)`` returns the logarithm of the likelihood ratio, or what rises with it.
+    """
+
+    claims: Guarantee
+    curve: Curve
+    scores: Callable[[bool, int, np.random.Generator], Scores]
+
+    def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
+        """Ask ``runs`` times, and score each answer."""
+        _check.at_least("runs", runs, 1)
+        return np.asarray(self.scores(record_in, runs, rng), dtype=float)
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """Something private-looking with exactly one flaw.
+
+    Attributes
+    ----------
+    name
+        A few words.
+    flaw
+        One sentence.
+    source
+        Where it was published or seen; or why it is realistic.
+    sees
+        The threat model: what the attacker sees besides the code.
+    subject
+        The flawed thing.
+    truth
+        What it really gives, where that is known in closed form, over all pairs of neighbours: steps for
+        the accountant; or the smallest ε at the claim's δ, `numpy.inf` where none is finite; None where
+        nobody knows.
+    why
+        Where ``truth`` comes from, or why there is none.
+    """
+
+    name: str
+    flaw: str
+    source: str
+    sees: str
+    subject: Training | Release
+    truth: Steps | float | None
+    why: str
+
+    @property
+    def claims(self) -> Guarantee:
+        """What is promised."""
+        return self.subject.claims
+
+    @property
+    def curve(self) -> Curve:
+        """The promise at every false-positive rate."""
+        return self.subject.curve
+
+    @property
+    def true_epsilon(self) -> float | None:
+        """The smallest ε at the δ of the claim; may be infinite; None where it is not known."""
+        if self.truth is None or isinstance(self.truth, (int, float)):
+            return self.truth
+        return promise(self.truth, self.claims.delta).epsilon
+
+    def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
+        """Run it ``runs`` times with or without the record, and return the attacker's score of each run."""
+        return self.subject.run(record_in, runs, rng=rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Correct:
+    """Something that keeps its promise, to be put through the same audits.
+
+    ``sees`` is the threat model, as in `Fault`.
+    """
+
+    name: str
+    sees: str
+    subject: Training | Release
+
+    @property
+    def claims(self) -> Guarantee:
+        """What is promised, and kept."""
+        return self.subject.claims
+
+    @property
+    def curve(self) -> Curve:
+        """The promise at every false-positive rate."""
+        return self.subject.curve
+
+    @property
+    def true_epsilon(self) -> float:
+        """The claim: the accountants are exact up to a grid, and the two data sets the worst."""
+        return self.claims.epsilon
+
+    def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
+        """Run it ``runs`` times with or without the record, and return the attacker's score of each run."""
+        return self.subject.run(record_in, runs, rng=rng)
+
+
+@lru_cache(maxsize=256)
+def promise(steps: Steps, delta: float = DELTA) -> Guarantee:
+    """Return what the accountant makes of the steps; once, for it takes some milliseconds."""
+    return privacy_loss.guarantee(steps, delta=delta)
+
+
+@lru_cache(maxsize=256)
+def promised_curve(steps: Steps) -> Curve:
+    """Return the curve of the steps, computed once."""
+    return privacy_loss.curve(steps)
