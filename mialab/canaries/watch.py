@@ -15,7 +15,7 @@ from mialab._types import Member, Score
 from mialab.canaries.plant import Gradients
 from mialab.dp_sgd import DpSgd, clipped_sum
 from mialab.dp_sgd._doors import check_private
-from mialab.dp_sgd.descent import gather, in_one, optimizer, released, scatter
+from mialab.dp_sgd.descent import gather, optimizer, released, scatter
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.game import Design, Outcome
 
@@ -104,7 +104,8 @@ def watch(
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
     for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
         rows = torch.from_numpy(batch).to(device)
-        total = in_one(clipped_sum(model, records[0][rows], records[1][rows], recipe.clip)[0])
+        clipped, _ = clipped_sum(model, records[0][rows], records[1][rows], recipe.clip)
+        total = torch.cat([one.flatten() for one in clipped.values()])
         planted, norms = _planted(canaries, model, recipe.clip)
         there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
         weights.grad = released(total.add_(there @ planted), recipe, noise)
