@@ -19,6 +19,7 @@ from torch import nn
 from mialab import _rng, models
 from mialab.accounting import Steps, privacy_loss, renyi
 from mialab.dp_sgd import DpSgd, clipped_sum, fit_many_private, fit_private
+from mialab.dp_sgd.descent import released
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.train import predict
 
@@ -181,7 +182,7 @@ def test_definition_the_sum_is_that_of_a_loop_over_the_records(maker, clip):
     torch.testing.assert_close(norms, lengths, atol=1e-5, rtol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(scale=st.floats(1e-3, 1e3), clip=st.floats(1e-3, 1e3), seed=st.integers(0, 10**6))
 def test_definition_one_record_more_moves_the_sum_by_no_more_than_the_clip(scale, clip, seed):
     generator = torch.Generator().manual_seed(seed)
@@ -341,17 +342,23 @@ def noise_of(recipe, x, y, seed, **how):
     return (moved[1] - moved[0]) * recipe.nominal_batch / (recipe.noise_multiplier * recipe.clip)
 
 
-@pytest.mark.parametrize("how", [{}, {"physical_batch": 2}])
-def test_coverage_the_noise_is_independent_and_of_the_promised_size(rng, how):
-    """However many parts the batch was summed in."""
+@pytest.mark.parametrize("how", [{}, {"physical_batch": 4}])
+def test_coverage_the_noise_has_the_promised_size_in_however_many_parts_the_batch_was_summed(rng, how):
     x, y = some_records(rng)
-    draws = torch.stack([noise_of(RECIPE, x, y, seed, **how) for seed in range(60)]).double()
+    draws = torch.stack([noise_of(RECIPE, x, y, seed, **how) for seed in range(6)]).double()
     assert kstest(draws.flatten(), "norm").pvalue > 1e-3
-    squares = (draws.T @ draws) / len(draws)
-    off = squares[~torch.eye(len(squares), dtype=bool)]
-    spread = off.std() * len(draws) ** 0.5  # entries of a Wishart matrix, off its diagonal
-    assert spread.item() == pytest.approx(1, abs=0.02)
-    assert squares.diagonal().mean().item() == pytest.approx(1, abs=4 * (2 / draws.numel()) ** 0.5)
+    assert draws.square().mean().item() == pytest.approx(1, abs=4 * (2 / draws.numel()) ** 0.5)
+
+
+def test_coverage_the_noise_of_different_weights_is_independent():
+    """The spread of a Wishart matrix's entries off its diagonal is 1/√draws: any common part would widen it."""
+    generator, draws = _rng.torch_generator(seeded()), 400
+    moves = torch.stack([released(torch.zeros(200), RECIPE, generator) for _ in range(draws)]) * 20 / 0.4
+    covariance = moves.T @ moves / draws
+    off = covariance[~torch.eye(200, dtype=bool)] * draws**0.5
+    assert off.std().item() == pytest.approx(1, abs=0.03)
+    assert abs(off.mean().item()) < 0.05
+    assert covariance.diagonal().mean().item() == pytest.approx(1, abs=4 * (2 / moves.numel()) ** 0.5)
 
 
 def test_coverage_every_step_has_noise_of_its_own(rng):
@@ -370,7 +377,7 @@ def test_coverage_every_step_has_noise_of_its_own(rng):
     assert np.abs(correlation).max() < 4 / len(moves[0]) ** 0.5
 
 
-@pytest.mark.parametrize("physical", [1, 4, 7, 1000])
+@pytest.mark.parametrize("physical", [1, 7, 1000])
 def test_definition_a_batch_in_parts_is_the_whole_batch(rng, physical):
     x, y = some_records(rng)
     whole = fit_private(MAKERS["cnn"], x, y, RECIPE, rng=seeded())

@@ -84,18 +84,19 @@ def layer_norm(layer: nn.LayerNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Multiply e and the normalised input, token by token: the weight's gradient; the bias's is e."""
     inner = tuple(layer.normalized_shape)
     x = functional.layer_norm(a, inner, eps=layer.eps)
-    return _elementwise(layer, x, e, list(range(1, a.ndim - len(inner))))
+    tokens = [one.flatten(-len(inner)).unsqueeze(1).flatten(1, -2) for one in (x, e)]
+    return _elementwise(layer, *tokens, sum_up=_over_tokens)
 
 
 def group_norm(layer: nn.GroupNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Do as in layer normalisation, with one number a channel."""
     x = functional.group_norm(a, layer.num_groups, eps=layer.eps)
-    return _elementwise(layer, x, e, list(range(2, a.ndim)))
+    return _elementwise(layer, x, e, lambda one: one.flatten(2).sum(2))
 
 
 def position(layer: Position, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Take it for a bias with values for each token."""
-    return _elementwise(layer, None, e, [])
+    return _materialised(layer, {"weight": e})
 
 
 def any_layer(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
@@ -108,7 +109,7 @@ def any_layer(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
 
         return vjp(answer, weights)[1](error.unsqueeze(0))[0]
 
-    return _materialised(vmap(pull)(a, e))
+    return _materialised(layer, vmap(pull)(a, e))
 
 
 KINDS: dict[type[nn.Module], Callable] = {
@@ -148,7 +149,7 @@ def kind_of(layer: nn.Module) -> Callable | None:
 def _tokens(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Return the part of a layer with a (records, tokens, inputs), e (records, tokens, outputs)."""
     own, (tokens, inputs), outputs = trained(layer), a.shape[1:], e.shape[2]
-    total = e.sum(1)  # the bias's own gradient
+    total = _over_tokens(e)  # the gradient of the bias
     squares = total.square().sum(1) if "bias" in own else a.new_zeros(len(a))
     if "weight" not in own:
         return Part(squares, lambda factor: {"bias": factor @ total})
@@ -185,17 +186,25 @@ def _patches(layer: nn.Conv2d, a: Tensor, out: torch.Size) -> Tensor:
     return a.as_strided(shape, stride).reshape(records, -1, out.numel())
 
 
-def _elementwise(layer: nn.Module, x: Tensor | None, e: Tensor, over: list[int]) -> Part:
-    """Return the part of a layer that multiplies x by its weight; without x its weight is added."""
-    each = {"bias": e, "weight": e if x is None else e * x}
-    return _materialised({name: each[name].sum(over) if over else each[name] for name in trained(layer)})
+def _over_tokens(e: Tensor) -> Tensor:
+    """Add up (records, tokens, outputs) over tokens, as a product: a sum along a middle axis is slow."""
+    return torch.bmm(e.new_ones(1, 1, e.shape[1]).expand(len(e), 1, -1), e).squeeze(1)
 
 
-def _materialised(gradients: Pieces) -> Part:
+def _elementwise(layer: nn.Module, x: Tensor, e: Tensor, sum_up: Callable[[Tensor], Tensor]) -> Part:
+    """Return the part of a layer that multiplies x by its weight, one number for each, and adds its bias."""
+    each = {"weight": lambda: e * x, "bias": lambda: e}
+    return _materialised(layer, {name: sum_up(each[name]()) for name in trained(layer)})
+
+
+def _materialised(layer: nn.Module, gradients: Pieces) -> Part:
     """Return the part of gradients that are there, records first."""
     squares = sum(torch.linalg.vector_norm(one.flatten(1), dim=1).square_() for one in gradients.values())
 
     def weighted(factor: Tensor) -> Pieces:
-        return {name: torch.tensordot(factor, one, 1) for name, one in gradients.items()}
+        return {
+            name: torch.tensordot(factor, one, 1).view_as(layer.get_parameter(name))
+            for name, one in gradients.items()
+        }
 
     return Part(torch.as_tensor(squares), weighted)
