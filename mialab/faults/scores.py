@@ -52,10 +52,13 @@ def last_model(trace: Trace, recipe: Recipe, direction: Float[ndarray, "weights"
 
 
 def shuffled(trace: Trace, recipe: Recipe, direction: Float[ndarray, "weights"]) -> Scores:
-    """See every update, and know that the canary comes exactly once an epoch, at any step equally likely."""
+    """See every update, and know that the canary comes exactly once an epoch, at any step equally likely.
+
+    For each epoch the logarithm of the mean over its steps of e^((x − ½)/σ²) (Chua et al. 2024).
+    """
     exponent = (towards(trace, recipe, direction) - 0.5) / recipe.noise_multiplier**2
     epochs = exponent.reshape(-1, recipe.epoch, exponent.shape[1])
-    return np.logaddexp.reduce(epochs, axis=1).sum(axis=0)
+    return (np.logaddexp.reduce(epochs, axis=1) - np.log(recipe.epoch)).sum(axis=0)
 
 
 def quiet_steps(trace: Trace, recipe: Recipe, direction: Float[ndarray, "weights"]) -> Scores:

@@ -4,7 +4,7 @@ looks.py    LOOKS, Look      the audits, each on the same runs
 table.py    hang, Row        the rows, and the table
 """
 
-from mialab.gallery.looks import LOOKS, Look, Runs, Seen, tossed
+from mialab.gallery.looks import LOOKS, Look, Promise, Runs, Seen, tossed
 from mialab.gallery.table import Row, hang, markdown, play
 
-__all__ = ["LOOKS", "Look", "Row", "Runs", "Seen", "hang", "markdown", "play", "tossed"]
+__all__ = ["LOOKS", "Look", "Promise", "Row", "Runs", "Seen", "hang", "markdown", "play", "tossed"]

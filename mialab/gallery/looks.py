@@ -171,7 +171,7 @@ def _first(outcome: Outcome, most: int) -> Outcome:
 def _untied(outcome: Outcome, rng: np.random.Generator) -> Outcome:
     """Put equal scores in an order by lot, so that any number of them can be guessed."""
     rank = np.lexsort((rng.random(outcome.score.size), outcome.score)).argsort()
-    return Outcome(rank, outcome.member, design=outcome.design)
+    return Outcome(rank.astype(float), outcome.member, design=outcome.design)
 
 
 def _far_above(rehearsal: Outcome, claimed: Curve) -> float:
