@@ -5,6 +5,7 @@
     joint.py             joint                         the two of them at once: sharper, slower
     accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
     split.py             split                         choose the threshold here, test it there
+    any_threshold.py     any_threshold                 no threshold fixed: a few cuts share the error
     one_run.py           guess, one_run, p_value       many canaries in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     verdict.py           Verdict, Finding              against what was promised
@@ -19,13 +20,15 @@ How membership was decided is the first question. Each method is proved for some
     accuracy         as many in as out  yes                yes          no
     one_run          no                 yes                yes          no
     split            as its test        as its test        as its test  no
+    any_threshold    yes                yes                yes          no
     ===============  =================  =================  ===========  ==============
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
-numbers of guesses, that were fixed in advance, or through `split`.
+numbers of guesses, that were fixed in advance, or through `split` or `any_threshold`.
 """
 
 from mialab.audit.accuracy import accuracy, luck
+from mialab.audit.any_threshold import any_threshold
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
@@ -41,6 +44,7 @@ __all__ = [
     "Method",
     "Verdict",
     "accuracy",
+    "any_threshold",
     "ceiling_of_any",
     "ceiling_of_one_run",
     "ceiling_of_rates",

@@ -1,0 +1,231 @@
+"""A bound from a threshold that nobody fixed in advance."""
+
+from itertools import combinations
+from math import factorial
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from scipy.stats import binom, hypergeom
+
+from mialab.accounting import Neighbours
+from mialab.audit import Guesses, accuracy, any_threshold, ceiling_of_any, p_value, split
+from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from mialab.game import Design, Outcome
+
+ERROR = 0.05
+SAME = {"neighbours": Neighbours.REPLACE}
+EPSILONS = (0.0, 0.01, 0.5, float(np.log(3)), 2.0, 4.0)
+
+
+def worst_regions(epsilon: float, delta: float) -> tuple[list[float], list[float]]:
+    """Return the chances of members and non-members in four places, from the highest down."""
+    often, seldom = (1 - delta) * float(expit(epsilon)), (1 - delta) * float(expit(-epsilon))
+    return [delta, often, seldom, 0.0], [0.0, seldom, often, delta]
+
+
+def chance_of_orders(orders: np.ndarray, member: list[float], non_member: list[float]) -> np.ndarray:
+    """Return how likely each order (orders, trials; True for a member) is: add up every way to cut it.
+
+    Within a region any order is as likely as any other, so n₁! n₀! · Π μᵃ νᵇ/(a + b)! for each way.
+    """
+    many, trials = orders.shape
+    members = np.hstack([np.zeros((many, 1)), np.cumsum(orders, axis=1)])
+    reached = np.zeros((many, trials + 1))
+    reached[:, 0] = 1
+    for mu, nu in zip(member, non_member, strict=True):
+        further = np.zeros_like(reached)
+        for end in range(trials + 1):
+            for start in range(end + 1):
+                a = members[:, end] - members[:, start]
+                way = mu**a * nu ** (end - start - a) / factorial(end - start)
+                further[:, end] += reached[:, start] * way
+        reached = further
+    side = int(orders[0].sum())
+    return reached[:, -1] * factorial(side) * factorial(trials - side)
+
+
+def all_orders(members: int, non_members: int) -> np.ndarray:
+    places = list(combinations(range(members + non_members), members))
+    orders = np.zeros((len(places), members + non_members), dtype=bool)
+    np.put_along_axis(orders, np.array(places), True, axis=1)
+    return orders
+
+
+def refuting_orders(orders: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+    """Read the method aloud: seven cuts of every order."""
+    trials, members = orders.shape[1], int(orders[0].sum())
+    middle, ends = middle_and_ends(trials)
+    refutes = np.zeros(len(orders), dtype=bool)
+    for cut in (middle, *ends, *(trials - end for end in ends)):
+        share = MIDDLE if cut == middle else 0.1
+        found = orders[:, :cut].sum(axis=1)
+        of = [rank_p_value(t, cut, (members, trials - members), epsilon, delta) for t in range(cut + 1)]
+        refutes |= np.array(of)[found] <= share * ERROR
+    return refutes
+
+
+@pytest.mark.parametrize(("sides", "delta"), [((5, 4), 0.0), ((3, 6), 0.1), ((4, 4), 0.02)])
+@pytest.mark.parametrize("epsilon", EPSILONS)
+def test_definition_the_chance_of_every_order(sides, delta, epsilon):
+    orders = all_orders(*sides)
+    chance = chance_of_orders(orders, *worst_regions(epsilon, delta))
+    assert chance.sum() == pytest.approx(1, rel=1e-12)
+    for cut in range(1, sum(sides)):
+        found = orders[:, :cut].sum(axis=1)
+        for t in range(found.min(), found.max() + 1):
+            exact = chance[found >= t].sum()
+            assert rank_p_value(t, cut, sides, epsilon, delta) == pytest.approx(exact, rel=1e-11)
+
+
+@pytest.mark.parametrize("sides", [(50, 50), (300, 40), (40, 300), (200, 3), (1, 400)])
+def test_oracle_a_hypergeometric_in_either_half(sides, rng):
+    """At δ = 0: how many fell into the upper region, and any order there and below it."""
+    members, non_members = sides
+    a, b = np.arange(members + 1)[:, None], np.arange(non_members + 1)
+    for epsilon in EPSILONS:
+        fell = binom.pmf(a, members, expit(epsilon)) * binom.pmf(b, non_members, expit(-epsilon))
+        for cut in rng.integers(1, sum(sides), 4):
+            t = int(rng.integers(max(0, cut - non_members), min(cut, members) + 1))
+            upper = hypergeom.sf(t - 1, np.maximum(a + b, cut), a, cut)
+            rest = hypergeom.sf(t - a - 1, sum(sides) - a - b, members - a, np.maximum(cut - a - b, 0))
+            exact = np.sum(fell * np.where(a + b >= cut, upper, rest))
+            ours = rank_p_value(t, int(cut), sides, epsilon)
+            assert ours == pytest.approx(exact, rel=1e-9, abs=1e-14)
+
+
+@pytest.mark.parametrize(("sides", "delta"), [((6, 6), 0.0), ((5, 7), 0.0), ((9, 3), 0.05), ((6, 6), 0.05)])
+def test_coverage_every_order_of_twelve_runs(sides, delta, rng):
+    orders, shares = all_orders(*sides), []
+    for epsilon in EPSILONS:
+        refutes, grows = refuting_orders(orders, epsilon, delta), np.exp(epsilon)
+        shares.append(chance_of_orders(orders, *worst_regions(epsilon, delta))[refutes].sum())
+        for _ in range(5):  # and other mechanisms, whose best rule need not be a threshold
+            non_member = rng.dirichlet(np.ones(4))
+            often = rng.permutation(4)[:2]
+            up = non_member[often].sum()
+            ratio = min(grows, (1 - (1 - up) / grows) / up)  # TPR of these two, at most what ε allows
+            member = non_member * (1 - ratio * up) / (1 - up)
+            member[often] = non_member[often] * ratio
+            shares.append(chance_of_orders(orders, member, non_member)[refutes].sum())
+    assert max(shares) <= ERROR
+    assert max(shares) > 0.01
+
+
+def test_coverage_every_fall_of_twelve_coins():
+    fell = (np.arange(4096)[:, None] >> np.arange(12)) % 2 == 1
+    for epsilon in (*EPSILONS, 1.2, 1.5):
+        above = np.zeros(4096, dtype=bool)
+        for start in range(4096):
+            member = fell[start]
+            if not 0 < member.sum() < 12:
+                continue
+            # the same 10 numbers of guesses, read aloud
+            for ins, outs in ((6, 6), (3, 0), (0, 3), (3, 3), (1, 0), (0, 1), (1, 1)):
+                right = int(member[:ins].sum() + (~member[12 - outs :]).sum())
+                share = MIDDLE if ins + outs == 12 else 0.6 / 9
+                above[start] |= p_value(Guesses(right, ins + outs, 12), epsilon) <= share * ERROR
+        likely = np.where(np.arange(12) < 6, expit(epsilon), expit(-epsilon))
+        assert np.where(fell, likely, 1 - likely).prod(axis=1)[above].sum() <= ERROR
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.03])
+@pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
+def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, delta, rng):
+    for _ in range(40):
+        trials = int(rng.integers(8, 80))
+        member = rng.permutation(np.arange(trials) < trials // 2)
+        outcome = Outcome(rng.normal(size=trials) + 3 * member, member, design=design)
+        bound = any_threshold(outcome, delta=delta, **SAME).epsilon_lower
+        order = member[np.argsort(-outcome.score)]
+        middle, ends = middle_and_ends(trials)
+        for epsilon in (bound - 1e-9, bound + 1e-9):
+            if epsilon < 0:
+                continue
+            if design == Design.RUNS:
+                refuted = refuting_orders(order[None], epsilon, delta)[0]
+            else:
+                made = [(middle, trials - middle, MIDDLE)]
+                made += [(i * e, o * e, 0.6 / 9) for e in ends for i, o in ((1, 0), (0, 1), (1, 1))]
+                refuted = any(
+                    p_value(
+                        Guesses(int(order[:i].sum() + (~order[trials - o :]).sum()), i + o, trials),
+                        epsilon,
+                        delta,
+                    )
+                    <= share * ERROR
+                    for i, o, share in made
+                )
+            assert refuted == (epsilon < bound)
+
+
+def test_limit_no_leak_everywhere_equal_and_upside_down():
+    member = np.arange(200) % 2 == 0
+    for design in (Design.RUNS, Design.COINS):
+        for score in (np.zeros(200), -1.0 * member, np.arange(200.0)):
+            assert any_threshold(Outcome(score, member, design=design), **SAME).epsilon_lower == 0
+
+
+@pytest.mark.parametrize("design", [Design.RUNS, Design.COINS, Design.ONE_RUN])
+def test_limit_a_perfect_attack_reaches_the_ceiling(design):
+    member = np.arange(1000) < 500
+    bound = any_threshold(Outcome(np.arange(1000)[::-1] * 1.0, member, design=design), **SAME)
+    assert bound.epsilon_lower == bound.ceiling
+    assert ceiling_of_any(500, 500) - 0.3 < bound.ceiling < ceiling_of_any(500, 500)
+
+
+@pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
+def test_limit_only_the_order_counts_and_a_larger_delta_never_proves_more(design, rng):
+    member = rng.permutation(np.arange(300) < 150)
+    score = rng.normal(size=300) + 3 * member
+    bounds = [
+        any_threshold(Outcome(some, member, design=design), delta=delta, **SAME).epsilon_lower
+        for some, delta in ((score, 0.0), (np.exp(score), 0.0), (score, 1e-3), (score, 0.05), (score, 0.5))
+    ]
+    assert bounds[0] == bounds[1] > bounds[2] > bounds[3] >= bounds[4]
+
+
+def test_limit_equal_scores_count_for_the_mechanism(rng):
+    member = np.arange(400) < 200
+    score = rng.normal(size=400) + 3 * member
+    rounded, whole = (
+        any_threshold(Outcome(some, member, design=Design.RUNS), **SAME).epsilon_lower
+        for some in (np.round(score), score)
+    )
+    assert 0 < rounded < whole
+
+
+def scores_of(top: float, n: int, rng: np.random.Generator, design: Design) -> Outcome:
+    """Draw a mixture with ε = ln 3 in the highest ``top`` of the out-scores."""
+    place, high = rng.random(2 * n), rng.random(2 * n) < 3 * top
+    member = np.arange(2 * n) < n if design == Design.RUNS else rng.random(2 * n) < 0.5
+    score = np.where(member, np.where(high, 1 - top * place, (1 - top) * place), place)
+    return Outcome(score, member, design=design)
+
+
+@pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
+def test_definition_one_setting_for_both_shapes(design, rng):
+    """Sharp where accuracy is, and not blind where it is. More exactly in the benchmarks."""
+    for top, least in ((0.25, 0.90), (0.05, 0.43)):
+        drawn = [scores_of(top, 500, rng, design) for _ in range(150)]
+        ours = np.mean([any_threshold(one, **SAME).epsilon_lower for one in drawn])
+        theirs = np.mean([split(one, accuracy, rng=rng, **SAME).epsilon_lower for one in drawn])
+        assert ours > least
+        assert ours > theirs
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("design", "terms", "message"),
+    [
+        (Design.UNKNOWN, {}, "design must be known, or no bound is possible"),
+        (Design.FIXED, {}, "design must be independent runs or .*got fixed number per side"),
+        (Design.RUNS, {"delta": 1.0}, r"delta must be in \[0, 1\), got 1"),
+        (Design.RUNS, {"confidence": 0.0}, r"confidence must be in \(0, 1\), got 0"),
+        (Design.RUNS, {"neighbours": "both"}, "neighbours must be one of"),
+    ],
+)
+def test_the_door(design, terms, message):
+    outcome = Outcome(np.arange(4.0), np.arange(4) % 2 == 0, design=design)
+    with pytest.raises(ValueError, match=message):
+        any_threshold(outcome, **{**SAME, **terms})
