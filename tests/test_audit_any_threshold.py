@@ -52,7 +52,7 @@ def all_orders(members: int, non_members: int) -> np.ndarray:
     return orders
 
 
-def refuting_orders(orders: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+def refuting_orders(orders: np.ndarray, epsilon: float, delta: float, error: float = ERROR) -> np.ndarray:
     """Read the method aloud: seven cuts of every order."""
     trials, members = orders.shape[1], int(orders[0].sum())
     middle, ends = middle_and_ends(trials)
@@ -61,7 +61,7 @@ def refuting_orders(orders: np.ndarray, epsilon: float, delta: float) -> np.ndar
         share = MIDDLE if cut == middle else 0.1
         found = orders[:, :cut].sum(axis=1)
         of = [rank_p_value(t, cut, (members, trials - members), epsilon, delta) for t in range(cut + 1)]
-        refutes |= np.array(of)[found] <= share * ERROR
+        refutes |= np.array(of)[found] <= share * error
     return refutes
 
 
@@ -94,11 +94,12 @@ def test_oracle_a_hypergeometric_in_either_half(sides, rng):
             assert ours == pytest.approx(exact, rel=1e-9, abs=1e-14)
 
 
+@pytest.mark.parametrize("error", [ERROR, 0.5])
 @pytest.mark.parametrize(("sides", "delta"), [((6, 6), 0.0), ((5, 7), 0.0), ((9, 3), 0.05), ((6, 6), 0.05)])
-def test_coverage_every_order_of_twelve_runs(sides, delta, rng):
+def test_coverage_every_order_of_twelve_runs(sides, delta, error, rng):
     orders, shares = all_orders(*sides), []
     for epsilon in EPSILONS:
-        refutes, grows = refuting_orders(orders, epsilon, delta), np.exp(epsilon)
+        refutes, grows = refuting_orders(orders, epsilon, delta, error), np.exp(epsilon)
         shares.append(chance_of_orders(orders, *worst_regions(epsilon, delta))[refutes].sum())
         for _ in range(5):  # and other mechanisms, whose best rule need not be a threshold
             non_member = rng.dirichlet(np.ones(4))
@@ -108,55 +109,45 @@ def test_coverage_every_order_of_twelve_runs(sides, delta, rng):
             member = non_member * (1 - ratio * up) / (1 - up)
             member[often] = non_member[often] * ratio
             shares.append(chance_of_orders(orders, member, non_member)[refutes].sum())
-    assert max(shares) <= ERROR
-    assert max(shares) > 0.01
+    assert max(shares) <= error
+    assert error == ERROR or max(shares) > 0.1  # twelve runs prove little at 95 %
+
+
+def refuting_falls(fell: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+    """Read the method aloud: ten numbers of guesses for every fall of the coins, the highest score first."""
+    trials = fell.shape[1]
+    middle, ends = middle_and_ends(trials)
+    made = [(middle, trials - middle, MIDDLE)]
+    made += [(ins * end, outs * end, 0.6 / 9) for end in ends for ins, outs in ((1, 0), (0, 1), (1, 1))]
+    refutes = np.zeros(len(fell), dtype=bool)
+    for ins, outs, share in made:
+        right = fell[:, :ins].sum(axis=1) + (~fell[:, trials - outs :]).sum(axis=1)
+        of = {v: p_value(Guesses(int(v), ins + outs, trials), epsilon, delta) for v in np.unique(right)}
+        refutes |= np.array([of[v] <= share * ERROR for v in right])
+    return refutes
 
 
 def test_coverage_every_fall_of_twelve_coins():
-    fell = (np.arange(4096)[:, None] >> np.arange(12)) % 2 == 1
+    fell, shares = (np.arange(4096)[:, None] >> np.arange(12)) % 2 == 1, []
     for epsilon in (*EPSILONS, 1.2, 1.5):
-        above = np.zeros(4096, dtype=bool)
-        for start in range(4096):
-            member = fell[start]
-            if not 0 < member.sum() < 12:
-                continue
-            # the same 10 numbers of guesses, read aloud
-            for ins, outs in ((6, 6), (3, 0), (0, 3), (3, 3), (1, 0), (0, 1), (1, 1)):
-                right = int(member[:ins].sum() + (~member[12 - outs :]).sum())
-                share = MIDDLE if ins + outs == 12 else 0.6 / 9
-                above[start] |= p_value(Guesses(right, ins + outs, 12), epsilon) <= share * ERROR
         likely = np.where(np.arange(12) < 6, expit(epsilon), expit(-epsilon))
-        assert np.where(fell, likely, 1 - likely).prod(axis=1)[above].sum() <= ERROR
+        chance = np.where(fell, likely, 1 - likely).prod(axis=1)
+        shares.append(chance[refuting_falls(fell, epsilon, 0.0)].sum())
+    assert 0.001 < max(shares) <= ERROR
 
 
 @pytest.mark.parametrize("delta", [0.0, 0.03])
 @pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
 def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, delta, rng):
-    for _ in range(40):
+    for _ in range(15):
         trials = int(rng.integers(8, 80))
         member = rng.permutation(np.arange(trials) < trials // 2)
         outcome = Outcome(rng.normal(size=trials) + 3 * member, member, design=design)
         bound = any_threshold(outcome, delta=delta, **SAME).epsilon_lower
-        order = member[np.argsort(-outcome.score)]
-        middle, ends = middle_and_ends(trials)
-        for epsilon in (bound - 1e-9, bound + 1e-9):
-            if epsilon < 0:
-                continue
-            if design == Design.RUNS:
-                refuted = refuting_orders(order[None], epsilon, delta)[0]
-            else:
-                made = [(middle, trials - middle, MIDDLE)]
-                made += [(i * e, o * e, 0.6 / 9) for e in ends for i, o in ((1, 0), (0, 1), (1, 1))]
-                refuted = any(
-                    p_value(
-                        Guesses(int(order[:i].sum() + (~order[trials - o :]).sum()), i + o, trials),
-                        epsilon,
-                        delta,
-                    )
-                    <= share * ERROR
-                    for i, o, share in made
-                )
-            assert refuted == (epsilon < bound)
+        order = member[np.argsort(-outcome.score)][None]
+        refuting = refuting_orders if design == Design.RUNS else refuting_falls
+        assert bound == 0 or refuting(order, bound - 1e-9, delta)[0]
+        assert not refuting(order, bound + 1e-9, delta)[0]
 
 
 def test_limit_no_leak_everywhere_equal_and_upside_down():
@@ -206,12 +197,11 @@ def scores_of(top: float, n: int, rng: np.random.Generator, design: Design) -> O
 @pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
 def test_definition_one_setting_for_both_shapes(design, rng):
     """Sharp where accuracy is, and not blind where it is. More exactly in the benchmarks."""
-    for top, least in ((0.25, 0.90), (0.05, 0.43)):
-        drawn = [scores_of(top, 500, rng, design) for _ in range(150)]
+    for top, least, share in ((0.25, 0.88, 0.9), (0.05, 0.38, 3)):
+        drawn = [scores_of(top, 500, rng, design) for _ in range(20)]
         ours = np.mean([any_threshold(one, **SAME).epsilon_lower for one in drawn])
         theirs = np.mean([split(one, accuracy, rng=rng, **SAME).epsilon_lower for one in drawn])
-        assert ours > least
-        assert ours > theirs
+        assert ours > max(least, share * theirs)
 
 
 @pytest.mark.usefixtures("at_the_door")

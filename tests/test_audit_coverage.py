@@ -15,7 +15,9 @@ from scipy.stats import binom, hypergeom
 from mialab.accounting import Neighbours
 from mialab.audit import Guesses, accuracy, fixed_threshold, guess, one_run, p_value, split
 from mialab.audit.accuracy import accuracy_refutes
+from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
 from mialab.audit.clopper_pearson import rate_limits, rates_refute
+from mialab.audit.sequential import payment, stake
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, approximate, epsilon_at, pure
 
@@ -164,6 +166,172 @@ def test_coverage_a_fixed_number_of_members_breaks_the_bound_of_one_run():
     right = 2 * np.arange(16)
     refutes = [p_value(Guesses(int(v), 30, 30), 0.0) <= ERROR for v in right]
     assert round(float(hypergeom(30, 15, 15).pmf(np.arange(16))[refutes].sum()), 3) == 0.072
+
+
+def members_on_top(mechanism: str, epsilon: float, n: int, rng) -> np.ndarray:
+    """Return how many of the highest are members at each cut, n on either side: (repeats, cuts)."""
+    member = np.tile(np.arange(2 * n) >= n, (REPEATS, 1))  # non-members first, and so among equal scores
+    order = np.argsort(-in_the_world(mechanism, epsilon, member, rng), axis=1, kind="stable")
+    middle, ends = middle_and_ends(2 * n)
+    cuts = np.array([middle, *ends, *(2 * n - end for end in ends)])
+    return np.cumsum(np.take_along_axis(member, order, axis=1), axis=1)[:, cuts - 1]
+
+
+def enough_members(n: int, epsilon: float, delta: float, shares: list[float]) -> np.ndarray:
+    """Return the fewest members on top of each cut that refute (ε, δ): bisection."""
+    middle, ends = middle_and_ends(2 * n)
+    enough = []
+    for cut, share in zip((middle, *ends, *(2 * n - end for end in ends)), shares, strict=True):
+        low, high = 0, min(cut, n) + 1
+        while high - low > 1:
+            found = (low + high) // 2
+            small = rank_p_value(found, cut, (n, n), epsilon, delta) <= share * ERROR
+            low, high = (low, found) if small else (found, high)
+        enough.append(high)
+    return np.array(enough)
+
+
+def test_coverage_of_any_threshold_over_independent_runs():
+    """And the same seven cuts, each with all of the allowed error, fail."""
+    rng, errors, greedy = np.random.default_rng(8), {}, {}
+    shares = [MIDDLE] + [(1 - MIDDLE) / 6] * 6
+    for mechanism, epsilon, n in product(MECHANISMS, EPSILONS, (15, 50, 200, 1000)):
+        if n == 1000 and mechanism != "tight mixture":
+            continue
+        found, cell = members_on_top(mechanism, epsilon, n, rng), (mechanism, epsilon, n)
+        truth = truth_of(mechanism, epsilon)
+        errors[cell] = (found >= enough_members(n, *truth, shares)).any(axis=1).mean()
+        if n == 200:
+            greedy[cell] = (found >= enough_members(n, *truth, [1.0] * 7)).any(axis=1).mean()
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.025
+    assert {("tight mixture", float(np.log(3)), 200), ("tight mixture", 0.01, 200)} <= too_often(
+        greedy
+    ).keys()
+
+
+def test_coverage_of_any_threshold_of_five_thousand():
+    """The tight mixture as counts: how many fell into its upper region, and any order there and below."""
+    rng, errors, n = np.random.default_rng(9), {}, 5000
+    shares, (middle, ends) = [MIDDLE] + [(1 - MIDDLE) / 6] * 6, middle_and_ends(10_000)
+    cuts = sorted([middle, *ends, *(2 * n - end for end in ends)])
+    for epsilon in EPSILONS:
+        enough = enough_members(n, epsilon, 0.0, shares)
+        of = dict(zip((middle, *ends, *(2 * n - end for end in ends)), enough, strict=True))
+        high, rest = rng.binomial(n, expit(epsilon), REPEATS), rng.binomial(n, expit(-epsilon), REPEATS)
+        left = [high, rest, n - high, n - rest]
+        place, found, above = 0, np.zeros(REPEATS, dtype=int), np.zeros(REPEATS, dtype=bool)
+        for cut in cuts:
+            upper = np.minimum(cut - place, left[0] + left[1])
+            lower = cut - place - upper
+            drawn = [rng.hypergeometric(left[0], left[1], upper), rng.hypergeometric(left[2], left[3], lower)]
+            for region, (members, all_) in enumerate(zip(drawn, (upper, lower), strict=True)):
+                left[2 * region], left[2 * region + 1] = (
+                    left[2 * region] - members,
+                    left[2 * region + 1] - all_ + members,
+                )
+            place, found = cut, found + drawn[0] + drawn[1]
+            above |= found >= of[cut]
+        errors[epsilon] = above.mean()
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.02
+
+
+def numbers_of_guesses(m: int) -> list[tuple[int, int]]:
+    middle, ends = middle_and_ends(m)
+    return [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
+
+
+def enough_right(guesses: int, m: int, epsilon: float, delta: float, error: float) -> int:
+    """Return the fewest right guesses that refute (ε, δ): bisection."""
+    low, high = 0, guesses + 1
+    while high - low > 1:
+        right = (low + high) // 2
+        small = p_value(Guesses(right, guesses, m), epsilon, delta) <= error
+        low, high = (low, right) if small else (right, high)
+    return high
+
+
+def guesses_refute(
+    top: np.ndarray, bottom: np.ndarray, m: int, epsilon: float, delta: float, shares: list[float]
+) -> float:
+    """Return the share of experiments of which one of the ten numbers of guesses refutes (ε, δ).
+
+    (repeats, guesses + 1): how many of the highest are members, and of the lowest are not.
+    """
+    above = np.zeros(len(top), dtype=bool)
+    for (ins, outs), share in zip(numbers_of_guesses(m), shares, strict=True):
+        enough = enough_right(ins + outs, m, epsilon, delta, share * ERROR)
+        above |= top[:, ins] + bottom[:, outs] >= enough
+    return float(above.mean())
+
+
+def right_from_either_end(ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    none = np.zeros((len(ranked), 1), dtype=int)
+    top, bottom = np.cumsum(ranked, axis=1), np.cumsum(~ranked[:, ::-1], axis=1)
+    return np.hstack([none, top]), np.hstack([none, bottom])
+
+
+def test_coverage_of_any_threshold_within_one_run():
+    rng, errors, greedy = np.random.default_rng(10), {}, {}
+    shares = [MIDDLE] + [(1 - MIDDLE) / 9] * 9
+    for mechanism, epsilon, m in product(MECHANISMS, EPSILONS, (15, 100, 300)):
+        member = rng.random((REPEATS, m)) < 0.5
+        score = in_the_world(mechanism, epsilon, member, rng) + 1e-9 * rng.random(member.shape)
+        ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
+        truth, cell = truth_of(mechanism, epsilon), (mechanism, epsilon, m)
+        errors[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, shares)
+        if mechanism == "tight mixture" and m == 300:
+            greedy[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, [1.0] * 10)
+    for epsilon, m in product(EPSILONS, (1000, 5000)):  # the worst case: each coin follows its guess
+        follows = rng.random((REPEATS, m), dtype=np.float32) < expit(epsilon)
+        ranked = np.where(np.arange(m) < m // 2, follows, ~follows)
+        sides = right_from_either_end(ranked)
+        errors["worst case", epsilon, m] = guesses_refute(*sides, m, epsilon, 0.0, shares)
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.02
+    assert too_often(greedy)
+
+
+def refuted_at_any_time(verdicts: np.ndarray, epsilon: float, delta: float, peek: bool = False) -> float:
+    """Return the share of experiments (repeats, trials) whose wealth against ε ever reaches 1/error."""
+    right, wrong = np.cumsum(verdicts == 1, axis=1), np.cumsum(verdicts == -1, axis=1)
+    if not peek:
+        right, wrong = right - (verdicts == 1), wrong - (verdicts == -1)
+    won = np.log1p(stake(right, wrong, epsilon, delta) * payment(verdicts, epsilon, delta))
+    return float((np.cumsum(won, axis=1).max(axis=1) >= -np.log(ERROR)).mean())
+
+
+def test_coverage_of_betting_looked_at_after_every_trial():
+    """And a stake that knows how the trial ends fails."""
+    rng, errors, peeking = np.random.default_rng(11), {}, {}
+    for epsilon, delta, abstains in product(EPSILONS, (0.0, 0.02), (0.0, 0.4)):
+        coin = rng.random((REPEATS, 1000)) < delta + (1 - delta) * expit(epsilon)
+        verdicts = np.where(coin, 1, -1) * (rng.random(coin.shape) >= abstains)
+        for n in (15, 1000):
+            cell = epsilon, delta, abstains, n
+            errors[cell] = refuted_at_any_time(verdicts[:, :n], epsilon, delta)
+            peeking[cell] = refuted_at_any_time(verdicts[:, :n], epsilon, delta, peek=True)
+    assert not too_often(errors)
+    assert max(errors.values()) > 0.005  # the price of looking at any time, and of a truth that stands still
+    assert (0.5, 0.0, 0.0, 1000) in too_often(peeking)
+
+
+def test_coverage_betting_on_one_run_that_confesses_is_why_delta_must_be_0_there():
+    rng, epsilon, delta = np.random.default_rng(12), float(np.log(3)), 0.1
+    confesses = rng.random((REPEATS, 1)) < delta
+    verdicts = np.where(confesses | (rng.random((REPEATS, 300)) < expit(epsilon)), 1, -1)
+    assert too_often({"one run": refuted_at_any_time(verdicts, epsilon, delta)})
+
+
+def test_coverage_a_test_for_one_look_fails_where_one_looks_often():
+    """The exact test of accuracy, looked at every tenth trial."""
+    rng, epsilon = np.random.default_rng(13), float(np.log(3))
+    right = np.cumsum(rng.random((REPEATS, 1000)) < expit(epsilon), axis=1)[:, 9::10]
+    trials = np.arange(10, 1001, 10)
+    luck = binom.sf(right - 1, trials, expit(epsilon))
+    assert not too_often({"the last": (luck[:, -1] <= ERROR).mean()})
+    assert too_often({"any": (luck <= ERROR).any(axis=1).mean()})
 
 
 @pytest.mark.parametrize("delta", [0.0, 0.05])

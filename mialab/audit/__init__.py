@@ -8,6 +8,8 @@
     any_threshold.py     any_threshold                 no threshold fixed: a few cuts share the error
     one_run.py           guess, one_run, p_value       many canaries in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
+    sequential.py        Betting                       look as often as you like, stop when you are sure
+    credible.py          credible                      what a Bayesian believes: no bound
     verdict.py           Verdict, Finding              against what was promised
 
 How membership was decided is the first question. Each method is proved for some designs, and refuses others:
@@ -21,6 +23,7 @@ How membership was decided is the first question. Each method is proved for some
     one_run          no                 yes                yes          no
     split            as its test        as its test        as its test  no
     any_threshold    yes                yes                yes          no
+    Betting          with fair coins    δ = 0              δ = 0        no
     ===============  =================  =================  ===========  ==============
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
@@ -30,15 +33,19 @@ numbers of guesses, that were fixed in advance, or through `split` or `any_thres
 from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.any_threshold import any_threshold
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
+from mialab.audit.credible import CredibleInterval, credible
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
+from mialab.audit.sequential import Betting
 from mialab.audit.split import split
 from mialab.audit.verdict import Finding, Verdict
 
 __all__ = [
     "AuditResult",
+    "Betting",
+    "CredibleInterval",
     "Finding",
     "Guesses",
     "Method",
@@ -48,6 +55,7 @@ __all__ = [
     "ceiling_of_any",
     "ceiling_of_one_run",
     "ceiling_of_rates",
+    "credible",
     "fixed_threshold",
     "guess",
     "joint",

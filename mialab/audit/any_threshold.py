@@ -1,15 +1,15 @@
 """The threshold may be chosen from the data: a few cuts through the ranking share the allowed error."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 from scipy.special import bdtrc, betaln, xlog1py, xlogy
 
 from mialab.accounting import Neighbours
-from mialab.audit.one_run import Guesses, guess, p_value
+from mialab.audit._quadrature import borders, highest_tpr, panels
+from mialab.audit.one_run import Guesses, guess, p_value_of
 from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
 from mialab.game import Design, Outcome
 
@@ -18,8 +18,7 @@ MIDDLE, ENDS = (
     0.4,
     (1 / 4, 1 / 10, 1 / 25),
 )  # the middle's share of the error; the other cuts, from either end
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
-_SPREADS = np.concatenate([[-40, -20], np.arange(-12.0, 13), [20, 40]])
+
 
 RankTest = tuple[int, int, int, int]  # members found, places, members, non-members
 Tests = tuple[tuple[float, RankTest | Guesses], ...]
@@ -59,7 +58,7 @@ def any_threshold(
     >>> member = np.arange(2000) < 1000
     >>> outcome = Outcome(rng.normal(size=2000) + 3 * member, member, design=Design.RUNS)
     >>> print(any_threshold(outcome, neighbours=Neighbours.REPLACE))
-    ε ≥ 2.493 at δ = 0 (95 % confident, any threshold)
+    ε ≥ 4.546 at δ = 0 (95 % confident, any threshold)
     """
     check_terms(delta, confidence, neighbours)
     ANY_THRESHOLD.admit(outcome.design)
@@ -102,12 +101,14 @@ def rank_p_value(
     """
     members, non_members = sides
     above = places - found + 1
+    if found > min(places, members):
+        return 0.0
     if found == 0 or above > non_members:
         return 1.0
-    place, weight = _panels(_borders(found, above, sides, epsilon, delta))
+    place, weight = panels(borders(found, above, sides, epsilon, delta))
     log_density = xlogy(above - 1, place) + xlog1py(non_members - above, -place)
     density = np.exp(log_density - betaln(above, non_members - above + 1))
-    return float(weight @ (density * bdtrc(found - 1, members, _highest_tpr(place, epsilon, delta))))
+    return float(weight @ (density * bdtrc(found - 1, members, highest_tpr(place, epsilon, delta))))
 
 
 def middle_and_ends(trials: int) -> tuple[int, tuple[int, ...]]:
@@ -154,39 +155,13 @@ def _all_right(test: RankTest | Guesses) -> RankTest | Guesses:
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(tests: Tests, delta: float, error: float) -> float:
-    def refuted(epsilon: float) -> bool:
-        return any(_luck(test, epsilon, delta) <= share * error for share, test in tests)
-
-    return largest_refuted(refuted)
+    lucks = [(_luck_of(test, delta), share * error) for share, test in tests]
+    return largest_refuted(lambda epsilon: any(luck(epsilon) <= allowed for luck, allowed in lucks))
 
 
-def _luck(test: RankTest | Guesses, epsilon: float, delta: float) -> float:
+def _luck_of(test: RankTest | Guesses, delta: float) -> Callable[[float], float]:
+    """Return the p-value as a function of ε."""
     if isinstance(test, Guesses):
-        return p_value(test, epsilon, delta)
-    found, places, members, non_members = test
-    return rank_p_value(found, places, (members, non_members), epsilon, delta)
-
-
-def _highest_tpr(fpr: Float[ndarray, "places"], epsilon: float, delta: float) -> Float[ndarray, "places"]:
-    grows = np.exp(epsilon)
-    return np.minimum(np.minimum(grows * fpr + delta, 1 - (1 - fpr - delta) / grows), 1.0)
-
-
-def _borders(
-    found: int, above: int, sides: tuple[int, int], epsilon: float, delta: float
-) -> Float[ndarray, "borders"]:
-    """Cut [0, 1] at the corners of f, and finely where the non-member is and where the binomial turns."""
-    members, non_members = sides
-    mean, grows = above / (non_members + 1), np.exp(epsilon)
-    place = mean + _SPREADS * np.sqrt(mean * (1 - mean) / (non_members + 2))
-    rate = found / (members + 1)
-    tpr = rate + _SPREADS * np.sqrt(rate * (1 - rate) / (members + 2))
-    turn = np.maximum((tpr - delta) / grows, 1 - delta - (1 - tpr) * grows)
-    corners = [0.0, (1 - delta) / (1 + grows), 1 - delta, 1.0]
-    return np.unique(np.clip(np.concatenate([place, turn, corners]), 0, 1))
-
-
-def _panels(borders: Float[ndarray, "borders"]) -> tuple[Float[ndarray, "nodes"], Float[ndarray, "nodes"]]:
-    """Return nodes and weights of Gauss and Legendre's rule on every piece."""
-    half, middle = np.diff(borders)[:, None] / 2, (borders[1:] + borders[:-1])[:, None] / 2
-    return (middle + half * _NODES).ravel(), (half * _WEIGHTS).ravel()
+        return p_value_of(test.right, test.guesses, test.canaries, delta)
+    found, places, *sides = test
+    return lambda epsilon: rank_p_value(found, places, (sides[0], sides[1]), epsilon, delta)

@@ -165,16 +165,16 @@ def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
     """
     _check.not_negative("epsilon", epsilon)
     _check.probability("delta", delta)
-    return _p_value_of(guesses.right, guesses.guesses, guesses.canaries, delta)(epsilon)
+    return p_value_of(guesses.right, guesses.guesses, guesses.canaries, delta)(epsilon)
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(right: int, guesses: int, canaries: int, delta: float, error: float) -> float:
-    of = _p_value_of(right, guesses, canaries, delta)
+    of = p_value_of(right, guesses, canaries, delta)
     return largest_refuted(lambda epsilon: of(epsilon) <= error)
 
 
-def _p_value_of(right: int, guesses: int, canaries: int, delta: float) -> Callable[[float], float]:
+def p_value_of(right: int, guesses: int, canaries: int, delta: float) -> Callable[[float], float]:
     """Return the p-value as a function of ε; what does not depend on ε is computed once."""
     fewer = np.arange(right)[::-1]  # v − 1, v − 2, … 0 right guesses
     ways = gammaln(guesses + 1) - gammaln(fewer + 1) - gammaln(guesses - fewer + 1)

@@ -34,7 +34,8 @@ class Verdict:
     Raises
     ------
     ValueError
-        If neighbours or δ differ: the two then speak of different things.
+        If neighbours or δ differ: the two then speak of different things; or if ``result`` is anything but an
+        `AuditResult`, as a credible interval is.
 
     Examples
     --------
@@ -53,6 +54,8 @@ class Verdict:
     claim: Guarantee
 
     def __post_init__(self):
+        if not isinstance(self.result, AuditResult):
+            _check.refuse("result", "be an AuditResult: nothing else is a bound", type(self.result).__name__)
         for name in ("neighbours", "delta"):
             proved, claimed = getattr(self.result, name), getattr(self.claim, name)
             if proved != claimed:

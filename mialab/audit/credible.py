@@ -1,0 +1,116 @@
+"""What a Bayesian believes about ε. It is no bound, and its type says so."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betainc, betaln, xlog1py, xlogy
+
+from mialab import _check
+from mialab._round import decimals_down, digits_down
+from mialab.accounting import Neighbours
+from mialab.audit._quadrature import borders, highest_tpr, panels
+from mialab.audit.result import check_terms, largest_refuted
+from mialab.game import Counts, Design
+
+
+@dataclass(frozen=True)
+class CredibleInterval:
+    """An interval that holds ε with some probability *if the prior is believed*: an opinion, no bound.
+
+    No `Verdict` accepts it: over repetitions of the experiment it may miss the truth more often than it says.
+
+    Attributes
+    ----------
+    low, high
+        ε, 0 ≤ low ≤ high.
+    delta, probability, neighbours, trials
+        What it is for.
+    """
+
+    low: float
+    high: float
+    delta: float
+    probability: float
+    neighbours: Neighbours
+    trials: int
+
+    def __post_init__(self):
+        _check_terms(self.delta, self.probability, self.neighbours)
+        _check.not_negative("low", self.low)
+        if not self.low <= self.high:
+            _check.refuse("high", f"be at least low, {self.low}", self.high)
+
+    def __str__(self) -> str:
+        """Print it as what it is."""
+        ends = f"{decimals_down(self.low)} to {decimals_down(self.high)}"
+        sure = digits_down(self.probability, percent=True)
+        return f"ε from {ends} at δ = {digits_down(self.delta)} ({sure} % credible: Bayesian, no bound)"
+
+
+def credible(
+    counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, probability: float = 0.95
+) -> CredibleInterval:
+    """Return the equal-tailed interval of ε under Jeffreys' prior for both rates.
+
+    Zanella-Béguelin et al. 2022: the posteriors are TPR ~ Beta(½ + TP, ½ + FN) and FPR ~ Beta(½ + FP, ½ +
+    TN), independent; (ε, δ) allows the pair if TPR ≤ e^ε · FPR + δ and TNR ≤ e^ε · FNR + δ. How
+    probable that is says `posterior`; the two ends are where it is (1 − probability)/2, and 1 minus that.
+
+    Parameters
+    ----------
+    counts
+        Of a rule fixed in advance, over independent runs.
+    neighbours, delta
+        As in `fixed_threshold`.
+    probability
+        In (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the design is another.
+
+    Examples
+    --------
+    >>> counts = Counts(375, 500, 125, 500, design=Design.RUNS)
+    >>> print(credible(counts, neighbours=Neighbours.REPLACE))
+    ε from 0.977 to 1.284 at δ = 0 (95 % credible: Bayesian, no bound)
+    """
+    _check_terms(delta, probability, neighbours)
+    if counts.design != Design.RUNS:
+        _check.refuse("design", f"be {Design.RUNS} for a posterior of two rates", counts.design)
+    tail = (1 - probability) / 2
+    low, high = (
+        largest_refuted(lambda epsilon: posterior(counts, epsilon, delta) <= mass)  # noqa: B023
+        for mass in (tail, 1 - tail)
+    )
+    trials = counts.members + counts.non_members
+    return CredibleInterval(low, high, delta, probability, neighbours, trials)
+
+
+def posterior(counts: Counts, epsilon: float, delta: float = 0.0) -> float:
+    """Return how probable it is, after the counts, that (ε, δ) allows both rates.
+
+    An integral over the FPR, on the scale arcsin √FPR, where Jeffreys' density has no poles: Gauss and
+    Legendre's rule on pieces that end at the corners of the region.
+
+    Examples
+    --------
+    >>> round(posterior(Counts(5, 10, 5, 10), epsilon=0.0), 6)  # either rate is as likely the larger
+    0.5
+    """
+    true, false = counts.true_positives, counts.false_positives
+    missed, spared = counts.members - true, counts.non_members - false
+    sides = counts.members, counts.non_members
+    ends = borders(true, false + 1, sides, epsilon, delta)
+    angle, weight = panels(np.arcsin(np.sqrt(ends)))
+    fpr = np.sin(angle) ** 2
+    density = np.exp(
+        np.log(2) + xlogy(false, fpr) + xlog1py(spared, -fpr) - betaln(false + 0.5, spared + 0.5)
+    )
+    return float(weight @ (density * betainc(true + 0.5, missed + 0.5, highest_tpr(fpr, epsilon, delta))))
+
+
+def _check_terms(delta: float, probability: float, neighbours: Neighbours) -> None:
+    _check.probability("probability", probability, open_ends=True)
+    check_terms(delta, probability, neighbours)
