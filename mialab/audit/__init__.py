@@ -7,6 +7,9 @@
     split.py             split                         choose the threshold here, test it there
     any_threshold.py     any_threshold                 no threshold fixed: a few cuts share the error
     one_run.py           guess, one_run, p_value       many canaries in one training run
+    curve.py             curve_at, curve_anywhere      a whole trade-off curve on trial
+    gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
+    one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     sequential.py        Betting                       look as often as you like, stop when you are sure
     credible.py          credible                      what a Bayesian believes: no bound
@@ -21,6 +24,9 @@ How membership was decided is the first question. Each method is proved for some
     joint            yes                no                 no           no
     accuracy         as many in as out  yes                yes          no
     one_run          no                 yes                yes          no
+    curve_…          yes                no                 no           no
+    gaussian_…       yes                no                 no           no
+    one_run_…        no                 yes                yes          no
     split            as its test        as its test        as its test  no
     any_threshold    yes                yes                yes          no
     Betting          with fair coins    δ = 0              δ = 0        no
@@ -34,8 +40,11 @@ from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.any_threshold import any_threshold
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
 from mialab.audit.credible import CredibleInterval, credible
+from mialab.audit.curve import CurveTest, curve_anywhere, curve_at
+from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
+from mialab.audit.one_run_curve import one_run_curve, one_run_gaussian, p_value_of_curve
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
 from mialab.audit.sequential import Betting
@@ -46,7 +55,9 @@ __all__ = [
     "AuditResult",
     "Betting",
     "CredibleInterval",
+    "CurveTest",
     "Finding",
+    "GaussianBound",
     "Guesses",
     "Method",
     "Verdict",
@@ -56,12 +67,20 @@ __all__ = [
     "ceiling_of_one_run",
     "ceiling_of_rates",
     "credible",
+    "curve_anywhere",
+    "curve_at",
     "fixed_threshold",
+    "gaussian_anywhere",
+    "gaussian_joint",
+    "gaussian_rates",
     "guess",
     "joint",
     "luck",
     "one_run",
+    "one_run_curve",
+    "one_run_gaussian",
     "p_value",
+    "p_value_of_curve",
     "split",
     "trials_for_evidence",
     "trials_for_power",

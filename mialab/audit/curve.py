@@ -1,0 +1,290 @@
+"""A whole trade-off curve on trial: no rule may do better than the curve allows.
+
+An (ε, δ) claim is one curve among many. Any curve of `mialab.tradeoff` may stand here: `pure`, `approximate`,
+`GaussianCurve`, `LaplaceCurve`, a `Pair`, or the exact one of `accounting.privacy_loss`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.special import bdtrc, betainccinv, expit
+
+from mialab import _check
+from mialab._round import digits_down, digits_up
+from mialab.accounting import Neighbours
+from mialab.audit.clopper_pearson import lower_limits
+from mialab.audit.joint import _probability
+from mialab.audit.result import Method, check_terms
+from mialab.audit.verdict import Finding
+from mialab.game import Counts, Design, Outcome
+from mialab.tradeoff import Curve, Pair
+
+FIXED = Method("exact test of the curve, fixed threshold", (Design.RUNS,))
+ANYWHERE = Method("exact test of the curve, cut by rank", (Design.RUNS,))
+
+_UNSEEN = 2 * np.exp(-72.0)  # what the sum of `joint` leaves out on both sides: part of the p-value
+_CLOSE = 1e-2  # how closely, of itself, a p-value is bounded from above
+_PIECES = 1000  # a worst case that needs more of them is bounded less closely
+_ENDS = np.concatenate([[0.0], expit(np.arange(-40, 30, 0.5)), [1.0]])  # where pieces of a curve begin
+_TAILS = np.append(
+    1.0,
+    expit(np.concatenate([np.arange(20, -8, -0.01), np.arange(-8, -30, -0.04), np.arange(-30, -70, -0.25)])),
+)
+
+
+@dataclass(frozen=True)
+class CurveTest:
+    """What an audit says of a claimed curve.
+
+    If the curve is true, the p-value is at most any given number with at most that probability.
+
+    Attributes
+    ----------
+    p_value
+        In [0, 1], rounded upward.
+    least
+        The p-value, had every verdict been right: what this audit could have seen.
+    confidence
+        In (0, 1); the curve is refuted by a p-value of at most 1 − confidence.
+    method, neighbours, design, trials
+        As in `AuditResult`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the method is not proved for the design.
+    """
+
+    p_value: float
+    least: float
+    confidence: float
+    method: Method
+    neighbours: Neighbours
+    design: Design
+    trials: int
+
+    def __post_init__(self):
+        check_terms(0.0, self.confidence, self.neighbours)
+        self.method.admit(self.design)
+        _check.probability("p_value", self.p_value)
+        _check.probability("least", self.least)
+
+    @property
+    def finding(self) -> Finding:
+        """Violated, consistent or uninformative."""
+        if self.p_value <= 1 - self.confidence:
+            return Finding.VIOLATED
+        can_see = self.least <= 1 - self.confidence
+        return Finding.CONSISTENT if can_see else Finding.UNINFORMATIVE
+
+    def __str__(self) -> str:
+        """Print the finding with its power."""
+        p, least = digits_up(self.p_value, 3), digits_up(self.least, 3)
+        sure = digits_down(self.confidence, percent=True)
+        return f"{self.finding}: p ≤ {p}, at best {least} ({sure} % confident, {self.method})"
+
+
+def curve_at(
+    counts: Counts | Sequence[Counts], curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
+) -> CurveTest:
+    """Test a curve at one threshold that was fixed in advance, or at several.
+
+    The rates of a rule that the curve allows are some (FPR, TPR) with TPR ≤ curve.tpr(FPR). Outcomes are
+    ordered by the p-value of two Clopper-Pearson limits, and the p-value here is the largest probability,
+    over all rates that the curve allows, of an outcome at least as telling as this one. That order does not
+    depend on the outcome, so the p-value is valid, and never above the one of the two limits. More
+    true and fewer false positives are more telling; so the worst rates lie on the curve, and between two of
+    its points no rates are worse than the higher TPR with the lower FPR: pieces are halved until that is
+    close, and their upper bound is returned.
+
+    Of several thresholds the smallest p-value counts, times their number (Bonferroni): one rule of a
+    true curve is refuted no more often than its p-value says, so any of them no more often than the sum.
+
+    Parameters
+    ----------
+    counts
+        Of rules fixed in advance, of the same trials, with ``design=Design.RUNS``; "member" is the first
+        world of the curve.
+    curve
+        The claim.
+    neighbours, confidence
+        As in `fixed_threshold`.
+
+    Raises
+    ------
+    ValueError
+        If there are no counts, they are not of the same trials, the design is another, or a number is out
+        of its range.
+
+    Examples
+    --------
+    >>> from mialab.tradeoff import GaussianCurve, pure
+    >>> counts = Counts(60, 100, 5, 100, design=Design.RUNS)
+    >>> for claim in (GaussianCurve(1.0), pure(2.0)):
+    ...     print(curve_at(counts, claim, neighbours=Neighbours.REPLACE))
+    violated: p ≤ 6.18e-05, at best 1.17e-31 (95 % confident, exact test of the curve, fixed threshold)
+    consistent: p ≤ 0.251, at best 9.47e-12 (95 % confident, exact test of the curve, fixed threshold)
+    """
+    several = [counts] if isinstance(counts, Counts) else list(counts)
+    check_terms(0.0, confidence, neighbours)
+    sides, design = _same_trials(several)
+    p = min(_p_of(one.true_positives, one.false_positives, sides, curve.tpr) for one in several)
+    least = _p_of(sides[0], 0, sides, curve.tpr)
+    p, least = (min(1.0, len(several) * one) for one in (p, least))
+    return CurveTest(p, least, confidence, FIXED, neighbours, design, sum(sides))
+
+
+def curve_anywhere(
+    outcome: Outcome, curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
+) -> CurveTest:
+    """Test a curve everywhere at once, with thresholds that the scores themselves set.
+
+    "Accuse what scores above the j-th highest of the n non-members", for j = 1, 2, 4, … up to n/2. The FPR
+    of that rule is unknown, and its distribution is known: at most Beta(j, n − j + 1), whatever the scores
+    (order statistics; equal scores only make it smaller). Given the non-members, the m members are fresh
+    trials, accused with a TPR of at most curve.tpr(FPR). So the mean of P(Bin(m, curve.tpr(FPR)) ≥ accused)
+    over that distribution is an exact p-value, in which nothing unknown is left. The roles are swapped as
+    well: "spare what scores below the j-th lowest member". All these rules share the error (Bonferroni).
+
+    The mean is a sum over quantiles, each taken at its worse end.
+
+    Parameters
+    ----------
+    outcome
+        Scores of all trials, with ``design=Design.RUNS``.
+    curve, neighbours, confidence
+        As in `curve_at`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the design is another.
+
+    Examples
+    --------
+    >>> from mialab.tradeoff import GaussianCurve
+    >>> rng, member = np.random.default_rng(0), np.arange(1000) < 500
+    >>> outcome = Outcome(rng.normal(size=1000) + member, member, design=Design.RUNS)
+    >>> for mu in (0.5, 1.0):
+    ...     print(curve_anywhere(outcome, GaussianCurve(mu), neighbours=Neighbours.REPLACE).finding)
+    violated
+    consistent
+    """
+    check_terms(0.0, confidence, neighbours)
+    ANYWHERE.admit(outcome.design)
+    sides, passed = by_rank(outcome)
+    p, least = (p_anywhere(hits, sides, curve) for hits in (passed, sides))
+    return CurveTest(p, least, confidence, ANYWHERE, neighbours, outcome.design, sum(sides))
+
+
+def by_rank(outcome: Outcome) -> tuple[tuple[int, int], tuple[Int[ndarray, "cuts"], Int[ndarray, "others"]]]:
+    """Return members and non-members, and how many of the first are above, of the second below, each cut."""
+    member, non_member = np.sort(outcome.score[outcome.member]), np.sort(outcome.score[~outcome.member])
+    m, n = member.size, non_member.size
+    above = m - np.searchsorted(member, non_member[n - cuts(n)], side="right")
+    return (m, n), (above, np.searchsorted(non_member, member[cuts(m) - 1], side="left"))
+
+
+def cuts(size: int) -> Int[ndarray, "cuts"]:
+    """Return the ranks that are looked at: 1, 2, 4, … up to half of the records."""
+    return 2 ** np.arange(max(1, int(np.log2(size))))
+
+
+def p_anywhere(passed: tuple[ndarray | int, ndarray | int], sides: tuple[int, int], curve: Curve) -> float:
+    """Return the p-value of `curve_anywhere` from the numbers of `by_rank`."""
+    swapped = curve.swapped() if isinstance(curve, Pair) else curve
+    rules = ((passed[0], *sides, curve.tpr), (passed[1], *sides[::-1], swapped.tpr))
+    each = [p_of_cuts(np.broadcast_to(hits, cuts(n).shape), m, n, tpr) for hits, m, n, tpr in rules]
+    every = np.concatenate(each)
+    return float(min(1.0, every.size * every.min()))
+
+
+def p_of_cuts(
+    hits: Int[ndarray, "cuts"], trials: int, others: int, tpr: Callable[[ndarray], ndarray]
+) -> Float[ndarray, "cuts"]:
+    """Return, for each cut by rank among the others, the p-value of so many of the trials beyond it."""
+    reached = bdtrc(hits[:, None] - 1.0, trials, np.clip(tpr(_quantiles(others)), 0, 1))
+    reached = np.where(hits[:, None] > 0, reached, 1.0)
+    return reached @ -np.diff(_TAILS, append=0.0)
+
+
+@lru_cache(maxsize=64)
+def _quantiles(others: int) -> Float[ndarray, "cuts quantiles"]:
+    """Return the FPR of each cut that is exceeded with the next smaller of the tail probabilities."""
+    ranks = cuts(others)[:, None]
+    upper = betainccinv(ranks, others - ranks + 1, np.append(_TAILS[1:], 0.0))
+    return np.clip(upper, 0, 1)
+
+
+def _p_of(true: int, false: int, sides: tuple[int, int], tpr: Callable) -> float:
+    """Return the p-value of `curve_at`, for one rule."""
+    error = _two_limits(true, false, sides, tpr)
+    if error >= 1:
+        return 1.0
+    low, high = both_limits(sides, error)
+    least = np.searchsorted(low, tpr(high), side="right")
+    return min(1.0, worst_case(least, sides, tpr) + _UNSEEN)
+
+
+def both_limits(sides: tuple[int, int], error: float) -> tuple[ndarray, ndarray]:
+    """Return TPR_lo and FPR_hi of all numbers of true and of false positives, each with half of the error."""
+    low, spared = (lower_limits(np.arange(side + 1), side, error / 2) for side in sides)
+    return low, 1 - spared[::-1]
+
+
+def _two_limits(true: int, false: int, sides: tuple[int, int], tpr: Callable) -> float:
+    """Return the smallest error at which two Clopper-Pearson limits lie above the curve (bisection)."""
+
+    def refuted(log_error: float) -> bool:
+        error = np.exp(log_error) / 2
+        high = 1 - lower_limits(sides[1] - false, sides[1], error)
+        return bool(lower_limits(true, sides[0], error) > tpr(high))
+
+    low, high = -80.0, 0.0
+    if not refuted(high):
+        return 1.0
+    for _ in range(40):
+        low, high = (low, (low + high) / 2) if refuted((low + high) / 2) else ((low + high) / 2, high)
+    return float(np.exp(high))
+
+
+def worst_case(
+    least: Int[ndarray, "false_positives"],
+    sides: tuple[int, int],
+    tpr: Callable,
+    *,
+    level: float | None = None,
+) -> float:
+    """Return an upper bound on the probability of these outcomes, for all rates that the curve allows.
+
+    It is close, unless there is a ``level``: then the search ends when it is sure whether the largest
+    probability is above.
+    """
+    low, high, reached, bound = _ENDS[:-1], _ENDS[1:], 0.0, 0.0
+    for _ in range(60):
+        above = _probability(least, sides, tpr(high), low)
+        middle = (low + high) / 2
+        reached = max(reached, float(_probability(least, sides, tpr(middle), middle).max()))
+        open_ = above > max(reached * (1 + _CLOSE), level or 0.0)
+        bound = max(bound, float(np.max(above, where=~open_, initial=0.0)))
+        if not open_.any():
+            return min(1.0, bound)
+        if open_.sum() > _PIECES or (level is not None and reached > level):
+            break
+        low, middle, high = low[open_], middle[open_], high[open_]
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+    return min(1.0, max(bound, float(above.max())))
+
+
+def _same_trials(several: list[Counts]) -> tuple[tuple[int, int], Design]:
+    _check.at_least("the number of counts", len(several), 1)
+    kinds = {(one.members, one.non_members, one.design) for one in several}
+    if len(kinds) > 1:
+        _check.refuse("counts", "be of the same trials", " and ".join(map(str, kinds)))
+    members, non_members, design = kinds.pop()
+    FIXED.admit(design)
+    return (members, non_members), design

@@ -1,0 +1,209 @@
+"""A lower bound on μ, the one number of Gaussian differential privacy.
+
+What is proved needs no assumption: the mechanism is not μ′-Gaussian-DP for any μ′ below the bound. What it
+says of ε does: only *if* the mechanism's curve is a Gaussian one is its ε(δ) that of the bound. The
+mechanism with the highest curve at one point may have a lower one at another.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy import ndarray
+from scipy.special import ndtri
+
+from mialab import _check
+from mialab._round import decimals_down, digits_down
+from mialab.accounting import Neighbours
+from mialab.audit.curve import ANYWHERE, both_limits, by_rank, p_anywhere, worst_case
+from mialab.audit.result import Method, check_terms, largest_refuted
+from mialab.game import Counts, Design, Outcome
+from mialab.tradeoff import GaussianCurve
+
+RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
+JOINT = Method("exact test of the Gaussian curve, fixed threshold", (Design.RUNS,))
+_FINE = 1e-3  # how closely μ is searched for; the refuted end is kept
+_TIE = 1e-9  # outcomes whose evidence differs by less count as equal, so that more of them are extreme
+
+
+@dataclass(frozen=True)
+class GaussianBound:
+    """A lower bound on μ that an attacker proved.
+
+    With probability at least ``confidence`` over the repetitions of the whole experiment, the mechanism is
+    not μ′-Gaussian-DP for any μ′ below ``mu_lower`` (Dong, Roth & Su 2022).
+
+    Attributes
+    ----------
+    mu_lower
+        At least 0, finite.
+    confidence, method, neighbours, design, trials
+        As in `AuditResult`.
+    ceiling
+        The μ that would have been proved, had every verdict been right.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, the bound is above its ceiling, or the method is not proved for
+        the design.
+
+    Examples
+    --------
+    >>> bound = GaussianBound(1.0, 0.95, RATES, Neighbours.REPLACE, Design.RUNS, 1000, 4.7)
+    >>> print(bound)
+    μ ≥ 1.000 (95 % confident, Clopper-Pearson, fixed threshold)
+    >>> print(bound.relative(1e-5))
+    ε ≥ 4.377 at δ = 1e-05, if the curve is Gaussian (95 % confident, Clopper-Pearson, fixed threshold)
+    """
+
+    mu_lower: float
+    confidence: float
+    method: Method
+    neighbours: Neighbours
+    design: Design
+    trials: int
+    ceiling: float
+
+    def __post_init__(self):
+        check_terms(0.0, self.confidence, self.neighbours)
+        self.method.admit(self.design)
+        _check.at_least("trials", self.trials, 1)
+        _check.not_negative("mu_lower", self.mu_lower)
+        if not self.mu_lower <= self.ceiling:
+            _check.refuse("mu_lower", f"be at most the ceiling {self.ceiling}", self.mu_lower)
+
+    def epsilon(self, delta: float) -> float:
+        """Return the ε at ``delta`` of the Gaussian curve of this μ, rounded downward.
+
+        It is a bound relative to the assumed family: on ε if the curve is a Gaussian one, and else on
+        nothing.
+
+        Raises
+        ------
+        ValueError
+            If ``delta`` is not in (0, 1): at δ = 0 no Gaussian noise has a finite ε.
+        """
+        _check.probability("delta", delta, open_ends=True)
+        curve = GaussianCurve(self.mu_lower)
+        return largest_refuted(lambda epsilon: bool(curve.delta(epsilon) > delta))
+
+    def relative(self, delta: float) -> str:
+        """Write ε with the assumption it hangs on."""
+        epsilon = f"ε ≥ {decimals_down(self.epsilon(delta))} at δ = {digits_down(delta)}"
+        return f"{epsilon}, if the curve is Gaussian {self._terms}"
+
+    def __str__(self) -> str:
+        """Print μ rounded downward."""
+        return f"μ ≥ {decimals_down(self.mu_lower)} {self._terms}"
+
+    @property
+    def _terms(self) -> str:
+        return f"({digits_down(self.confidence, percent=True)} % confident, {self.method})"
+
+
+def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
+    """Return the μ that two rates prove: Φ⁻¹(TPR_lo) − Φ⁻¹(FPR_hi).
+
+    Each limit is exact (Clopper & Pearson 1934) and has half of the error (Nasr et al. 2023, who write
+    Φ⁻¹(1 − FPR_hi) − Φ⁻¹(FNR_hi)). With the roles swapped it is the same number.
+
+    Parameters
+    ----------
+    counts
+        Of a rule fixed in advance, with ``design=Design.RUNS``.
+    neighbours, confidence
+        As in `fixed_threshold`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the design is another.
+
+    Examples
+    --------
+    >>> print(gaussian_rates(Counts(60, 100, 5, 100, design=Design.RUNS), neighbours=Neighbours.REPLACE))
+    μ ≥ 1.204 (95 % confident, Clopper-Pearson, fixed threshold)
+    """
+    check_terms(0.0, confidence, neighbours)
+    RATES.admit(counts.design)
+    sides = counts.members, counts.non_members
+    tpr, fpr = _limits(sides, 1 - confidence)
+    seen, most = tpr[counts.true_positives] - fpr[counts.false_positives], tpr[-1] - fpr[0]
+    mu, ceiling = (max(0.0, float(one)) for one in (seen, most))
+    return GaussianBound(mu, confidence, RATES, neighbours, counts.design, sum(sides), ceiling)
+
+
+def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
+    """Return the μ that both rates together prove: the largest whose curve is refuted.
+
+    The bound of `gaussian_rates` only orders the outcomes, and μ is refuted if, for all rates that the curve
+    of μ allows, an outcome at least as telling as this one has probability of at most 1 − confidence. The
+    order does not depend on μ and a higher curve allows more, so all smaller μ are refuted with it.
+
+    Parameters and errors as in `gaussian_rates`; some seconds for 5,000 on either side.
+
+    Examples
+    --------
+    >>> print(gaussian_joint(Counts(60, 100, 5, 100, design=Design.RUNS), neighbours=Neighbours.REPLACE))
+    μ ≥ 1.456 (95 % confident, exact test of the Gaussian curve, fixed threshold)
+    """
+    check_terms(0.0, confidence, neighbours)
+    JOINT.admit(counts.design)
+    sides, error = (counts.members, counts.non_members), 1 - confidence
+    outcomes = (counts.true_positives, counts.false_positives), (counts.members, 0)
+    mu, ceiling = (_joint_bound(*outcome, sides, error) for outcome in outcomes)
+    return GaussianBound(mu, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
+
+
+def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
+    """Return the μ that all thresholds together prove: the largest whose curve `curve_anywhere` refutes.
+
+    The p-values rise with the curve, so all smaller μ are refuted with it, and the error of the test is
+    that of the bound. Parameters and errors as in `curve_anywhere`.
+
+    Examples
+    --------
+    >>> rng, member = np.random.default_rng(0), np.arange(1000) < 500
+    >>> outcome = Outcome(rng.normal(size=1000) + member, member, design=Design.RUNS)
+    >>> print(gaussian_anywhere(outcome, neighbours=Neighbours.REPLACE))
+    μ ≥ 0.847 (95 % confident, exact test of the curve, cut by rank)
+    """
+    check_terms(0.0, confidence, neighbours)
+    ANYWHERE.admit(outcome.design)
+    sides, passed = by_rank(outcome)
+    mu, ceiling = (
+        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= 1 - confidence)
+        for hits in (passed, sides)
+    )
+    return GaussianBound(mu, confidence, ANYWHERE, neighbours, outcome.design, sum(sides), ceiling)
+
+
+@lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
+def _joint_bound(true: int, false: int, sides: tuple[int, int], error: float) -> float:
+    tpr, fpr = _limits(sides, error)
+    told = tpr[true] - fpr[false] - _TIE
+    if told == -np.inf:
+        return 0.0
+    least = np.searchsorted(tpr, told + fpr)
+    return largest_mu(lambda mu: worst_case(least, sides, GaussianCurve(mu).tpr, level=error) <= error)
+
+
+def _limits(sides: tuple[int, int], error: float) -> tuple[ndarray, ndarray]:
+    """Return Φ⁻¹(TPR_lo) and Φ⁻¹(FPR_hi) of all numbers of true and of false positives."""
+    low, high = both_limits(sides, error)
+    return ndtri(low), ndtri(high)
+
+
+def largest_mu(refuted: Callable[[float], bool]) -> float:
+    """Return a μ that is refuted, the largest up to .001; 0 if none is."""
+    low, high = 0.0, 1.0
+    if not refuted(low):
+        return 0.0
+    while refuted(high):
+        low, high = high, 2 * high
+    while high - low > _FINE:
+        middle = (low + high) / 2
+        low, high = (middle, high) if refuted(middle) else (low, middle)
+    return low

@@ -1,0 +1,261 @@
+"""A curve on trial in one training run: the recursion, all mechanisms of a few canaries, and coverage."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq, linprog
+from scipy.special import expit, ndtr
+from scipy.stats import binom
+
+from mialab.accounting import Neighbours
+from mialab.audit import (
+    Finding,
+    Guesses,
+    guess,
+    one_run,
+    one_run_curve,
+    one_run_gaussian,
+    p_value,
+    p_value_of_curve,
+)
+from mialab.audit.one_run_curve import either_side, impossible, inverse
+from mialab.game import Design, Outcome
+from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, above, approximate, pure
+
+REPEATS, ERROR = 2000, 0.05
+SAME = {"neighbours": Neighbours.ADD_REMOVE}
+LOPSIDED = Pair(np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.29, 0.7]))
+CURVES = (GaussianCurve(0.8), LaplaceCurve(1.5), pure(1.0), approximate(0.5, 0.01), LOPSIDED)
+
+
+def one(right: int, guesses: int, canaries: int, design: Design = Design.ONE_RUN) -> Guesses:
+    return Guesses(right, guesses, canaries, design)
+
+
+def impossible_slowly(chance: float, right: int, guesses: int, canaries: int, wrong) -> bool:
+    """Add up every sum from its beginning: the rates of right and of wrong guesses, from ``right`` down."""
+    p = np.zeros(guesses + 1)
+    p[right] = chance
+    number = np.arange(guesses + 1)
+    for j in range(right, 0, -1):
+        rights = sum(number[j:] * p[j:]) / canaries  # guessed right, of j or more
+        wrongs = sum((guesses - number[j:]) * p[j:]) / canaries  # guessed wrong, of j or more
+        p[j - 1] = max(0.0, wrong(rights) - wrongs) * canaries / (guesses - j + 1)
+    return bool(p.sum() > 1)
+
+
+def p_slowly(right: int, guesses: int, canaries: int, wrong) -> float:
+    chances = np.geomspace(1e-4, 1, 400)
+    return next(a for a in chances if impossible_slowly(a, right, guesses, canaries, wrong) or a == 1)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_definition_the_recursion_read_slowly(curve, rng):
+    for _ in range(8):
+        m = int(rng.integers(2, 40))
+        k = int(rng.integers(2, m + 1))
+        right = int(rng.integers(1, k + 1))
+        slow, p = p_slowly(right, k, m, inverse(curve)), p_value_of_curve(one(right, k, m), curve)
+        assert slow / 1.025 <= max(p, 1e-4) <= slow * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_definition_the_inverse_of_each_curve(curve):
+    symmetric = either_side(curve) if isinstance(curve, Pair) else curve
+    for rate in (1e-6, 1e-3, 0.02, 0.1, 0.3, 0.5, 0.7, 0.95):
+        reached = float(symmetric.tpr(rate))
+        assert inverse(curve)(reached) == pytest.approx(rate, rel=1e-6)
+        assert inverse(curve)(1 - rate) == pytest.approx(1 - symmetric.tpr(rate), rel=1e-6)  # symmetric
+
+
+def tangents_of(pair: Pair) -> list[tuple[float, float]]:
+    """Return the (ε, δ) that together say what a polygon says."""
+    losses = pair.loss[np.isfinite(pair.loss)]
+    return [(float(e), float(pair.delta(e))) for e in losses]
+
+
+def most_likely(right: int, canaries: int, pair: Pair) -> float:
+    """Return the largest P(C ≥ right) of *all* mechanisms of a few canaries: a linear program.
+
+    A mechanism is a table: the chance of each vector of guesses, given each vector of coins. Two rows that
+    differ in one coin keep to every (ε, δ) of the curve: the sum of max(0, P − e^ε·Q) is at most δ.
+    """
+    worlds = list(product((0, 1), repeat=canaries))
+    n = len(worlds)
+    near = [
+        (a, b, e, d)
+        for (a, u), (b, v) in product(enumerate(worlds), repeat=2)
+        if sum(x != y for x, y in zip(u, v, strict=True)) == 1
+        for e, d in tangents_of(pair if sum(u) > sum(v) else pair.swapped())
+    ]
+    size = n * n + len(near) * n
+    rows, limits = [], []
+    for k, (a, b, e, d) in enumerate(near):
+        slack = n * n + k * n
+        for g in range(n):
+            row = np.zeros(size)
+            row[a * n + g], row[b * n + g], row[slack + g] = 1, -np.exp(e), -1
+            rows.append(row)
+            limits.append(0.0)
+        row = np.zeros(size)
+        row[slack : slack + n] = 1
+        rows.append(row)
+        limits.append(d)
+    sums = np.kron(np.eye(n), np.ones(n))
+    gain = np.zeros(size)
+    hits = np.array(
+        [[sum(x == y for x, y in zip(u, g, strict=True)) >= right for g in worlds] for u in worlds]
+    )
+    gain[: n * n] = hits.ravel() / n
+    equal = np.hstack([sums, np.zeros((n, size - n * n))])
+    return -linprog(-gain, np.array(rows), limits, equal, np.ones(n), bounds=(0, 1)).fun
+
+
+BRUTE = (pure(1.0), approximate(0.5, 0.1), LOPSIDED, above(GaussianCurve(1.0).delta, np.linspace(-2, 2, 5)))
+
+
+@pytest.mark.parametrize("pair", BRUTE)
+@pytest.mark.parametrize("canaries", [1, 2])
+def test_oracle_no_mechanism_of_few_canaries_does_better(pair, canaries):
+    for right in range(1, canaries + 1):
+        best = most_likely(right, canaries, pair)
+        p = p_value_of_curve(one(right, canaries, canaries), pair)
+        assert best <= p + 1e-7
+        if canaries == 1:
+            assert best == pytest.approx(p, abs=1e-7)
+    assert best > p - 0.1  # and not by much: the recursion is no empty promise
+
+
+def test_oracle_three_canaries():
+    for right in (2, 3):
+        best = most_likely(right, 3, pure(0.8))
+        assert best <= p_value_of_curve(one(right, 3, 3), pure(0.8)) + 1e-7
+
+
+def test_limit_one_canary_is_accuracy():
+    assert p_value_of_curve(one(1, 1, 1), GaussianCurve(1.0)) == pytest.approx(ndtr(0.5), rel=1e-9)
+    assert p_value_of_curve(one(1, 1, 1), pure(1.0)) == pytest.approx(expit(1.0), rel=1e-9)
+
+
+def test_limit_never_below_the_exact_tail_of_pure_privacy(rng):
+    """At δ = 0 the binomial tail is the answer (Steinke et al. 2023); this recursion may lose a little."""
+    for _ in range(30):
+        m = int(rng.integers(1, 80))
+        k = int(rng.integers(1, m + 1))
+        guesses, epsilon = one(int(rng.integers(0, k + 1)), k, m), float(rng.uniform(0, 2))
+        assert p_value_of_curve(guesses, pure(epsilon)) >= p_value(guesses, epsilon) * (1 - 1e-9)
+
+
+def test_limit_p_values_fall_with_right_guesses_and_rise_with_the_curve():
+    by_right = [p_value_of_curve(one(v, 40, 50), GaussianCurve(0.5)) for v in range(41)]
+    by_mu = [p_value_of_curve(one(35, 40, 50), GaussianCurve(mu)) for mu in (0.0, 0.3, 1.0, 2.0)]
+    assert by_right == sorted(by_right, reverse=True)
+    assert by_mu == sorted(by_mu)
+    assert by_right[0] == 1 > by_right[-1]
+
+
+def refuted(right: np.ndarray, guesses: int, canaries: int, curve) -> float:
+    """Return the share of experiments in which the curve is refuted."""
+    values, times = np.unique(right, return_counts=True)
+    no = [v > 0 and impossible(ERROR, int(v), guesses, canaries, inverse(curve)) for v in values]
+    return float(times[no].sum() / len(right))
+
+
+def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
+    ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
+    return ranked[:, :ins].sum(axis=1) + (~ranked[:, ranked.shape[1] - outs :]).sum(axis=1)
+
+
+def too_often(errors: dict) -> dict:
+    allowed = binom.isf(0.01 / len(errors), REPEATS, ERROR)
+    return {cell: share for cell, share in errors.items() if share * REPEATS > allowed}
+
+
+def test_coverage_on_the_gaussian_mechanism():
+    """Many coordinates of one release, a coin for each: the true μ is seldom refuted."""
+    rng, errors, half = np.random.default_rng(1), {}, {}
+    for mu, m in product((0.1, 0.5, 1.0, 2.0), (15, 100, 400)):
+        member = rng.random((REPEATS, m)) < 0.5
+        score = mu * member + rng.normal(size=member.shape)
+        for name, ins, outs in (("all", m // 2, m - m // 2), ("few", m // 10, m // 10), ("ins", m // 5, 0)):
+            right, k = right_by_rank(score, member, ins, outs), ins + outs
+            errors[name, mu, m] = refuted(right, k, m, GaussianCurve(mu))
+            half[name, mu, m] = refuted(right, k, m, GaussianCurve(mu / 5))
+    assert not too_often(errors)
+    assert max(half.values()) > 0.9  # a claim five times too small is refuted
+
+
+def test_coverage_when_all_canaries_are_lucky_together():
+    """Half of the runs tell much, and half nothing: why the law is no binomial of independent guesses."""
+    rng, m, talks = np.random.default_rng(2), 400, 0.3
+    rates = np.array([talks * 0.75, 1 - talks, talks * 0.25])
+    mechanism = Pair(rates, rates[::-1])
+    right = rng.binomial(m, np.where(rng.random(REPEATS) < talks, 0.75, 0.5))
+    each = (1 + mechanism.delta(0.0)) / 2  # the best accuracy that the curve allows
+    assert not too_often({"ours": refuted(right, m, m, mechanism)})
+    assert too_often({"binomial": float((binom.sf(right - 1, m, each) <= ERROR).mean())})
+
+
+def test_definition_sharper_than_epsilon_and_delta_on_gaussian_noise():
+    for mu, m in product((0.5, 1.0), (200, 2000)):
+        right = int(np.ceil(m * ndtr(mu / 2)))
+        guesses = one(right, m, m)
+        ours, theirs = one_run_gaussian(guesses, **SAME), one_run(guesses, delta=1e-5, **SAME)
+        assert ours.epsilon(1e-5) > 1.2 * theirs.epsilon_lower > 0
+        assert ours.mu_lower < mu
+
+
+def test_definition_the_bound_is_where_the_test_turns():
+    guesses = one(70, 100, 120)
+    bound = one_run_gaussian(guesses, **SAME)
+    assert one_run_curve(guesses, GaussianCurve(bound.mu_lower), **SAME).finding == Finding.VIOLATED
+    assert one_run_curve(guesses, GaussianCurve(bound.mu_lower + 2e-3), **SAME).finding == Finding.CONSISTENT
+    assert 0 < bound.mu_lower < bound.ceiling
+    turns = brentq(lambda mu: p_value_of_curve(guesses, GaussianCurve(mu)) - ERROR, 0.01, 3)
+    assert bound.mu_lower <= turns <= bound.mu_lower + 1e-3
+
+
+def test_limit_no_leak_and_no_power():
+    assert one_run_gaussian(one(50, 100, 100), **SAME).mu_lower == 0
+    assert one_run_gaussian(one(0, 0, 100), **SAME).mu_lower == 0
+    small = one_run_curve(one(2, 2, 2), GaussianCurve(3.0), **SAME)
+    assert small.finding == Finding.UNINFORMATIVE
+
+
+def test_limit_a_hundred_thousand_canaries_need_few_steps():
+    calls = 0
+
+    def counted(right: float) -> float:
+        nonlocal calls
+        calls += 1
+        return inverse(GaussianCurve(0.341))(right)
+
+    impossible(ERROR, 69_146, 100_000, 100_000, counted)
+    assert calls < 5000
+
+
+class Curved:
+    """A curve of an unknown kind."""
+
+
+OUTCOME = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: one_run_curve(guess(OUTCOME, ins=2, outs=2), pure(1.0), **SAME),
+            "got fixed number per side",
+        ),
+        (lambda: one_run_gaussian(one(1, 2, 2, Design.RUNS), **SAME), "got independent runs"),
+        (lambda: one_run_gaussian(Guesses(1, 2, 2), **SAME), "design must be known, or no bound is possible"),
+        (lambda: one_run_curve(one(1, 2, 2), pure(1.0), confidence=2, **SAME), "confidence must be in"),
+        (lambda: one_run_curve(one(1, 2, 2), Curved(), **SAME), "curve must be a Pair, .* got Curved"),
+    ],
+)
+def test_the_door(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
