@@ -5,6 +5,7 @@
     scores.py                         what the attacker makes of a run
     training.py   TRAINERS            trainers with one piece replaced
     releases.py   RELEASES            randomized response and noise gone wrong
+    canaries.py   one_training        many canaries in one run of the honest trainer, seen in three ways
     fault.py      Fault, Correct      name, flaw, source, claim, truth, and how to run it
 
 ``fault.run(record_in, runs, rng=…)`` returns the score of the best attack known on each of many independent

@@ -165,7 +165,7 @@ RELEASES = (
     Fault(
         "half the sensitivity",
         "A value in [−1, 1] is replaced, which moves the sum by 2, and the noise is made for 1.",
-        "Casacuberta et al. 2022 found sensitivities too small in many libraries, for several reasons",
+        "realistic; Casacuberta et al. 2022 found it too small in many libraries (by finite arithmetic)",
         ANSWER,
         Release(
             Guarantee(1.0, 0.0, _REPLACE), LaplaceCurve(1.0), lambda *a: _laplace(*a, scale=1.0, shift=2.0)

@@ -139,7 +139,7 @@ TRAINERS = (
     Fault(
         "batch-norm left on",
         "Features are normalised over the batch, so that a record moves the gradients of all others.",
-        "Opacus refuses such layers; realistic where gradients are made by hand",
+        "Opacus issue #319: no such layer can be private; realistic where gradients are made by hand",
         EVERY_STEP,
         _training(on=stage(target=-2.0), score=scores.every_step(shift=2.5), look=pieces.look_at_the_batch),
         None,
@@ -148,7 +148,7 @@ TRAINERS = (
     Fault(
         "microbatches counted as records",
         "The mean of a few records is clipped: one record can turn it round, from −C to C.",
-        "Ponomareva et al. 2023, §5.6",
+        "Ponomareva et al. 2023, §5.6; TensorFlow Privacy counts them twice",
         EVERY_STEP,
         _training(FULL_BATCH, stage(against=1000.0), clip=pieces.clip_microbatches(4)),
         _less_noise(2, FULL_BATCH),

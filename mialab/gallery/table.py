@@ -119,7 +119,7 @@ def hang(
     >>> from mialab.faults import RELEASES
     >>> (row,) = hang(RELEASES[:1], LOOKS[:1], runs=500, rng=np.random.default_rng(0))
     >>> row.case.name, row.caught_by, round(row.lower, 1)
-    ('one coin for two', ['two rates'], 3.9)
+    ('one coin for two', ['two rates'], 4.1)
     """
     _check.probability("confidence", confidence, open_ends=True)
     each = 1 - (1 - confidence) / max(len(cases) * len(looks), 1)
