@@ -10,6 +10,7 @@ layer that is asked twice, is not for book-keeping.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,18 +25,17 @@ class UnsuitableError(Exception):
 
 
 def parts(model: nn.Module, inputs: Tensor, labels: Tensor, norm: Norm) -> dict[str, Part]:
-    """Return what every layer with weights adds, by the layer's name."""
+    """Return what every layer with weights adds, by the layer's name.
+
+    A layer's part is made as soon as the backward pass comes by, so that most of what passes can be forgotten.
+    """
     layers = {name: layer for name, layer in model.named_modules() if trained(layer)}
-    kinds = _kinds(layers)
-    with torch.enable_grad(), _open_book(layers) as saw:
-        loss = functional.cross_entropy(model(inputs), labels, reduction="sum")
-    _check_uses(layers, saw, loss)
-    errors = torch.autograd.grad(loss, [edge for _, edge in saw.values()])
-    with torch.no_grad():
-        pairs = zip(saw.items(), errors, strict=True)
-        return {
-            name: _part(kinds[name], layers[name], a, e, len(labels), norm) for (name, (a, _)), e in pairs
-        }
+    book = _Book(layers, _kinds(layers), len(labels), norm)
+    with torch.enable_grad(), book.open():
+        loss = functional.cross_entropy(model(inputs.detach()), labels, reduction="sum")
+    _check_uses(layers, book.asked, loss)
+    torch.autograd.grad(loss, book.ends)
+    return book.parts
 
 
 def lengths(parts: dict[str, Part]) -> Tensor:
@@ -63,33 +63,49 @@ def _kinds(layers: dict[str, nn.Module]) -> dict[str, Callable[..., Part]]:
     return kinds
 
 
-@contextmanager
-def _open_book(layers: dict[str, nn.Module]) -> Iterator[dict[str, tuple[Tensor, GradientEdge]]]:
-    """Write down what each layer sees while the block runs, and where its outputs' gradient passes."""
-    saw: dict[str, tuple[Tensor, GradientEdge]] = {}
+class _Book:
+    """What the layers saw and got back, in one forward and one backward pass."""
 
-    def writer(name: str) -> Callable:
-        def write(_layer: nn.Module, inputs: tuple, output: Tensor) -> None:
-            if name in saw or len(inputs) != 1:
-                raise UnsuitableError(f"the layer {name!r} is asked twice, or about two things")
-            saw[name] = inputs[0].detach(), get_gradient_edge(output)
+    def __init__(self, layers: dict[str, nn.Module], kinds: dict[str, Callable], records: int, norm: Norm):
+        self.layers, self.kinds, self.records, self.norm = layers, kinds, records, norm
+        self.asked: set[str] = set()
+        self.ends: list[GradientEdge] = []  # where the backward pass need not go on
+        self.parts: dict[str, Part] = {}
 
-        return write
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Look at each layer while the block runs."""
+        handles = [
+            layer.register_forward_hook(partial(self.forward, name)) for name, layer in self.layers.items()
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
-    handles = [layer.register_forward_hook(writer(name)) for name, layer in layers.items()]
-    try:
-        yield saw
-    finally:
-        for handle in handles:
-            handle.remove()
+    def forward(self, name: str, _layer: nn.Module, inputs: tuple, output: Tensor) -> None:
+        """Keep what a layer saw until its outputs' gradient comes."""
+        if name in self.asked or len(inputs) != 1:
+            raise UnsuitableError(f"the layer {name!r} is asked twice, or about two things")
+        if len(inputs[0]) != self.records or len(output) != self.records:
+            raise UnsuitableError(f"the layer {name!r} is not asked about records one after the other")
+        self.asked.add(name)
+        if not inputs[0].requires_grad:
+            self.ends.append(get_gradient_edge(output))
+        output.register_hook(partial(self.backward, name, inputs[0].detach()))
+
+    def backward(self, name: str, a: Tensor, e: Tensor) -> None:
+        """Make the layer's part."""
+        self.parts[name] = self.kinds[name](self.layers[name], a, e.detach(), self.norm)
 
 
-def _check_uses(layers: dict[str, nn.Module], saw: dict, loss: Tensor) -> None:
+def _check_uses(layers: dict[str, nn.Module], asked: set[str], loss: Tensor) -> None:
     """Refuse a weight that the loss depends on in another way than once, through its layer."""
     count = _uses(loss)
     for name, layer in layers.items():
         for weight in trained(layer):
-            if count.get(id(layer.get_parameter(weight)), 0) != (name in saw):
+            if count.get(id(layer.get_parameter(weight)), 0) != (name in asked):
                 raise UnsuitableError(f"{weight!r} of the layer {name!r} is shared, or used past its layer")
 
 
@@ -109,13 +125,3 @@ def _uses(loss: Tensor) -> dict[int, int]:
                 seen.add(node)
                 waiting.append(node)
     return count
-
-
-def _part(
-    kind: Callable[..., Part], layer: nn.Module, a: Tensor, e: Tensor, records: int, norm: Norm
-) -> Part:
-    if len(a) != records or len(e) != records:
-        raise UnsuitableError(
-            f"{type(layer).__name__} is not asked about {records} records, one after the other"
-        )
-    return kind(layer, a, e, norm)

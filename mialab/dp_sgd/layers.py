@@ -82,16 +82,22 @@ def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
 
 def layer_norm(layer: nn.LayerNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Multiply e and the normalised input, token by token: the weight's gradient; the bias's is e."""
-    inner = tuple(layer.normalized_shape)
-    x = functional.layer_norm(a, inner, eps=layer.eps)
-    tokens = [one.flatten(-len(inner)).unsqueeze(1).flatten(1, -2) for one in (x, e)]
-    return _elementwise(layer, *tokens, sum_up=_over_tokens)
+    inner = len(layer.normalized_shape)
+    a, e = (one.flatten(-inner).unsqueeze(1).flatten(1, -2) for one in (a, e))  # records, tokens, features
+    centred = a - a.mean(2, keepdim=True)
+    variance = torch.linalg.vector_norm(centred, dim=2).square_() / a.shape[2]
+    each = {
+        "weight": lambda: _over_tokens(e * centred, (variance + layer.eps).rsqrt_()),
+        "bias": lambda: _over_tokens(e),
+    }
+    return _materialised(layer, {name: each[name]() for name in trained(layer)})
 
 
 def group_norm(layer: nn.GroupNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Do as in layer normalisation, with one number a channel."""
     x = functional.group_norm(a, layer.num_groups, eps=layer.eps)
-    return _elementwise(layer, x, e, lambda one: one.flatten(2).sum(2))
+    each = {"weight": lambda: e * x, "bias": lambda: e}
+    return _materialised(layer, {name: each[name]().flatten(2).sum(2) for name in trained(layer)})
 
 
 def position(layer: Position, a: Tensor, e: Tensor, norm: Norm) -> Part:
@@ -186,15 +192,10 @@ def _patches(layer: nn.Conv2d, a: Tensor, out: torch.Size) -> Tensor:
     return a.as_strided(shape, stride).reshape(records, -1, out.numel())
 
 
-def _over_tokens(e: Tensor) -> Tensor:
+def _over_tokens(e: Tensor, weight: Tensor | None = None) -> Tensor:
     """Add up (records, tokens, outputs) over tokens, as a product: a sum along a middle axis is slow."""
-    return torch.bmm(e.new_ones(1, 1, e.shape[1]).expand(len(e), 1, -1), e).squeeze(1)
-
-
-def _elementwise(layer: nn.Module, x: Tensor, e: Tensor, sum_up: Callable[[Tensor], Tensor]) -> Part:
-    """Return the part of a layer that multiplies x by its weight, one number for each, and adds its bias."""
-    each = {"weight": lambda: e * x, "bias": lambda: e}
-    return _materialised(layer, {name: sum_up(each[name]()) for name in trained(layer)})
+    each = e.new_ones(1, e.shape[1]).expand(e.shape[:2]) if weight is None else weight
+    return torch.bmm(each.unsqueeze(1), e).squeeze(1)
 
 
 def _materialised(layer: nn.Module, gradients: Pieces) -> Part:
