@@ -315,7 +315,7 @@ def test_the_door(make, message):
 
 
 def test_the_door_has_no_way_from_scores_to_a_bound():
-    """A threshold picked on the same data has no name here: no audit but `split` takes an Outcome."""
+    """A threshold picked on the same data has no name here: none of these takes an Outcome."""
     for audit in (accuracy, fixed_threshold, one_run):
         with pytest.raises((AttributeError, TypeError)):
             audit(SCORES, **REPLACE)

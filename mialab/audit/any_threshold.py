@@ -14,11 +14,8 @@ from mialab.audit.result import AuditResult, Method, check_terms, largest_refute
 from mialab.game import Design, Outcome
 
 ANY_THRESHOLD = Method("any threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
-MIDDLE, ENDS = (
-    0.4,
-    (1 / 4, 1 / 10, 1 / 25),
-)  # the middle's share of the error; the other cuts, from either end
-
+MIDDLE = 0.4  # the share of the allowed error that the cut in the middle may spend
+ENDS = (1 / 4, 1 / 10, 1 / 25)  # where else the ranking is cut, from either end
 
 RankTest = tuple[int, int, int, int]  # members found, places, members, non-members
 Tests = tuple[tuple[float, RankTest | Guesses], ...]
@@ -34,7 +31,7 @@ def any_threshold(
     0.4 of the allowed error and the others share the rest equally, so that one of them is wrong with
     no more than all of it (Bonferroni): ε is refuted if a single one refutes it.
 
-    * Independent runs, as many on either side as you like: the test is `rank_p_value`.
+    * Independent runs, their number on either side fixed in advance: the test is `rank_p_value`.
     * Coins: the highest places are guessed in, or the lowest out, or both, and every record
       in the middle; the test is that of `one_run`, on its conditions.
 

@@ -60,7 +60,7 @@ def main():
 
 
 def mixture(top, rng, n=500):
-    """Draw scores that leak ln 3: non-members uniform, members three times as dense in the highest ``top``."""
+    """Draw scores that leak ln 3: members are three times as dense in the highest ``top`` of non-members."""
     place, high, member = rng.random(2 * n), rng.random(2 * n) < 3 * top, np.arange(2 * n) < n
     score = np.where(member, np.where(high, 1 - top * place, (1 - top) * place), place)
     return Outcome(score, member, design=Design.RUNS)
@@ -69,10 +69,10 @@ def mixture(top, rng, n=500):
 def sharpness(repeats=2000):
     """Print the mean bound, its standard error and the share of bounds above the truth."""
     of = {
-        "fixed threshold, right place": lambda end, top, _: fixed_threshold(end.at(1 - top), **REPLACE),
+        "fixed, at the right place": lambda end, top, _: fixed_threshold(end.at(1 - top), **REPLACE),
         "any threshold": lambda end, _, __: any_threshold(end, **REPLACE),
         "split, accuracy": lambda end, _, rng: split(end, accuracy, rng=rng, **REPLACE),
-        "split, fixed threshold": lambda end, _, rng: split(end, fixed_threshold, rng=rng, **REPLACE),
+        "split, two rates": lambda end, _, rng: split(end, fixed_threshold, rng=rng, **REPLACE),
     }
     for name, audit in of.items():
         for shape, top in (("tight", 0.25), ("far", 0.05)):
