@@ -18,7 +18,7 @@ from mialab.audit import (
     gaussian_joint,
     gaussian_rates,
 )
-from mialab.audit.curve import by_rank, cuts, p_anywhere, p_of_cuts
+from mialab.audit.curve_ranks import by_rank, cuts, p_anywhere, p_of_cuts
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
 

@@ -7,13 +7,15 @@
     split.py             split                         choose the threshold here, test it there
     any_threshold.py     any_threshold                 no threshold fixed: a few cuts share the error
     one_run.py           guess, one_run, p_value       many canaries in one training run
-    curve.py             curve_at, curve_anywhere      a whole trade-off curve on trial
+    curve.py             curve_at, CurveTest           a whole trade-off curve on trial, at fixed thresholds
+    curve_ranks.py       curve_anywhere                the same at all thresholds: the scores set the cuts
     gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
     one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     sequential.py        Betting                       look as often as you like, stop when you are sure
     credible.py          credible                      what a Bayesian believes: no bound
     verdict.py           Verdict, Finding              against what was promised
+    read_scores.py       read_scores                   CSV, Parquet, .npz, for ``python -m mialab.audit``
 
 How membership was decided is the first question. Each method is proved for some designs, and refuses others:
 
@@ -40,7 +42,8 @@ from mialab.audit.accuracy import accuracy, luck
 from mialab.audit.any_threshold import any_threshold
 from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
 from mialab.audit.credible import CredibleInterval, credible
-from mialab.audit.curve import CurveTest, curve_anywhere, curve_at
+from mialab.audit.curve import CurveTest, curve_at
+from mialab.audit.curve_ranks import curve_anywhere
 from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value

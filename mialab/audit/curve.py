@@ -6,12 +6,11 @@ An (ε, δ) claim is one curve among many. Any curve of `mialab.tradeoff` may st
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
-from scipy.special import bdtrc, betainccinv, expit
+from scipy.special import expit
 
 from mialab import _check
 from mialab._round import digits_down, digits_up
@@ -20,20 +19,15 @@ from mialab.audit.clopper_pearson import lower_limits
 from mialab.audit.joint import _probability
 from mialab.audit.result import Method, check_terms
 from mialab.audit.verdict import Finding
-from mialab.game import Counts, Design, Outcome
-from mialab.tradeoff import Curve, Pair
+from mialab.game import Counts, Design
+from mialab.tradeoff import Curve
 
 FIXED = Method("exact test of the curve, fixed threshold", (Design.RUNS,))
-ANYWHERE = Method("exact test of the curve, cut by rank", (Design.RUNS,))
 
 _UNSEEN = 2 * np.exp(-72.0)  # what the sum of `joint` leaves out on both sides: part of the p-value
 _CLOSE = 1e-2  # how closely, of itself, a p-value is bounded from above
 _PIECES = 1000  # a worst case that needs more of them is bounded less closely
 _ENDS = np.concatenate([[0.0], expit(np.arange(-40, 30, 0.5)), [1.0]])  # where pieces of a curve begin
-_TAILS = np.append(
-    1.0,
-    expit(np.concatenate([np.arange(20, -8, -0.01), np.arange(-8, -30, -0.04), np.arange(-30, -70, -0.25)])),
-)
 
 
 @dataclass(frozen=True)
@@ -138,88 +132,6 @@ def curve_at(
     return CurveTest(p, least, confidence, FIXED, neighbours, design, sum(sides))
 
 
-def curve_anywhere(
-    outcome: Outcome, curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
-) -> CurveTest:
-    """Test a curve everywhere at once, with thresholds that the scores themselves set.
-
-    "Accuse what scores above the j-th highest of the n non-members", for j = 1, 2, 4, … up to n/2. The FPR
-    of that rule is unknown, and its distribution is known: at most Beta(j, n − j + 1), whatever the scores
-    (order statistics; equal scores only make it smaller). Given the non-members, the m members are fresh
-    trials, accused with a TPR of at most curve.tpr(FPR). So the mean of P(Bin(m, curve.tpr(FPR)) ≥ accused)
-    over that distribution is an exact p-value, in which nothing unknown is left. The roles are swapped as
-    well: "spare what scores below the j-th lowest member". All these rules share the error (Bonferroni).
-
-    The mean is a sum over quantiles, each taken at its worse end.
-
-    Parameters
-    ----------
-    outcome
-        Scores of all trials, with ``design=Design.RUNS``.
-    curve, neighbours, confidence
-        As in `curve_at`.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range, or the design is another.
-
-    Examples
-    --------
-    >>> from mialab.tradeoff import GaussianCurve
-    >>> rng, member = np.random.default_rng(0), np.arange(1000) < 500
-    >>> outcome = Outcome(rng.normal(size=1000) + member, member, design=Design.RUNS)
-    >>> for mu in (0.5, 1.0):
-    ...     print(curve_anywhere(outcome, GaussianCurve(mu), neighbours=Neighbours.REPLACE).finding)
-    violated
-    consistent
-    """
-    check_terms(0.0, confidence, neighbours)
-    ANYWHERE.admit(outcome.design)
-    sides, passed = by_rank(outcome)
-    p, least = (p_anywhere(hits, sides, curve) for hits in (passed, sides))
-    return CurveTest(p, least, confidence, ANYWHERE, neighbours, outcome.design, sum(sides))
-
-
-def by_rank(outcome: Outcome) -> tuple[tuple[int, int], tuple[Int[ndarray, "cuts"], Int[ndarray, "others"]]]:
-    """Return members and non-members, and how many of the first are above, of the second below, each cut."""
-    member, non_member = np.sort(outcome.score[outcome.member]), np.sort(outcome.score[~outcome.member])
-    m, n = member.size, non_member.size
-    above = m - np.searchsorted(member, non_member[n - cuts(n)], side="right")
-    return (m, n), (above, np.searchsorted(non_member, member[cuts(m) - 1], side="left"))
-
-
-def cuts(size: int) -> Int[ndarray, "cuts"]:
-    """Return the ranks that are looked at: 1, 2, 4, … up to half of the records."""
-    return 2 ** np.arange(max(1, int(np.log2(size))))
-
-
-def p_anywhere(passed: tuple[ndarray | int, ndarray | int], sides: tuple[int, int], curve: Curve) -> float:
-    """Return the p-value of `curve_anywhere` from the numbers of `by_rank`."""
-    swapped = curve.swapped() if isinstance(curve, Pair) else curve
-    rules = ((passed[0], *sides, curve.tpr), (passed[1], *sides[::-1], swapped.tpr))
-    each = [p_of_cuts(np.broadcast_to(hits, cuts(n).shape), m, n, tpr) for hits, m, n, tpr in rules]
-    every = np.concatenate(each)
-    return float(min(1.0, every.size * every.min()))
-
-
-def p_of_cuts(
-    hits: Int[ndarray, "cuts"], trials: int, others: int, tpr: Callable[[ndarray], ndarray]
-) -> Float[ndarray, "cuts"]:
-    """Return, for each cut by rank among the others, the p-value of so many of the trials beyond it."""
-    reached = bdtrc(hits[:, None] - 1.0, trials, np.clip(tpr(_quantiles(others)), 0, 1))
-    reached = np.where(hits[:, None] > 0, reached, 1.0)
-    return reached @ -np.diff(_TAILS, append=0.0)
-
-
-@lru_cache(maxsize=64)
-def _quantiles(others: int) -> Float[ndarray, "cuts quantiles"]:
-    """Return the FPR of each cut that is exceeded with the next smaller of the tail probabilities."""
-    ranks = cuts(others)[:, None]
-    upper = betainccinv(ranks, others - ranks + 1, np.append(_TAILS[1:], 0.0))
-    return np.clip(upper, 0, 1)
-
-
 def _p_of(true: int, false: int, sides: tuple[int, int], tpr: Callable) -> float:
     """Return the p-value of `curve_at`, for one rule."""
     error = _two_limits(true, false, sides, tpr)
@@ -264,7 +176,7 @@ def worst_case(
     It is close, unless there is a ``level``: then the search ends when it is sure whether the largest
     probability is above.
     """
-    low, high, reached, bound = _ENDS[:-1], _ENDS[1:], 0.0, 0.0
+    low, high, reached, bound, above = _ENDS[:-1], _ENDS[1:], 0.0, 0.0, np.ones(1)
     for _ in range(60):
         above = _probability(least, sides, tpr(high), low)
         middle = (low + high) / 2

@@ -16,7 +16,8 @@ from scipy.special import ndtri
 from mialab import _check
 from mialab._round import decimals_down, digits_down
 from mialab.accounting import Neighbours
-from mialab.audit.curve import ANYWHERE, both_limits, by_rank, p_anywhere, worst_case
+from mialab.audit.curve import both_limits, worst_case
+from mialab.audit.curve_ranks import ANYWHERE, by_rank, p_anywhere
 from mialab.audit.result import Method, check_terms, largest_refuted
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve

@@ -7,8 +7,10 @@ Every function takes ``ax`` first and returns it.
     roc.py           roc_axes, draw_roc                        log-log ROC with a band
     tradeoff.py      tradeoff_axes, draw_curve, draw_region,   what an attacker can have, and had
                      draw_attack
+    audit.py         sandwich, one_picture                     what was proved against what was promised
 """
 
+from mialab.plots.audit import one_picture, sandwich
 from mialab.plots.membership import gap_curve, histogram
 from mialab.plots.roc import draw_roc, roc_axes
 from mialab.plots.style import COLOURS, use_style
@@ -22,7 +24,9 @@ __all__ = [
     "draw_roc",
     "gap_curve",
     "histogram",
+    "one_picture",
     "roc_axes",
+    "sandwich",
     "tradeoff_axes",
     "use_style",
 ]

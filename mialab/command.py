@@ -1,0 +1,233 @@
+"""The audit as a command, for a build pipeline: ``python -m mialab.audit scores.csv --claimed-epsilon 1 …``.
+
+It exits with 0 if the claim is consistent with the scores, 10 if it is violated, 11 if this audit could not
+have told, and 2, with one line that says why, if the input is bad. Only a picture asks for matplotlib.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import log_expit
+
+from mialab import _check
+from mialab.accounting import Guarantee, Neighbours
+from mialab.audit import (
+    AuditResult,
+    Finding,
+    Verdict,
+    accuracy,
+    fixed_threshold,
+    guess,
+    joint,
+    one_run,
+    split,
+)
+from mialab.audit.read_scores import read_scores
+from mialab.audit.result import check_terms
+from mialab.game import Design, Outcome
+
+EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
+BAD_INPUT = 2
+DESIGNS = {one.name.lower().replace("_", "-"): one for one in Design}
+NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REPLACE}
+TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
+PICTURES = (".png", ".pdf", ".svg")
+_JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
+_LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digits
+_NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the command found.
+
+    Attributes
+    ----------
+    finding
+        Violated, consistent or uninformative.
+    result
+        The bound, or None where the design admits none.
+    how
+        The rule, as it is needed to repeat the audit: threshold, seed or numbers of guesses.
+    fewest
+        With fewer trials, no audit at all could refute the claim: with every verdict right, so many
+        coins have probability q^trials, q = e^ε/(1 + e^ε), under a mechanism that keeps the promise.
+    """
+
+    finding: Finding
+    result: AuditResult | None
+    claim: Guarantee
+    outcome: Outcome
+    how: dict[str, float | str]
+    fewest: int
+
+    def __str__(self) -> str:
+        """Print the verdict with its power."""
+        if self.result is None:
+            said = [f"{self.finding}: {_NO_BOUND}"]
+        else:
+            rule = ", ".join(f"{name} {value}" for name, value in self.how.items())
+            said = [str(Verdict(self.result, self.claim)), f"{self.result}; {rule}"]
+        records = f"{self.outcome.member.size} records, {int(self.outcome.member.sum())} of them members"
+        power = f"no audit of fewer than {self.fewest} trials could refute this claim"
+        return "\n".join([*said, f"{records}; {self.outcome.design}; {self.claim.neighbours}; {power}"])
+
+    def as_json(self) -> bytes:
+        """Write everything that the verdict depends on."""
+        bound = self.result and {
+            "epsilon_lower": self.result.epsilon_lower,
+            "ceiling": self.result.ceiling,
+            "confidence": self.result.confidence,
+            "method": str(self.result.method),
+            "trials": self.result.trials,
+        }
+        claim = {"epsilon": self.claim.epsilon, "delta": self.claim.delta}
+        everything = {
+            "finding": str(self.finding),
+            "exit_code": EXIT[self.finding],
+            "claim": claim | {"neighbours": str(self.claim.neighbours)},
+            "design": str(self.outcome.design),
+            "bound": bound or None,
+            "rule": self.how,
+            "fewest_trials": self.fewest,
+            "members": int(self.outcome.member.sum()),
+            "non_members": int((~self.outcome.member).sum()),
+            "text": str(self),
+        }
+        return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    Examples
+    --------
+    >>> main(["nowhere.csv", "--claimed-epsilon", "1", "--design", "runs", "--neighbours", "replace-one"])
+    2
+    """
+    try:
+        asked = _parser().parse_args(arguments)
+        claim = _claim(asked)
+        outcome = read_scores(_content(asked.scores), design=DESIGNS[asked.design])
+        report = judge(outcome, claim, asked)
+        files = {asked.json: report.as_json} | {asked.picture: lambda: _picture(report, asked.picture)}
+        made = {Path(path): content() for path, content in files.items() if path}
+        for path, content in made.items():
+            write_whole(path, content)
+    except (ValueError, OSError) as error:
+        print("mialab.audit:", *str(error).split("\n"), file=sys.stderr)
+        return BAD_INPUT
+    print(report)
+    return EXIT[report.finding]
+
+
+def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
+    """Audit the scores with a rule that was fixed in advance, or chosen on a part of them."""
+    error = 1 - asked.confidence
+    fewest = int(np.ceil(np.log(error) / log_expit(claim.epsilon)))
+    if outcome.design in (Design.FIXED, Design.UNKNOWN):
+        return Report(Finding.UNINFORMATIVE, None, claim, outcome, {}, fewest)
+    terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
+    how, result = _audit(outcome, asked, terms)
+    return Report(Verdict(result, claim).finding, result, claim, outcome, how, fewest)
+
+
+def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[dict, AuditResult]:
+    if asked.guess is not None:
+        ins, outs = asked.guess
+        return {"ins": ins, "outs": outs}, one_run(guess(outcome, ins=ins, outs=outs), **terms)
+    test = asked.test or _default_test(outcome)
+    if asked.threshold is not None:
+        how = {"test": test, "threshold": asked.threshold}
+        return how, TESTS[test](outcome.at(asked.threshold), **terms)
+    how = {"test": test, "seed": asked.split}
+    return how, split(outcome, TESTS[test], rng=np.random.default_rng(asked.split), **terms)
+
+
+def _default_test(outcome: Outcome) -> str:
+    """Choose by the design and the number of trials alone, never by the scores."""
+    if outcome.design != Design.RUNS:
+        return "accuracy"
+    members = int(outcome.member.sum())
+    return "joint" if max(members, outcome.member.size - members) <= _JOINT_UP_TO else "rates"
+
+
+def _claim(asked: argparse.Namespace) -> Guarantee:
+    neighbours = NEIGHBOURS[asked.neighbours]
+    check_terms(asked.delta, asked.confidence, neighbours)
+    if asked.picture and Path(asked.picture).suffix.lower() not in PICTURES:
+        _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
+    _check.not_negative("--claimed-epsilon", asked.claimed_epsilon)
+    if asked.claimed_epsilon > _LARGEST:
+        _check.refuse("--claimed-epsilon", f"be at most {_LARGEST}", asked.claimed_epsilon)
+    if asked.threshold is not None and np.isnan(asked.threshold):
+        _check.refuse("--threshold", "be a number", asked.threshold)
+    return Guarantee(asked.claimed_epsilon, asked.delta, neighbours)
+
+
+def _content(path: str) -> bytes:
+    return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place first, then moved there in one step."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _picture(report: Report, path: str) -> bytes:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from mialab import plots
+
+    with mpl.rc_context():
+        plots.use_style()
+        figure = Figure(figsize=(6.4, 5.2))
+        plots.one_picture(figure.subplots(), report.outcome, report.claim)
+        image = io.BytesIO()
+        figure.savefig(image, format=Path(path).suffix[1:].lower())
+    return image.getvalue()
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str):
+        """Leave the exit to `main`."""
+        raise ValueError(message)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m mialab.audit", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "scores", help="CSV, Parquet or .npz with the columns score and member; - reads stdin"
+    )
+    parser.add_argument("--claimed-epsilon", type=float, required=True, help="the ε that was promised")
+    parser.add_argument("--delta", type=float, default=0.0, help="the δ that was promised (0)")
+    parser.add_argument("--design", choices=DESIGNS, required=True, help="how membership was decided")
+    parser.add_argument("--neighbours", choices=NEIGHBOURS, required=True, help="what the promise compares")
+    parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
+    parser.add_argument("--test", choices=TESTS, help="joint or rates (runs), accuracy (coins, one-run)")
+    rule = parser.add_mutually_exclusive_group()
+    rule.add_argument("--threshold", type=float, help="fixed before the scores were seen")
+    rule.add_argument(
+        "--split", type=int, default=0, metavar="SEED", help="choose it on 30 %% of the trials (0)"
+    )
+    rule.add_argument(
+        "--guess", type=int, nargs=2, metavar=("INS", "OUTS"), help="coins or one-run: how many guesses"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write a report")
+    parser.add_argument("--picture", metavar="FILE", help="draw the ROC and the claim (.png, .pdf, .svg)")
+    return parser

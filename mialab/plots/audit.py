@@ -1,0 +1,152 @@
+"""What attackers proved against what was promised."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mialab import _check
+from mialab._round import decimals_down
+from mialab.accounting import Guarantee
+from mialab.audit import AuditResult, Verdict
+from mialab.game import Outcome
+from mialab.metrics import Roc, band, roc_curve
+from mialab.plots.roc import draw_roc, roc_axes
+from mialab.plots.style import COLOURS
+from mialab.plots.tradeoff import draw_curve, draw_region
+from mialab.tradeoff import Curve, GaussianCurve, approximate
+
+_SEEN = 2000  # points of a ROC that a picture can show
+_FINE = 1e-12  # of itself, how closely μ is searched for
+_WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+_TEXT = {"va": "bottom", "ha": "left", "fontsize": 10.5, "bbox": _WHITE}
+
+
+def sandwich(
+    ax: Axes, results: Mapping[str, AuditResult], claim: Guarantee, *, proved: Guarantee | None = None
+) -> Axes:
+    """Draw lower bounds from below, the claim as a line, and a proved upper bound from above.
+
+    A bar ends at what was proved by attacking; the thin line goes on to what the audit could have proved. A
+    bar that crosses the claim is a violation. An audit whose thin line ends before it could not have told.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    results
+        Bounds by label, drawn from the top.
+    claim
+        What was promised.
+    proved
+        An upper bound that an accountant proved, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there are no results, or one of them, or ``proved``, has other neighbours or another δ than the
+        claim: they speak of different things.
+    """
+    _check.at_least("the number of results", len(results), 1)
+    for place, result in enumerate(results.values()):
+        finding = Verdict(result, claim).finding  # refuses other neighbours, another δ
+        colour = COLOURS["second" if finding == "violated" else "first"]
+        ax.plot([result.epsilon_lower, result.ceiling], [place, place], color=colour, linewidth=1.2)
+        ax.plot(result.ceiling, place, "|", color=colour, markersize=12)
+        ax.barh(place, result.epsilon_lower, height=0.5, color=colour)
+        where = result.epsilon_lower
+        ax.text(where, place - 0.3, f"ε ≥ {decimals_down(where)}, {finding}", **_TEXT)
+    furthest = max(claim.epsilon, *(result.ceiling for result in results.values()))
+    if proved is not None:
+        _check_same(proved, claim)
+        ax.axvspan(proved.epsilon, 1.5 * furthest, color=COLOURS["third"], alpha=0.2, linewidth=0)
+        furthest = max(furthest, 1.1 * proved.epsilon)
+        ax.text(proved.epsilon, len(results) - 0.45, " ruled out by proof", color="#00664a", fontsize=10.5)
+    ax.axvline(claim.epsilon, color=COLOURS["sixth"], linestyle="--", linewidth=1.6)
+    ax.text(claim.epsilon, -0.74, f"claim: ε = {claim.epsilon:g}", ha="center", va="bottom", fontsize=10.5)
+    ax.set_yticks(range(len(results)), list(results))
+    ax.set(ylim=(len(results) - 0.3, -0.7), xlim=(0, 1.1 * furthest), xlabel=f"ε at δ = {claim.delta:g}")
+    ax.grid(visible=False, axis="y")
+    return ax
+
+
+def one_picture(
+    ax: Axes,
+    outcome: Outcome,
+    claim: Guarantee,
+    *,
+    curves: Mapping[str, Curve] | None = None,
+    confidence: float = 0.95,
+) -> Axes:
+    """Draw the ROC with its exact band over all that the claim allows, log-log.
+
+    The region is that of (ε, δ); the dashed line is the Gaussian curve with the same ε at this δ, which
+    allows much less at most false-positive rates (there is none at δ = 0). The band holds at each of its
+    rates with the given confidence, not at all of them at once, and for independent trials: it shows, and
+    `audit` decides.
+
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    outcome
+        The scores.
+    claim
+        What was promised.
+    curves
+        More curves by label, such as the exact one of the accountant.
+    confidence
+        Of each interval of the band.
+    """
+    roc = roc_curve(outcome)
+    smallest = float(10 ** np.ceil(np.log10(max(1 / roc.non_members, 1e-5))))
+    roc_axes(ax, smallest=min(smallest, 0.1))
+    region = approximate(claim.epsilon, claim.delta)
+    name = f"({claim.epsilon:g}, {claim.delta:g})"
+    draw_region(ax, region, color=COLOURS["third"])
+    draw_curve(ax, region, f"allowed by {name}", color=COLOURS["third"])
+    if claim.delta > 0:
+        gaussian = GaussianCurve(gaussian_mu(claim.epsilon, claim.delta))
+        draw_curve(ax, gaussian, f"Gaussian noise, {name}", color=COLOURS["fourth"], linestyle="--")
+    for (label, curve), colour in zip((curves or {}).items(), ("sixth", "second"), strict=False):
+        draw_curve(ax, curve, label, color=COLOURS[colour], linestyle="-.")
+    rates = np.geomspace(smallest, 1, 13)
+    exact = band(outcome, rates, confidence=confidence)
+    draw_roc(ax, _thin(roc), "the attack", band=exact, color=COLOURS["first"])
+    ax.legend(loc="lower right")
+    return ax
+
+
+def gaussian_mu(epsilon: float, delta: float) -> float:
+    """Return the μ of the Gaussian curve that is (ε, δ)-private and no more: bisection.
+
+    Examples
+    --------
+    >>> round(gaussian_mu(4.377178, 1e-5), 4)
+    1.0
+    """
+    low, high = 0.0, 1.0
+    while GaussianCurve(high).delta(epsilon) <= delta:
+        low, high = high, 2 * high
+    while high - low > _FINE * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if GaussianCurve(middle).delta(epsilon) <= delta else (low, middle)
+    return low
+
+
+def _thin(roc: Roc) -> Roc:
+    """Keep as many points as can be seen, most of them at the left."""
+    if len(roc.fpr) <= _SEEN:
+        return roc
+    shown = np.geomspace(1 / roc.non_members, 1, _SEEN // 2)
+    by_fpr, by_tpr = np.searchsorted(roc.fpr, shown), np.searchsorted(roc.tpr, shown)
+    kept = np.unique(np.clip(np.concatenate([[0], by_fpr, by_tpr]), 0, len(roc.fpr) - 1))
+    return replace(roc, threshold=roc.threshold[kept], fpr=roc.fpr[kept], tpr=roc.tpr[kept])
+
+
+def _check_same(proved: Guarantee, claim: Guarantee) -> None:
+    for name in ("neighbours", "delta"):
+        one, other = getattr(proved, name), getattr(claim, name)
+        if one != other:
+            _check.refuse(f"{name} of proof and claim", "be the same", f"{one} and {other}")

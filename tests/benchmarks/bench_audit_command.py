@@ -1,0 +1,82 @@
+"""How long the command takes on a million rows, and the audits of a curve. The aim: one run below 1 s.
+
+The command runs in this process, so Python's own start is not counted.
+"""
+
+import contextlib
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mialab.accounting import Neighbours
+from mialab.audit import (
+    Guesses,
+    curve_anywhere,
+    curve_at,
+    gaussian_anywhere,
+    gaussian_joint,
+    one_run_curve,
+    one_run_gaussian,
+)
+from mialab.audit.read_scores import read_scores
+from mialab.command import main as command
+from mialab.game import Counts, Design, Outcome
+from mialab.tradeoff import GaussianCurve
+
+REPLACE = {"neighbours": Neighbours.REPLACE}
+MANY = 1_000_000
+
+
+def timed(name, audit):
+    """Print how long one call takes, and what it said."""
+    start = time.perf_counter()
+    said = audit()
+    print(f"{name:44}{time.perf_counter() - start:8.3f} s   {said}")
+
+
+def quietly(*arguments):
+    """Return the first line that the command prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        command([*map(str, arguments), "--claimed-epsilon", "0.5", "--neighbours", "replace-one"])
+    return out.getvalue().splitlines()[0]
+
+
+def main():
+    """Time the reader, the command and the audits of a curve."""
+    rng = np.random.default_rng(0)
+    member = rng.random(MANY) < 0.5
+    score = rng.normal(size=MANY) + member
+    with tempfile.TemporaryDirectory() as folder:
+        csv, npz = Path(folder, "scores.csv"), Path(folder, "scores.npz")
+        rows = (f"{s!r},{int(m)}\n" for s, m in zip(score.tolist(), member, strict=True))
+        csv.write_text("score,member\n" + "".join(rows), encoding="utf-8")
+        np.savez(npz, score=score, member=member)
+        for path in (csv, npz):
+            kind = path.suffix
+            content = path.read_bytes()
+            timed(f"read {kind}, a million rows", lambda: read_scores(content, design=Design.RUNS).at(0))  # noqa: B023
+            for design in ("runs", "one-run"):
+                timed(f"command, {kind}, {design}", lambda: quietly(path, "--design", design))  # noqa: B023
+        picture = Path(folder, "roc.png")
+        timed("command with its picture", lambda: quietly(npz, "--design", "runs", "--picture", picture))
+    for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
+        seen = Guesses(right, guesses, 100_000, Design.ONE_RUN)
+        timed(f"one run, 100,000 canaries, {guesses} guesses: μ", lambda: one_run_gaussian(seen, **REPLACE))  # noqa: B023
+        timed("the same: p", lambda: one_run_curve(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+    for n in (100, 500):
+        counts = Counts(6 * n // 10, n, 3 * n // 20, n, design=Design.RUNS)
+        timed(f"curve_at, {n} on either side", lambda: curve_at(counts, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+        timed(f"gaussian_joint, {n} on either side", lambda: gaussian_joint(counts, **REPLACE))  # noqa: B023
+    for n in (500, 50_000):
+        side = np.arange(2 * n) < n
+        outcome = Outcome(rng.normal(size=2 * n) + side, side, design=Design.RUNS)
+        claim = GaussianCurve(0.7)
+        timed(f"curve_anywhere, {n} on either side", lambda: curve_anywhere(outcome, claim, **REPLACE))  # noqa: B023
+        timed(f"gaussian_anywhere, {n} on either side", lambda: gaussian_anywhere(outcome, **REPLACE))  # noqa: B023
+
+
+if __name__ == "__main__":
+    main()

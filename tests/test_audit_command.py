@@ -1,0 +1,289 @@
+"""The command for a build pipeline: every exit code, every bad input, nothing half-written."""
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mialab import command
+from mialab.accounting import Neighbours
+from mialab.audit import joint, one_run, split
+from mialab.audit.read_scores import read_scores
+from mialab.command import main, write_whole
+from mialab.game import Design, Outcome
+
+ROOT = Path(__file__).parents[1]
+
+
+def scores(shift: float, size: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    rng, member = np.random.default_rng(0), np.arange(size) % 2 == 0
+    return rng.normal(size=size) + shift * member, member
+
+
+def as_csv(score: np.ndarray, member: np.ndarray) -> str:
+    rows = (f"{i},{s!r},{int(m)}" for i, (s, m) in enumerate(zip(score.tolist(), member, strict=True)))
+    return "\n".join(["id,score,member", *rows]) + "\n"
+
+
+def as_npz(**arrays: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    np.savez(held, **arrays)  # type: ignore[arg-type]
+    return held.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Run the command in this process on a file with this content; return exit code, output and errors."""
+
+    def run(content: str | bytes, *more: str, epsilon: float = 1.0, design: str = "runs"):
+        path = tmp_path / "scores"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        asked = [
+            str(path),
+            "--claimed-epsilon",
+            str(epsilon),
+            "--design",
+            design,
+            "--neighbours",
+            "add-remove",
+        ]
+        code = main([*asked, *more])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+LEAKY, QUIET = as_csv(*scores(3.0)), as_csv(*scores(0.0))
+
+
+@pytest.mark.parametrize("design", ["runs", "coins", "one-run"])
+@pytest.mark.parametrize(
+    ("content", "epsilon", "code", "word"),
+    [(LEAKY, 0.5, 10, "violated"), (QUIET, 0.5, 0, "consistent"), (LEAKY, 9.0, 11, "uninformative")],
+)
+def test_definition_the_exit_says_what_the_verdict_says(run, design, content, epsilon, code, word):
+    got, out, err = run(content, epsilon=epsilon, design=design)
+    assert (got, err) == (code, "")
+    assert out.startswith(f"{word}: ε ≤ {epsilon:g} was claimed, ε ≥ ")
+    assert "up to" in out
+    assert "no audit of fewer than" in out
+
+
+@pytest.mark.parametrize("design", ["fixed", "unknown"])
+def test_definition_without_coins_or_runs_nothing_is_violated(run, tmp_path, design):
+    code, out, err = run(LEAKY, "--json", str(tmp_path / "r.json"), epsilon=0.01, design=design)
+    assert (code, err) == (11, "")
+    assert "no bound is possible" in out
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert (report["finding"], report["bound"]) == ("uninformative", None)
+
+
+def test_definition_the_report_is_that_of_the_package(run, tmp_path):
+    score, member = scores(1.5)
+    outcome = Outcome(score, member, design=Design.RUNS)
+    same = {"neighbours": Neighbours.ADD_REMOVE, "delta": 1e-3, "confidence": 0.9}
+    more = ["--delta", "1e-3", "--confidence", "0.9", "--json", str(tmp_path / "r.json")]
+    for rule, expected in (
+        (["--split", "7"], split(outcome, joint, rng=np.random.default_rng(7), **same)),
+        (["--threshold", "1.0"], joint(outcome.at(1.0), **same)),
+    ):
+        code, out, _ = run(as_csv(score, member), *more, *rule)
+        report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+        assert report["bound"]["epsilon_lower"] == expected.epsilon_lower
+        assert report["bound"]["ceiling"] == expected.ceiling
+        assert str(report["rule"].get("seed", report["rule"].get("threshold"))) == rule[1]
+        assert report["exit_code"] == code
+        assert report["text"] + "\n" == out
+        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add/remove one record"}
+        assert (report["members"], report["non_members"]) == (200, 200)
+
+
+def test_definition_guesses_fixed_in_advance(run, tmp_path):
+    score, member = scores(1.5)
+    more = ["--guess", "20", "20", "--json", str(tmp_path / "r.json")]
+    assert run(as_csv(score, member), *more, design="one-run")[0] == 10
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    guesses = command.guess(Outcome(score, member, design=Design.ONE_RUN), ins=20, outs=20)
+    assert (
+        report["bound"]["epsilon_lower"] == one_run(guesses, neighbours=Neighbours.ADD_REMOVE).epsilon_lower
+    )
+    assert report["rule"] == {"ins": 20, "outs": 20}
+
+
+def test_definition_all_kinds_of_file_hold_the_same():
+    score, member = scores(1.0)
+    words = LEAKY.replace(",1\n", ",True\n").replace(",0\n", ",false\n")
+    spaced = 'member , "score"\r\n1,2.5\r\n\r\n"0","-1e3"\r\n'
+    kinds = [
+        (as_csv(score, member), score, member),
+        (words, *scores(3.0)),
+        (spaced, np.array([2.5, -1000.0]), np.array([True, False])),
+        (b"\xef\xbb\xbfscore,member\n1,1\n2,0", np.array([1.0, 2.0]), np.array([True, False])),
+        (as_npz(score=score, member=member, more=np.zeros(3)), score, member),
+        (
+            as_npz(score=np.arange(4), member=np.array([0, 1, 1, 0])),
+            np.arange(4.0),
+            np.array([0, 1, 1, 0]) == 1,
+        ),
+    ]
+    for content, expected, truth in kinds:
+        read = read_scores(content.encode() if isinstance(content, str) else content, design=Design.COINS)
+        np.testing.assert_array_equal(read.score, expected)
+        np.testing.assert_array_equal(read.member, truth)
+        assert read.design == Design.COINS
+
+
+def test_definition_parquet_is_read_with_pyarrow():
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    score, member = scores(1.0)
+    held = io.BytesIO()
+    parquet.write_table(pyarrow.table({"more": score, "score": score, "member": member}), held)
+    read = read_scores(held.getvalue(), design=Design.RUNS)
+    np.testing.assert_array_equal(read.score, score)
+    np.testing.assert_array_equal(read.member, member)
+    with pytest.raises(ValueError, match="the file must be whole Parquet, got "):
+        read_scores(held.getvalue()[:-20], design=Design.RUNS)
+
+
+def test_limit_parquet_without_pyarrow_says_so(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, _, err = run(b"PAR1....")
+    assert code == 2
+    assert err == "mialab.audit: pyarrow must be installed to read Parquet, got no such module\n"
+
+
+HEAD = "score,member\n"
+BAD = [
+    ("", "the file must hold a header and records, got an empty file"),
+    (HEAD, "the file must hold records, got a header alone"),
+    ("loss,in\n1,1\n", "the file must have one column score, got the columns loss, in"),
+    ("score,score,member\n1,1,1\n", "the file must have one column score, got the columns score, score"),
+    (HEAD + "1,1\n2,0\nnan,1\n", "score in row 3 must be a finite number, got nan"),
+    (HEAD + "1,1\n-inf,0\n", "score in row 2 must be a finite number, got -inf"),
+    (HEAD + "1,1\nhigh,0\n", "score in row 2 must be a finite number, got 'high'"),
+    (HEAD + "1,1\n,0\n", "score in row 2 must be a finite number, got ''"),
+    (HEAD + "1,1\n2\n", "row 2 must have at least 2 cells, got 1"),
+    (HEAD + "1,1\n2,yes\n", "member in row 2 must be 0 or 1, or true or false, got 'yes'"),
+    (HEAD + "1,1\n2,\n", "member in row 2 must be 0 or 1, or true or false, got ''"),
+    (HEAD + "1,1\n2,1\n", "the column member must hold members and non-members, got 2 members of 2"),
+    (b"\xff\xfe\x00", "the file must be CSV in UTF-8, .npz or Parquet, got invalid start byte"),
+    (b"PK\x03\x04nonsense", "the file must be a whole .npz, got File is not a zip file"),
+    (as_npz(score=np.zeros(2)), "the file must have one column member, got the columns score"),
+    (as_npz(score=np.zeros((2, 2)), member=np.zeros(2)), "the array score must have shape (records)"),
+    (
+        as_npz(score=np.zeros(3), member=np.zeros(2)),
+        "score and member must have the same shape, got (3,) and",
+    ),
+    (as_npz(score=np.array(["a"]), member=np.ones(1)), "the column score must be an array of numbers, got"),
+    (
+        as_npz(score=np.zeros(2), member=np.array([1, 2])),
+        "member in row 2 must be 0 or 1, or true or false, got 2",
+    ),
+]
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(("content", "message"), BAD)
+def test_the_door_of_the_file(run, content, message):
+    code, out, err = run(content)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"mialab.audit: {message}")
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--delta", "1"], "delta must be in [0, 1), got 1.0"),
+        (["--delta", "nan"], "delta must be in [0, 1), got nan"),
+        (["--confidence", "95"], "confidence must be in (0, 1), got 95.0"),
+        (["--claimed-epsilon", "-1"], "--claimed-epsilon must be a finite number of at least 0, got -1.0"),
+        (["--claimed-epsilon", "inf"], "--claimed-epsilon must be a finite number of at least 0, got inf"),
+        (["--claimed-epsilon", "1000"], "--claimed-epsilon must be at most 700, got 1000.0"),
+        (["--split", "-1"], "expected non-negative integer"),
+        (["--threshold", "nan"], "--threshold must be a number, got nan"),
+        (["--threshold", "1", "--split", "2"], "argument --split: not allowed with argument --threshold"),
+        (["--design", "lucky"], "argument --design: invalid choice: 'lucky'"),
+        (["--delta", "small"], "argument --delta: invalid float value: 'small'"),
+        (["--picture", "roc.txt"], "--picture must end in .png, .pdf, .svg, got roc.txt"),
+        (["--json", "no/such/folder/r.json"], "[Errno 2] No such file or directory"),
+        (["--guess", "1", "2"], "design must be one run or independent coins"),
+        (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
+        (["--test", "joint", "--design", "coins"], "design must be independent runs"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_the_door_of_the_command(run, more, message):
+    code, out, err = run(LEAKY, *more)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"mialab.audit: {message}")
+
+
+def test_the_door_opens_no_pickle(run, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    trap = np.empty(2, dtype=object)
+    trap[:] = [Trap(), Trap()]
+    for content in (as_npz(score=trap, member=np.array([True, False])), pickle.dumps(Trap())):
+        assert run(content)[0] == 2
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_limit_nothing_is_written_when_something_is_wrong(run, tmp_path, monkeypatch):
+    report = tmp_path / "r.json"
+    report.write_text("old", encoding="utf-8")
+    assert run("score\n1\n", "--json", str(report))[0] == 2
+    assert report.read_text(encoding="utf-8") == "old"
+
+    def fails(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_whole(report, b"new")
+    assert report.read_text(encoding="utf-8") == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "scores"]
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_definition_the_picture_is_written(run, tmp_path, suffix, start):
+    path = tmp_path / f"roc.{suffix}"
+    assert run(LEAKY, "--picture", str(path), "--delta", "1e-5")[0] == 10
+    assert path.read_bytes().startswith(start)
+
+
+def in_a_process(
+    *arguments: str, given: bytes = b"", before: str = "", encoding: str = "utf-8"
+) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding}
+    asked = ["--claimed-epsilon", "0.5", "--design", "runs", "--neighbours", "replace-one"]
+    start = ["-c", before] if before else ["-m", "mialab.audit"]
+    run = [sys.executable, *start, *arguments, *asked]
+    return subprocess.run(run, input=given, env=environment, capture_output=True, check=False)
+
+
+def test_definition_from_standard_input_in_a_process_of_its_own():
+    done = in_a_process("-", given=LEAKY.encode())
+    assert (done.returncode, done.stderr) == (10, b"")
+    assert done.stdout.decode().startswith("violated: ε ≤ 0.5 was claimed")
+    assert in_a_process("-").returncode == 2
+    assert in_a_process("-", given=LEAKY.encode(), encoding="ascii").returncode == 10
+
+
+def test_limit_without_a_picture_nothing_draws():
+    code = (
+        "import sys; from mialab.command import main; main(sys.argv[1:]);"
+        "print(*sorted({'matplotlib', 'torch', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = in_a_process("-", given=LEAKY.encode(), before=code)
+    assert done.stdout.decode().splitlines()[-1] == ""
