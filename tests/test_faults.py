@@ -20,7 +20,7 @@ from mialab.faults import (
     pieces,
     scores,
 )
-from mialab.faults.releases import BELL, COIN, FOUR, WHOLE
+from mialab.faults.answers import BELL, COIN, FOUR, WHOLE
 from mialab.faults.training import FULL_BATCH, ONE_EPOCH, RECIPE, stage
 from mialab.game import Outcome
 from mialab.mechanisms.noise import calibrate

@@ -4,6 +4,7 @@
     pieces.py                         the wrong pieces, one for each fault
     scores.py                         what the attacker makes of a run
     training.py   TRAINERS            trainers with one piece replaced
+    answers.py                        answers, right and wrong, and their scores
     releases.py   RELEASES            randomized response and noise gone wrong
     canaries.py   one_training        many canaries in one run of the honest trainer, seen in three ways
     fault.py      Fault, Correct      name, flaw, source, claim, truth, and how to run it
