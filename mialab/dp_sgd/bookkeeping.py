@@ -27,7 +27,7 @@ class UnsuitableError(Exception):
 def parts(model: nn.Module, inputs: Tensor, labels: Tensor, norm: Norm) -> dict[str, Part]:
     """Return what every layer with weights adds, by the layer's name.
 
-    A layer's part is made as soon as the backward pass comes by, so that most of what passes can be forgotten.
+    A layer's part is made as soon as the backward pass comes by, so that most of it can be forgotten.
     """
     layers = {name: layer for name, layer in model.named_modules() if trained(layer)}
     book = _Book(layers, _kinds(layers), len(labels), norm)

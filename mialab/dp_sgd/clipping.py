@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -27,7 +27,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def clipped_sum(
     model: nn.Module,
-    inputs: Float[Tensor, "records *features"],
+    inputs: Shaped[Tensor, "records *features"],
     labels: Int[Tensor, "records"],
     clip: float,
     way: Way = "auto",

@@ -174,7 +174,10 @@ def _tokens(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
             return factor @ gradients
 
     def weighted(factor: Tensor) -> Pieces:
-        pieces = {"weight": lambda: product(factor).view_as(layer.weight), "bias": lambda: factor @ total}
+        pieces = {
+            "weight": lambda: product(factor).view_as(layer.get_parameter("weight")),
+            "bias": lambda: factor @ total,
+        }
         return {name: pieces[name]() for name in own}
 
     return Part(squares, weighted)
