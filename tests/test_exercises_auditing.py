@@ -8,6 +8,7 @@ from scipy.stats import beta, binom
 
 from mialab import audit
 from mialab.accounting import Neighbours
+from mialab.audit.clopper_pearson import rate_limits
 from mialab.exercises import auditing as check
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import roc_curve
@@ -115,15 +116,11 @@ def by_half(score, member, confidence, rng):
 
 def best_threshold(score, member, confidence, rng):
     roc = roc_curve(Outcome(score, member))
-    bounds = [
-        audit.fixed_threshold(
-            Outcome(score, member, design=Design.RUNS).at(cut),
-            neighbours=Neighbours.REPLACE,
-            confidence=confidence,
-        ).epsilon_lower
-        for cut in roc.threshold[1::16]
-    ]
-    return max(bounds)
+    sides = int(roc.members), int(roc.non_members)
+    counts = np.rint(roc.tpr * sides[0]), np.rint(roc.fpr * sides[1])
+    tpr, tnr = rate_limits(*counts, sides, 1 - confidence)
+    with np.errstate(divide="ignore"):
+        return max(0.0, float(np.max(np.log([tpr, tnr]) - np.log1p(-np.array([tnr, tpr])))))
 
 
 def plugged_in(score, member, confidence, rng):
