@@ -10,7 +10,7 @@
     curve.py             curve_at, CurveTest           a whole trade-off curve on trial, at fixed thresholds
     curve_ranks.py       curve_anywhere                the same at all thresholds: the scores set the cuts
     gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
-    one_run_curve.py     one_run_curve, …_gaussian     a curve on trial in one training run
+    one_run_curve.py     curve_in_one_run, …           a curve on trial in one training run
     power.py             ceiling_of_any, trials_for_…  what this audit could have seen
     sequential.py        Betting                       look as often as you like, stop when you are sure
     credible.py          credible                      what a Bayesian believes: no bound
@@ -26,16 +26,17 @@ How membership was decided is the first question. Each method is proved for some
     joint            yes                no                 no           no
     accuracy         as many in as out  yes                yes          no
     one_run          no                 yes                yes          no
-    curve_…          yes                no                 no           no
+    curve_at, …      yes                no                 no           no
     gaussian_…       yes                no                 no           no
-    one_run_…        no                 yes                yes          no
+    …_in_one_run     no                 yes                yes          no
     split            as its test        as its test        as its test  no
     any_threshold    yes                yes                yes          no
     Betting          with fair coins    δ = 0              δ = 0        no
     ===============  =================  =================  ===========  ==============
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
-numbers of guesses, that were fixed in advance, or through `split` or `any_threshold`.
+numbers of guesses, that were fixed in advance, through `split` or `any_threshold`, or through `curve_anywhere`
+and `gaussian_anywhere`, whose p-values pay for all the cuts that they look at.
 """
 
 from mialab.audit.accuracy import accuracy, luck
@@ -47,7 +48,7 @@ from mialab.audit.curve_ranks import curve_anywhere
 from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
-from mialab.audit.one_run_curve import one_run_curve, one_run_gaussian, p_value_of_curve
+from mialab.audit.one_run_curve import curve_in_one_run, gaussian_in_one_run, p_value_of_curve
 from mialab.audit.power import ceiling_of_any, trials_for_evidence, trials_for_power
 from mialab.audit.result import AuditResult, Method
 from mialab.audit.sequential import Betting
@@ -72,16 +73,16 @@ __all__ = [
     "credible",
     "curve_anywhere",
     "curve_at",
+    "curve_in_one_run",
     "fixed_threshold",
     "gaussian_anywhere",
+    "gaussian_in_one_run",
     "gaussian_joint",
     "gaussian_rates",
     "guess",
     "joint",
     "luck",
     "one_run",
-    "one_run_curve",
-    "one_run_gaussian",
     "p_value",
     "p_value_of_curve",
     "split",

@@ -24,7 +24,7 @@ from mialab.tradeoff import GaussianCurve
 
 RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
 JOINT = Method("exact test of the Gaussian curve, fixed threshold", (Design.RUNS,))
-_FINE = 1e-3  # how closely μ is searched for; the refuted end is kept
+_QUICK = 1e-3  # how closely μ is searched for where a test takes time; the refuted end is kept
 _TIE = 1e-9  # outcomes whose evidence differs by less count as equal, so that more of them are extreme
 
 
@@ -175,7 +175,7 @@ def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: f
     ANYWHERE.admit(outcome.design)
     sides, passed = by_rank(outcome)
     mu, ceiling = (
-        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= 1 - confidence)
+        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= 1 - confidence, _QUICK)
         for hits in (passed, sides)
     )
     return GaussianBound(mu, confidence, ANYWHERE, neighbours, outcome.design, sum(sides), ceiling)
@@ -188,7 +188,9 @@ def _joint_bound(true: int, false: int, sides: tuple[int, int], error: float) ->
     if told == -np.inf:
         return 0.0
     least = np.searchsorted(tpr, told + fpr)
-    return largest_mu(lambda mu: worst_case(least, sides, GaussianCurve(mu).tpr, level=error) <= error)
+    return largest_mu(
+        lambda mu: worst_case(least, sides, GaussianCurve(mu).tpr, level=error) <= error, _QUICK
+    )
 
 
 def _limits(sides: tuple[int, int], error: float) -> tuple[ndarray, ndarray]:
@@ -197,14 +199,14 @@ def _limits(sides: tuple[int, int], error: float) -> tuple[ndarray, ndarray]:
     return ndtri(low), ndtri(high)
 
 
-def largest_mu(refuted: Callable[[float], bool]) -> float:
-    """Return a μ that is refuted, the largest up to .001; 0 if none is."""
+def largest_mu(refuted: Callable[[float], bool], fine: float = 1e-7) -> float:
+    """Return a μ that is refuted, the largest up to ``fine``; 0 if none is."""
     low, high = 0.0, 1.0
     if not refuted(low):
         return 0.0
     while refuted(high):
         low, high = high, 2 * high
-    while high - low > _FINE:
+    while high - low > fine:
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
     return low

@@ -17,19 +17,19 @@ ONE_RUN_CURVE = Method("one run against a curve", (Design.ONE_RUN, Design.COINS)
 _LEAST_LOG = -700.0  # p-values are not told apart below e^−700
 
 
-def one_run_curve(
+def curve_in_one_run(
     guesses: Guesses, curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
 ) -> CurveTest:
     """Test a claimed curve with many canaries in one training run.
 
-    Mahloujifar, Melis & Chaudhuri 2025 (Algorithm 3), for two-sided membership. Of m canaries, k are guessed
+    Mahloujifar, Melis & Chaudhuri 2025, for canaries that are in or out. Of m canaries, k are guessed
     and C of the guesses are right. Let T_j be P(C ≥ j), and g(x) the best rate of right guesses against a
     rate x of wrong ones that the curve allows (itself, where it is symmetric). For every j ≥ 1::
 
         E[C · 1(C ≥ j)]/m  ≤  g( E[(k − C) · 1(C ≥ j − 1)]/m )                                  (1)
 
-    Proof. Take one canary, and fix all other coins. "It is guessed right, and j − 1 others are" has, for
-    either side of its coin, the probability that the curve allows against "it is guessed wrong, and j − 1
+    Proof. Take one canary, and fix all other coins. "It is right, and at least j − 1 others are" has, for
+    either side of its coin, the probability that the curve allows against "it is wrong, and at least j − 1
     others are right": the same set of outputs with the coin turned. Average over the two sides, all other
     coins and all canaries; g is concave, so the inequality survives. Right with j − 1 others means C ≥ j,
     which counts C canaries; wrong with j − 1 others means C ≥ j − 1, which counts k − C of them.
@@ -62,7 +62,7 @@ def one_run_curve(
     --------
     >>> seen = Guesses(right=760, guesses=1000, canaries=1000, design=Design.ONE_RUN)
     >>> for mu in (0.4, 1.0):
-    ...     print(one_run_curve(seen, GaussianCurve(mu), neighbours=Neighbours.REPLACE))
+    ...     print(curve_in_one_run(seen, GaussianCurve(mu), neighbours=Neighbours.REPLACE))
     violated: p ≤ 0.0124, at best 1.12e-25 (95 % confident, one run against a curve)
     consistent: p ≤ 0.655, at best 1.74e-07 (95 % confident, one run against a curve)
     """
@@ -73,17 +73,19 @@ def one_run_curve(
     return CurveTest(p, least, confidence, ONE_RUN_CURVE, neighbours, guesses.design, guesses.canaries)
 
 
-def one_run_gaussian(guesses: Guesses, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
+def gaussian_in_one_run(
+    guesses: Guesses, *, neighbours: Neighbours, confidence: float = 0.95
+) -> GaussianBound:
     """Return the μ that the guesses prove: the largest whose Gaussian curve is refuted.
 
     Its ``relative`` gives an ε(δ) that holds if the curve is a Gaussian one. Parameters and errors as in
-    `one_run_curve`.
+    `curve_in_one_run`.
 
     Examples
     --------
     >>> from mialab.audit.one_run import one_run
     >>> seen = Guesses(right=760, guesses=1000, canaries=1000, design=Design.ONE_RUN)
-    >>> bound = one_run_gaussian(seen, neighbours=Neighbours.REPLACE)
+    >>> bound = gaussian_in_one_run(seen, neighbours=Neighbours.REPLACE)
     >>> for line in bound, bound.relative(1e-5), one_run(seen, neighbours=Neighbours.REPLACE, delta=1e-5):
     ...     print(line)
     μ ≥ 0.482 (95 % confident, one run against a curve)
@@ -120,7 +122,7 @@ def p_value_of_curve(guesses: Guesses, curve: Curve) -> float:
 
 
 def impossible(chance: float, right: int, guesses: int, canaries: int, wrong: Callable) -> bool:
-    """Tell whether at least so many right guesses cannot have this probability: T_0 > 1, of `one_run_curve`.
+    """Tell whether at least so many right guesses cannot have this probability: T_0 > 1.
 
     It ends as soon as a tail is above 1, or stops growing: then it never grows again.
     """

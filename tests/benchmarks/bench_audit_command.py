@@ -16,10 +16,12 @@ from mialab.audit import (
     Guesses,
     curve_anywhere,
     curve_at,
+    curve_in_one_run,
     gaussian_anywhere,
+    gaussian_in_one_run,
     gaussian_joint,
-    one_run_curve,
-    one_run_gaussian,
+    guess,
+    one_run,
 )
 from mialab.audit.read_scores import read_scores
 from mialab.command import main as command
@@ -44,6 +46,25 @@ def quietly(*arguments):
     return out.getvalue().splitlines()[0]
 
 
+def against_jax_privacy(rng):
+    """Put JAX-Privacy's auditor on the same scores, where it is installed: "in" from one threshold on."""
+    try:
+        from jax_privacy import auditing  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        print("JAX-Privacy is not installed: no comparison")
+        return
+    member, threshold = rng.random(100_000) < 0.5, 1.5
+    score = rng.normal(size=100_000) + member
+    outcome, terms = Outcome(score, member, design=Design.ONE_RUN), {"significance": 0.05, "delta": 1e-5}
+    theirs = auditing.CanaryScoreAuditor(score[member], score[~member])
+    cut = {"threshold_strategy": auditing.Explicit(threshold)}
+    seen = guess(outcome, ins=int((score >= threshold).sum()), outs=0)
+    timed("JAX-Privacy, one run, f-DP", lambda: theirs.epsilon_one_run_fdp(**terms, **cut))
+    timed("ours", lambda: gaussian_in_one_run(seen, **REPLACE).epsilon(1e-5))
+    timed("JAX-Privacy, one run, (ε, δ)", lambda: theirs.epsilon_one_run(**terms, **cut))
+    timed("ours", lambda: one_run(seen, delta=1e-5, **REPLACE).epsilon_lower)
+
+
 def main():
     """Time the reader, the command and the audits of a curve."""
     rng = np.random.default_rng(0)
@@ -64,8 +85,10 @@ def main():
         timed("command with its picture", lambda: quietly(npz, "--design", "runs", "--picture", picture))
     for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
         seen = Guesses(right, guesses, 100_000, Design.ONE_RUN)
-        timed(f"one run, 100,000 canaries, {guesses} guesses: μ", lambda: one_run_gaussian(seen, **REPLACE))  # noqa: B023
-        timed("the same: p", lambda: one_run_curve(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+        name = f"100,000 canaries, {guesses} guesses: μ"
+        timed(name, lambda: gaussian_in_one_run(seen, **REPLACE))  # noqa: B023
+        timed("the same: p", lambda: curve_in_one_run(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+    against_jax_privacy(rng)
     for n in (100, 500):
         counts = Counts(6 * n // 10, n, 3 * n // 20, n, design=Design.RUNS)
         timed(f"curve_at, {n} on either side", lambda: curve_at(counts, GaussianCurve(0.5), **REPLACE))  # noqa: B023
