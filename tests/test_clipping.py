@@ -280,6 +280,25 @@ def test_coverage_a_wrong_length_is_seen_in_the_trial(monkeypatch):
         clipped_sum(model, inputs, labels, 1.0, "ghost")
 
 
+@pytest.mark.parametrize("norm", ["ghost", "materialise"])
+def test_limit_tokens_that_cancel_have_a_length_of_nothing(norm):
+    """Equal tokens, and gradients that add up to zero: rounding must not make a root of less than nothing."""
+
+    class Cancels(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mix = nn.Linear(4, 3, bias=False)
+
+        def forward(self, x):
+            sign = torch.tensor([0.7, -0.3, -0.4]).view(3, 1)
+            return (self.mix(x) * sign).sum(1)
+
+    torch.manual_seed(3)
+    model, inputs = Cancels(), torch.randn(40, 1, 4).expand(40, 3, 4).contiguous()
+    parts = bookkeeping.parts(model, inputs, torch.randint(3, (40,)), norm)
+    torch.testing.assert_close(bookkeeping.lengths(parts), torch.zeros(40), atol=2e-3, rtol=0)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_model_is_left_as_it_was(way):
     model, inputs, labels = case(*BOOKS["transformer"])

@@ -351,7 +351,7 @@ def test_coverage_the_noise_has_the_promised_size_in_however_many_parts_the_batc
 
 
 def test_coverage_the_noise_of_different_weights_is_independent():
-    """The spread of a Wishart matrix's entries off its diagonal is 1/√draws: any common part would widen it."""
+    """Off its diagonal a Wishart matrix has a spread of 1/√draws: any common part would widen it."""
     generator, draws = _rng.torch_generator(seeded()), 400
     moves = torch.stack([released(torch.zeros(200), RECIPE, generator) for _ in range(draws)]) * 20 / 0.4
     covariance = moves.T @ moves / draws

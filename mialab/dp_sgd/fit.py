@@ -1,6 +1,7 @@
 """One private model, the plain loop."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import torch
@@ -78,13 +79,13 @@ def fit_private(
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
-    clipper = make_clipper(model, records[0])
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
     with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
+        clipper = make_clipper(model, records[0])
         for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
             parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
-            total = sum(_clipped(clipper, records, part, recipe.clip, step) for part in parts)
-            weights.grad = released(torch.as_tensor(total), recipe, noise)
+            sums = (_clipped(clipper, records, part, recipe.clip, step) for part in parts)
+            weights.grad = released(reduce(Tensor.add_, sums), recipe, noise)
             descent.step()
     scatter(model)
     return model.eval()

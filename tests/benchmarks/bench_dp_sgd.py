@@ -1,10 +1,10 @@
 """What one private step costs, against plain training and against Opacus.
 
 Three models; for each, one plain forward and backward, a plain step of SGD, the clipped sum, a whole private
-step with noise and update, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of its
-modes. Interleaved, minima; ratios to the plain forward and backward. Memory is the most that tensors held at
-once beyond the model and the batch, by torch's profiler. ``--growth`` shows how time and memory grow with batch
-and width.
+step with noise and update, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of
+its modes. Interleaved, minima; ratios to the plain forward and backward. Memory is the most that tensors
+held at once beyond the model and the batch, by torch's profiler. ``--growth`` shows how time and memory grow
+with batch and width.
 """
 
 import argparse
