@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import gammaln, log_expit
 from scipy.stats import binom, binomtest
 
 from mialab.accounting import Guarantee, Neighbours
@@ -24,9 +25,12 @@ from mialab.audit import (
     trials_for_evidence,
     trials_for_power,
 )
+from mialab.audit.clopper_pearson import rate_limits
 from mialab.audit.power import log_all_right
 from mialab.audit.result import largest_refuted
+from mialab.audit.split import _proved
 from mialab.game import Counts, Design, Outcome
+from mialab.metrics import roc_curve
 from mialab.tradeoff import approximate
 
 REPLACE = {"neighbours": Neighbours.REPLACE}
@@ -46,6 +50,27 @@ def p_value_slowly(m: int, r: int, v: int, epsilon: float, delta: float) -> floa
     right = [binom.pmf(k, r, q) for k in range(r + 1)]
     steepest = max((sum(right[v - i : v]) / i for i in range(1, v + 1)), default=0.0)
     return min(1.0, sum(right[v:]) + 2 * m * delta * steepest)
+
+
+def p_value_of_all_numbers(m: int, r: int, v: int, epsilon: float, delta: float) -> float:
+    """Leave no number out, however far from the expected one; in the same floats."""
+    fewer = np.arange(v)[::-1]
+    ways = gammaln(r + 1) - gammaln(fewer + 1) - gammaln(r - fewer + 1)
+    chance = np.exp(ways + fewer * log_expit(epsilon) + (r - fewer) * log_expit(-epsilon))
+    steepest = np.max(np.cumsum(chance) / np.arange(1, v + 1), initial=0.0)
+    return min(1.0, p_value(one(v, r, m), epsilon) + 2 * m * delta * steepest)
+
+
+def test_definition_the_numbers_left_out_change_no_digit(rng):
+    compared = 0
+    for r in (1, 7, 300, 5000, 40_000):
+        for share in (0, 0.02, 0.3, 0.5, 0.52, 0.7, 0.99, 1):
+            v, m, delta = round(share * r), r + 10, float(rng.choice([1e-9, 1e-5, 0.01]))
+            for epsilon in (0.0, 0.01, 0.5, float(np.log(3)), 3.0, 8.0, rng.uniform(0, 12)):
+                slow = p_value_of_all_numbers(m, r, v, epsilon, delta)
+                assert p_value(one(v, r, m), epsilon, delta) == slow
+                compared += 0 < slow < 1
+    assert compared > 80
 
 
 def test_definition_the_p_value_of_one_run(rng):
@@ -193,6 +218,23 @@ def test_limit_a_bound_is_on_the_refuted_side():
     bound = one_run(guesses, **REPLACE).epsilon_lower
     assert p_value(guesses, bound) <= 1 - 0.95 < p_value(guesses, np.nextafter(bound, 9) + 1e-12)
     assert largest_refuted(lambda epsilon: epsilon <= 700) == 700
+
+
+def test_definition_a_split_looks_for_the_best_of_all_thresholds(rng):
+    """Also of those that a neighbour outdoes, and with equal scores."""
+    for _ in range(200):
+        n, decimals = int(rng.integers(2, 60)), int(rng.integers(0, 3))
+        member = rng.permutation(np.arange(n) < rng.integers(1, n))
+        score = np.round(rng.normal(size=n) + rng.uniform(-1, 3) * member, decimals)
+        roc = roc_curve(Outcome(score, member, design=Design.RUNS))
+        sides = int(roc.members), int(roc.non_members)
+        tpr, tnr = rate_limits(np.rint(roc.tpr * sides[0]), np.rint(roc.fpr * sides[1]), sides, 0.05)
+        with np.errstate(divide="ignore"):
+            of_all = np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+        proved = _proved(roc)
+        assert np.argmax(proved) == np.argmax(of_all)
+        assert proved.max() == of_all.max()
+        assert (proved[proved > -np.inf] == of_all[proved > -np.inf]).all()
 
 
 def test_definition_a_split_tests_what_it_did_not_choose_on():

@@ -8,69 +8,38 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import binom, hypergeom
 
 from mialab.accounting import Neighbours
 from mialab.audit import Guesses, accuracy, fixed_threshold, guess, one_run, p_value, split
 from mialab.audit.accuracy import accuracy_refutes
-from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from mialab.audit.any_threshold import middle_and_ends
 from mialab.audit.clopper_pearson import rate_limits, rates_refute
 from mialab.audit.sequential import payment, stake
 from mialab.game import Counts, Design, Outcome
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, approximate, epsilon_at, pure
+from mialab.tradeoff import approximate
+from refuting import (
+    ERROR,
+    OF_CUTS,
+    OF_GUESSES,
+    REPEATS,
+    enough_members,
+    guesses_refute,
+    members_on_top,
+    refuted,
+    right_by_rank,
+    right_from_either_end,
+    too_often,
+)
+from worlds import in_the_world, rules_of, truth_of
 
-REPEATS, ERROR = 2000, 0.05
 EPSILONS = (0.01, 0.5, float(np.log(3)), 2.0, 4.0)
 SIZES = (15, 50, 200, 1000, 5000)
 SAME = {"neighbours": Neighbours.REPLACE}
 
 
-def gaussian_mu(epsilon: float, delta: float) -> float:
-    """Return the distance of two Gaussians whose ε at ``delta`` is this."""
-    return float(brentq(lambda mu: GaussianCurve(mu).delta(epsilon) - delta, 1e-3, 50))
-
-
-def in_the_world(mechanism: str, epsilon: float, member: np.ndarray, rng, delta: float = 0.02) -> np.ndarray:
-    """Draw the scores of one mechanism whose ε (at δ for the Gaussian, else at 0) is known."""
-    if mechanism == "randomized response":
-        return np.where(rng.random(member.shape) < expit(epsilon), member, ~member) * 1.0
-    if mechanism == "laplace":
-        return member + rng.laplace(scale=1 / epsilon, size=member.shape)
-    if mechanism == "gaussian":
-        return gaussian_mu(epsilon, delta) * member + rng.normal(size=member.shape)
-    # tight mixture: a non-member is uniform, a member has density e^ε on the top 1/(1 + e^ε), e^−ε below
-    top, place = expit(-epsilon), rng.random(member.shape)
-    high = rng.random(member.shape) < expit(epsilon)
-    return np.where(member, np.where(high, 1 - top * place, (1 - top) * place), place)
-
-
 MECHANISMS = ("randomized response", "laplace", "gaussian", "tight mixture")
-
-
-def truth_of(mechanism: str, epsilon: float, delta: float = 0.02) -> tuple[float, float]:
-    """Return ε and δ of which the mechanism is exactly private."""
-    if mechanism != "gaussian":
-        return epsilon, 0.0
-    return epsilon_at(GaussianCurve(gaussian_mu(epsilon, delta)), delta), delta
-
-
-def rules_of(mechanism: str, epsilon: float) -> list[tuple[float, float]]:
-    """Return FPR and TPR of two good rules against each mechanism: near the corner, and far out."""
-    corner = float(expit(-epsilon))
-    if mechanism == "gaussian":
-        curve = GaussianCurve(gaussian_mu(epsilon, 0.02))
-        return [(fpr, float(curve.tpr(fpr))) for fpr in (0.02, corner)]
-    curve = LaplaceCurve(epsilon) if mechanism == "laplace" else pure(epsilon)
-    places = (corner,) if mechanism == "randomized response" else (corner, 0.3 * corner)
-    return [(fpr, float(curve.tpr(fpr))) for fpr in places]
-
-
-def too_often(errors: dict) -> dict:
-    """Return the cells whose share of bounds above the truth is too large for luck, all cells together."""
-    allowed = binom.isf(0.01 / len(errors), REPEATS, ERROR)
-    return {cell: share for cell, share in errors.items() if share * REPEATS > allowed}
 
 
 def test_coverage_of_two_rates_and_of_accuracy_over_independent_runs():
@@ -86,20 +55,6 @@ def test_coverage_of_two_rates_and_of_accuracy_over_independent_runs():
     assert len(errors) == 350
     assert not too_often(errors)
     assert max(errors.values()) > 0.03  # and it is not by saying nothing that they are never wrong
-
-
-def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
-    """Guess the highest in and the lowest out, in many experiments at once."""
-    order = np.argsort(-score, axis=1)
-    ranked = np.take_along_axis(member, order, axis=1)
-    return ranked[:, :ins].sum(axis=1) + (~ranked[:, ranked.shape[1] - outs :]).sum(axis=1)
-
-
-def refuted(right: np.ndarray, guesses: int, canaries: int, epsilon: float, delta: float) -> float:
-    """Return the share of experiments in which the one-run bound is above ``epsilon``."""
-    values, times = np.unique(right, return_counts=True)
-    small = [p_value(Guesses(int(v), guesses, canaries), epsilon, delta) <= ERROR for v in values]
-    return float(times[small].sum() / len(right))
 
 
 def test_coverage_of_one_run_whatever_the_number_of_guesses():
@@ -168,39 +123,15 @@ def test_coverage_a_fixed_number_of_members_breaks_the_bound_of_one_run():
     assert round(float(hypergeom(30, 15, 15).pmf(np.arange(16))[refutes].sum()), 3) == 0.072
 
 
-def members_on_top(mechanism: str, epsilon: float, n: int, rng) -> np.ndarray:
-    """Return how many of the highest are members at each cut, n on either side: (repeats, cuts)."""
-    member = np.tile(np.arange(2 * n) >= n, (REPEATS, 1))  # non-members first, and so among equal scores
-    order = np.argsort(-in_the_world(mechanism, epsilon, member, rng), axis=1, kind="stable")
-    middle, ends = middle_and_ends(2 * n)
-    cuts = np.array([middle, *ends, *(2 * n - end for end in ends)])
-    return np.cumsum(np.take_along_axis(member, order, axis=1), axis=1)[:, cuts - 1]
-
-
-def enough_members(n: int, epsilon: float, delta: float, shares: list[float]) -> np.ndarray:
-    """Return the fewest members on top of each cut that refute (ε, δ): bisection."""
-    middle, ends = middle_and_ends(2 * n)
-    enough = []
-    for cut, share in zip((middle, *ends, *(2 * n - end for end in ends)), shares, strict=True):
-        low, high = 0, min(cut, n) + 1
-        while high - low > 1:
-            found = (low + high) // 2
-            small = rank_p_value(found, cut, (n, n), epsilon, delta) <= share * ERROR
-            low, high = (low, found) if small else (found, high)
-        enough.append(high)
-    return np.array(enough)
-
-
 def test_coverage_of_any_threshold_over_independent_runs():
     """And the same seven cuts, each with all of the allowed error, fail."""
     rng, errors, greedy = np.random.default_rng(8), {}, {}
-    shares = [MIDDLE] + [(1 - MIDDLE) / 6] * 6
     for mechanism, epsilon, n in product(MECHANISMS, EPSILONS, (15, 50, 200, 1000)):
         if n == 1000 and mechanism != "tight mixture":
             continue
         found, cell = members_on_top(mechanism, epsilon, n, rng), (mechanism, epsilon, n)
         truth = truth_of(mechanism, epsilon)
-        errors[cell] = (found >= enough_members(n, *truth, shares)).any(axis=1).mean()
+        errors[cell] = (found >= enough_members(n, *truth, OF_CUTS)).any(axis=1).mean()
         if n == 200:
             greedy[cell] = (found >= enough_members(n, *truth, [1.0] * 7)).any(axis=1).mean()
     assert not too_often(errors)
@@ -213,10 +144,10 @@ def test_coverage_of_any_threshold_over_independent_runs():
 def test_coverage_of_any_threshold_of_five_thousand():
     """The tight mixture as counts: how many fell into its upper region, and any order there and below."""
     rng, errors, n = np.random.default_rng(9), {}, 5000
-    shares, (middle, ends) = [MIDDLE] + [(1 - MIDDLE) / 6] * 6, middle_and_ends(10_000)
+    middle, ends = middle_and_ends(10_000)
     cuts = sorted([middle, *ends, *(2 * n - end for end in ends)])
     for epsilon in EPSILONS:
-        enough = enough_members(n, epsilon, 0.0, shares)
+        enough = enough_members(n, epsilon, 0.0, OF_CUTS)
         of = dict(zip((middle, *ends, *(2 * n - end for end in ends)), enough, strict=True))
         high, rest = rng.binomial(n, expit(epsilon), REPEATS), rng.binomial(n, expit(-epsilon), REPEATS)
         left = [high, rest, n - high, n - rest]
@@ -237,57 +168,21 @@ def test_coverage_of_any_threshold_of_five_thousand():
     assert max(errors.values()) > 0.02
 
 
-def numbers_of_guesses(m: int) -> list[tuple[int, int]]:
-    middle, ends = middle_and_ends(m)
-    return [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
-
-
-def enough_right(guesses: int, m: int, epsilon: float, delta: float, error: float) -> int:
-    """Return the fewest right guesses that refute (ε, δ): bisection."""
-    low, high = 0, guesses + 1
-    while high - low > 1:
-        right = (low + high) // 2
-        small = p_value(Guesses(right, guesses, m), epsilon, delta) <= error
-        low, high = (low, right) if small else (right, high)
-    return high
-
-
-def guesses_refute(
-    top: np.ndarray, bottom: np.ndarray, m: int, epsilon: float, delta: float, shares: list[float]
-) -> float:
-    """Return the share of experiments of which one of the ten numbers of guesses refutes (ε, δ).
-
-    (repeats, guesses + 1): how many of the highest are members, and of the lowest are not.
-    """
-    above = np.zeros(len(top), dtype=bool)
-    for (ins, outs), share in zip(numbers_of_guesses(m), shares, strict=True):
-        enough = enough_right(ins + outs, m, epsilon, delta, share * ERROR)
-        above |= top[:, ins] + bottom[:, outs] >= enough
-    return float(above.mean())
-
-
-def right_from_either_end(ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    none = np.zeros((len(ranked), 1), dtype=int)
-    top, bottom = np.cumsum(ranked, axis=1), np.cumsum(~ranked[:, ::-1], axis=1)
-    return np.hstack([none, top]), np.hstack([none, bottom])
-
-
 def test_coverage_of_any_threshold_within_one_run():
     rng, errors, greedy = np.random.default_rng(10), {}, {}
-    shares = [MIDDLE] + [(1 - MIDDLE) / 9] * 9
     for mechanism, epsilon, m in product(MECHANISMS, EPSILONS, (15, 100, 300)):
         member = rng.random((REPEATS, m)) < 0.5
         score = in_the_world(mechanism, epsilon, member, rng) + 1e-9 * rng.random(member.shape)
         ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
         truth, cell = truth_of(mechanism, epsilon), (mechanism, epsilon, m)
-        errors[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, shares)
+        errors[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, OF_GUESSES)
         if mechanism == "tight mixture" and m == 300:
             greedy[cell] = guesses_refute(*right_from_either_end(ranked), m, *truth, [1.0] * 10)
     for epsilon, m in product(EPSILONS, (1000, 5000)):  # the worst case: each coin follows its guess
         follows = rng.random((REPEATS, m), dtype=np.float32) < expit(epsilon)
         ranked = np.where(np.arange(m) < m // 2, follows, ~follows)
         sides = right_from_either_end(ranked)
-        errors["worst case", epsilon, m] = guesses_refute(*sides, m, epsilon, 0.0, shares)
+        errors["worst case", epsilon, m] = guesses_refute(*sides, m, epsilon, 0.0, OF_GUESSES)
     assert not too_often(errors)
     assert max(errors.values()) > 0.02
     assert too_often(greedy)

@@ -9,7 +9,7 @@ from scipy.stats import binom
 
 from mialab.accounting import Neighbours
 from mialab.audit import accuracy, ceiling_of_any, fixed_threshold, joint, split
-from mialab.audit.joint import as_telling, refuted
+from mialab.audit.joint import _probability, as_telling, refuted
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import clopper_pearson
 from mialab.tradeoff import approximate
@@ -73,6 +73,20 @@ def test_oracle_a_perfect_attack_proves_all_that_can_be_proved(sides):
     bound = joint(runs(sides[0], sides[0], 0, sides[1]), **SAME)
     assert bound.epsilon_lower == bound.ceiling
     assert 0 <= ceiling_of_any(*sides) - bound.ceiling < 1e-4
+
+
+@pytest.mark.parametrize(("n", "most"), [(300, 0.0), (5000, 0.0), (60_000, 0.05)])
+def test_definition_blocks_of_outcomes_are_never_too_unlikely(n, most, rng):
+    """Nothing is rounded up to 5,000 trials on either side, and but little above."""
+    for false_rate, true_rate in ((1e-4, 0.01), (0.02, 0.06), (0.25, 0.5), (0.5, 0.9)):
+        least = as_telling(int(true_rate * n), int(false_rate * n), (n, n), 0.0, ERROR)
+        fpr = false_rate * rng.uniform(1, 1.03, 3)
+        tpr = true_rate * rng.uniform(0.97, 1.0, 3)
+        false = np.arange(n + 1)[:, None]
+        exact = (binom.pmf(false, n, fpr) * binom.sf(least[:, None] - 1, n, tpr)).sum(axis=0)
+        ours = _probability(least, (n, n), tpr, fpr)
+        assert (ours >= exact * (1 - 1e-9)).all()
+        assert (ours <= exact * (1 + most + 1e-9) + 1e-15).all()
 
 
 def test_limit_never_below_two_separate_limits(rng):

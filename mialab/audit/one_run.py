@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
 from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
@@ -114,18 +116,9 @@ def one_run(
     """
     check_terms(delta, confidence, neighbours)
     ONE_RUN.admit(guesses.design)
-    return AuditResult(
-        _bound(guesses.right, guesses.guesses, guesses.canaries, delta, 1 - confidence),
-        delta,
-        confidence,
-        ONE_RUN,
-        neighbours,
-        guesses.design,
-        guesses.canaries,
-        ceiling=ceiling_of_one_run(
-            guesses.canaries, guesses=guesses.guesses, delta=delta, confidence=confidence
-        ),
-    )
+    design, made, trials = guesses.design, guesses.guesses, guesses.canaries
+    epsilon, ceiling = (_bound(right, made, trials, delta, 1 - confidence) for right in (guesses.right, made))
+    return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling)
 
 
 def ceiling_of_one_run(
@@ -176,18 +169,26 @@ def _bound(right: int, guesses: int, canaries: int, delta: float, error: float) 
 
 def p_value_of(right: int, guesses: int, canaries: int, delta: float) -> Callable[[float], float]:
     """Return the p-value as a function of ε; what does not depend on ε is computed once."""
-    fewer = np.arange(right)[::-1]  # v − 1, v − 2, … 0 right guesses
-    ways = gammaln(guesses + 1) - gammaln(fewer + 1) - gammaln(guesses - fewer + 1)
+    some = np.arange(right if delta > 0 else 0)
+    ways = gammaln(guesses + 1) - gammaln(some + 1) - gammaln(guesses - some + 1)
 
     def p_value(epsilon: float) -> float:
         luck = float(bdtr(guesses - right, guesses, expit(-epsilon)))
         if delta == 0 or right == 0:
             return luck
-        of_each = np.exp(ways + fewer * log_expit(epsilon) + (guesses - fewer) * log_expit(-epsilon))
-        steepest = float(np.max(np.cumsum(of_each) / np.arange(1, right + 1)))
+        fewer = _seen(right, guesses, epsilon)
+        of_each = np.exp(ways[fewer] + fewer * log_expit(epsilon) + (guesses - fewer) * log_expit(-epsilon))
+        steepest = float(np.max(np.cumsum(of_each) / (right - fewer)))
         return min(1.0, luck + 2 * canaries * delta * steepest)
 
     return p_value
+
+
+def _seen(right: int, guesses: int, epsilon: float) -> Int[ndarray, "numbers"]:
+    """Return the numbers below ``right`` whose chance is no 0 as a float, falling: the others add nothing."""
+    expected, reach = guesses * float(expit(epsilon)), 20 * np.sqrt(guesses)  # e^−800 (Hoeffding 1963)
+    first = max(0, min(int(expected - reach), right - 1))
+    return np.arange(first, min(right, int(expected + reach) + 1))[::-1]
 
 
 def _highest(score: np.ndarray, number: int) -> np.ndarray:

@@ -88,12 +88,19 @@ def choose_threshold(part: Outcome, audit: Audit) -> float:
 
 
 def _proved(roc: Roc) -> np.ndarray:
-    """Return the ε that the limits of each threshold prove, in the better of both roles; below 0 as well."""
+    """Return the ε that the limits of each threshold prove, in the better of both roles; below 0 as well.
+
+    Of a threshold whose neighbour accuses more members and no more non-members, or fewer non-members and no
+    fewer members, it is −∞: the neighbour proves more.
+    """
     sides = int(roc.members), int(roc.non_members)
-    true, false = (np.rint(rate * size) for rate, size in zip((roc.tpr, roc.fpr), sides, strict=True))
+    best = np.append(np.diff(roc.fpr) > 0, True) & np.append(True, np.diff(roc.tpr) > 0)
+    true, false = (np.rint(rate[best] * size) for rate, size in zip((roc.tpr, roc.fpr), sides, strict=True))
     tpr, tnr = rate_limits(true, false, sides, 0.05)
+    proved = np.full(len(best), -np.inf)
     with np.errstate(divide="ignore"):
-        return np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+        proved[best] = np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+    return proved
 
 
 def _method_of(audit: Audit) -> Method:

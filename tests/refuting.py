@@ -1,0 +1,90 @@
+"""Many repetitions of an audit at once: how many of them refute the truth, and whether that is too many."""
+
+import numpy as np
+from scipy.stats import binom
+
+from mialab.audit import Guesses, p_value
+from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from worlds import in_the_world
+
+REPEATS, ERROR = 2000, 0.05
+OF_CUTS = [MIDDLE] + [(1 - MIDDLE) / 6] * 6  # shares of the allowed error
+OF_GUESSES = [MIDDLE] + [(1 - MIDDLE) / 9] * 9
+
+
+def too_often(errors: dict, repeats: int = REPEATS) -> dict:
+    """Return the cells whose share of bounds above the truth is too large for luck, all cells together."""
+    allowed = binom.isf(0.01 / len(errors), repeats, ERROR)
+    return {cell: share for cell, share in errors.items() if share * repeats > allowed}
+
+
+def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
+    """Guess the highest in and the lowest out, in many experiments at once."""
+    order = np.argsort(-score, axis=1)
+    ranked = np.take_along_axis(member, order, axis=1)
+    return ranked[:, :ins].sum(axis=1) + (~ranked[:, ranked.shape[1] - outs :]).sum(axis=1)
+
+
+def enough_right(guesses: int, m: int, epsilon: float, delta: float, error: float = ERROR) -> int:
+    """Return the fewest right guesses that refute (ε, δ): bisection."""
+    low, high = 0, guesses + 1
+    while high - low > 1:
+        right = (low + high) // 2
+        small = p_value(Guesses(right, guesses, m), epsilon, delta) <= error
+        low, high = (low, right) if small else (right, high)
+    return high
+
+
+def refuted(right: np.ndarray, guesses: int, canaries: int, epsilon: float, delta: float) -> float:
+    """Return the share of experiments in which the one-run bound is above ``epsilon``."""
+    return float((right >= enough_right(guesses, canaries, epsilon, delta)).mean())
+
+
+def members_on_top(
+    mechanism: str, epsilon: float, n: int, rng, delta: float = 0.02, repeats: int = REPEATS
+) -> np.ndarray:
+    """Return how many of the highest are members at each cut, n on either side: (repeats, cuts)."""
+    member = np.tile(np.arange(2 * n) >= n, (repeats, 1))  # non-members first, and so among equal scores
+    order = np.argsort(-in_the_world(mechanism, epsilon, member, rng, delta), axis=1, kind="stable")
+    middle, ends = middle_and_ends(2 * n)
+    cuts = np.array([middle, *ends, *(2 * n - end for end in ends)])
+    return np.cumsum(np.take_along_axis(member, order, axis=1), axis=1)[:, cuts - 1]
+
+
+def enough_members(n: int, epsilon: float, delta: float, shares: list[float]) -> np.ndarray:
+    """Return the fewest members on top of each cut that refute (ε, δ): bisection."""
+    middle, ends = middle_and_ends(2 * n)
+    enough = []
+    for cut, share in zip((middle, *ends, *(2 * n - end for end in ends)), shares, strict=True):
+        low, high = 0, min(cut, n) + 1
+        while high - low > 1:
+            found = (low + high) // 2
+            small = rank_p_value(found, cut, (n, n), epsilon, delta) <= share * ERROR
+            low, high = (low, found) if small else (found, high)
+        enough.append(high)
+    return np.array(enough)
+
+
+def numbers_of_guesses(m: int) -> list[tuple[int, int]]:
+    middle, ends = middle_and_ends(m)
+    return [(middle, m - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
+
+
+def guesses_refute(
+    top: np.ndarray, bottom: np.ndarray, m: int, epsilon: float, delta: float, shares: list[float]
+) -> float:
+    """Return the share of experiments of which one of the ten numbers of guesses refutes (ε, δ).
+
+    (repeats, guesses + 1): how many of the highest are members, and of the lowest are not.
+    """
+    above = np.zeros(len(top), dtype=bool)
+    for (ins, outs), share in zip(numbers_of_guesses(m), shares, strict=True):
+        enough = enough_right(ins + outs, m, epsilon, delta, share * ERROR)
+        above |= top[:, ins] + bottom[:, outs] >= enough
+    return float(above.mean())
+
+
+def right_from_either_end(ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    none = np.zeros((len(ranked), 1), dtype=int)
+    top, bottom = np.cumsum(ranked, axis=1), np.cumsum(~ranked[:, ::-1], axis=1)
+    return np.hstack([none, top]), np.hstack([none, bottom])
