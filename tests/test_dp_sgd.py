@@ -264,11 +264,11 @@ def slow_private(maker, x, y, recipe, rng):
     return weights
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.2, 1.0])
+@pytest.mark.parametrize("rate", [0.05, 1.0])
 @pytest.mark.parametrize("maker", MAKERS)
 def test_definition_training_is_algorithm_1(rng, maker, rate):
     x, y = some_records(rng, 30)
-    recipe = dataclasses.replace(RECIPE, sampling_rate=rate, steps=5)
+    recipe = dataclasses.replace(RECIPE, sampling_rate=rate, steps=4)
     model = fit_private(MAKERS[maker], x, y, recipe, rng=seeded())
     assert not model.training
     expected = slow_private(MAKERS[maker], x, y, recipe, seeded())
@@ -560,12 +560,12 @@ def some_members(rng, count=3, records=90):
     return rng.random((count, records)) < np.linspace(0.1, 0.9, count)[:, None]
 
 
-@pytest.mark.parametrize("rate", [0.02, 0.3])
 @pytest.mark.parametrize("maker", MAKERS)
-def test_definition_each_member_of_a_fleet_is_the_model_trained_alone(rng, maker, rate):
+def test_definition_each_member_of_a_fleet_is_the_model_trained_alone(rng, maker):
+    """The smallest has nine records, and so batches with nobody in them."""
     x, y = some_records(rng)
     member = some_members(rng)
-    recipe = dataclasses.replace(RECIPE, sampling_rate=rate, steps=6)
+    recipe = dataclasses.replace(RECIPE, sampling_rate=0.1, steps=6)
     fleet = fit_many_private(MAKERS[maker], x, y, member, recipe, rng=seeded())
     for i, child in enumerate(seeded().spawn(3)):
         alone = fit_private(MAKERS[maker], x[member[i]], y[member[i]], recipe, rng=child)

@@ -3,7 +3,7 @@
 Three models; for each, one plain forward and backward, a plain step of SGD, the clipped sum, a whole private
 step with noise and update, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of
 its modes. Interleaved, minima; ratios to the plain forward and backward. Memory is the most that tensors
-held at once beyond the model and the batch, by torch's profiler. ``--growth`` shows how time and memory grow
+held at once beyond the model and the batch, by torch's profiler. A last table shows how time and memory grow
 with batch and width.
 """
 
@@ -197,24 +197,24 @@ def growth(rounds):
     runs = {run: RUNS[run] for run in ("forward + backward", "clipped sum", "vmap(grad)")}
     print(f"\n{'how it grows':30}{'batch':>7}{'width':>7}{'clipped sum':>22}{'vmap(grad)':>22}")
     for name, (_, width, _, batch, *_) in CASES.items():
-        for more_batch, more_width in ((1, 1), (2, 1), (4, 1), (1, 2), (1, 4)):
-            found, _ = measure(name, runs, rounds, width=width * more_width, batch=batch * more_batch)
+        for more_batch, more_width in ((0.5, 1), (1, 1), (2, 1), (1, 0.5), (1, 2)):
+            found, _ = measure(
+                name, runs, rounds, width=int(width * more_width), batch=int(batch * more_batch)
+            )
             base = found["forward + backward"][0]
             cells = [f"{found[r][0] / base:8.2f}x{found[r][1] / 2**20:9.1f} MiB" for r in list(runs)[1:]]
-            print(f"{name:30}{batch * more_batch:7}{width * more_width:7}{cells[0]:>22}{cells[1]:>22}")
+            print(f"{name:30}{batch * more_batch:7.0f}{width * more_width:7.0f}{cells[0]:>22}{cells[1]:>22}")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--growth", action="store_true")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
     torch.manual_seed(0)
     report(asked.rounds)
-    if asked.growth:
-        growth(max(3, asked.rounds // 8))
+    growth(max(3, asked.rounds // 8))
 
 
 if __name__ == "__main__":
