@@ -11,7 +11,7 @@ from mialab.game import Design
 from verdicts import between, claims_on
 
 VALID = ["fixed", "accuracy", "split", "any"]
-BEST, LESS, MORE = "best of all thresholds", "with 85 % of the noise", "with 40 % of the noise"
+BEST, LESS, MORE = "best of all thresholds", "with 80 % of the noise", "with 40 % of the noise"
 WORST, OUTSIDER = ("a gradient, unused weights", "every update"), ("mislabelled", "the answers")
 DPSGD, FLAWED = faults.CORRECT[0], faults.FAULTS[:20]
 
@@ -64,7 +64,7 @@ LIED_TO = {
     "no canary proves more": {"found": {"some": SimpleNamespace(epsilon_lower=4.1)}},
     "who sees every update": {"areas": results()["areas"] | {WORST: between(0.5, 0.65)}},
     "who asks the model": {"areas": results()["areas"] | {OUTSIDER: between(0.6, 0.75)}},
-    "15 % less noise": {"curve_tests": {"as promised": found("consistent"), LESS: found("consistent")}},
+    "a fifth less noise": {"curve_tests": {"as promised": found("consistent"), LESS: found("consistent")}},
     "neither accuses": {"epsilon_tests": {"as promised": found("violated"), LESS: found("consistent")}},
     "at least 18": {"hung": [row(case, 0.5) for case in FLAWED[:5]] + GALLERY[5:]},
     "nothing that is correct": {"hung": [*GALLERY[:-1], row(DPSGD, 0.1, "curve")]},
