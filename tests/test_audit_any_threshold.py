@@ -1,5 +1,6 @@
 """A bound from a threshold that nobody fixed in advance."""
 
+from importlib import import_module
 from itertools import combinations
 from math import factorial
 
@@ -148,6 +149,21 @@ def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, de
         refuting = refuting_orders if design == Design.RUNS else refuting_falls
         assert bound == 0 or refuting(order, bound - 1e-9, delta)[0]
         assert not refuting(order, bound + 1e-9, delta)[0]
+
+
+@pytest.mark.parametrize("delta", [1e-9, 1e-4])
+def test_definition_of_many_scores_no_number_is_left_out(delta, monkeypatch, rng):
+    """The bound of sums over all numbers of right guesses, to the last digit."""
+    audit, of_one_run = (import_module(f"mialab.audit.{name}") for name in ("any_threshold", "one_run"))
+    member = rng.random(10_000) < 0.5
+    outcome = Outcome(rng.normal(size=10_000) + 2 * member, member, design=Design.ONE_RUN)
+    fast = any_threshold(outcome, delta=delta, **SAME)
+    audit._bound.cache_clear()
+    monkeypatch.setattr(of_one_run, "_seen", lambda right, *_: np.arange(right)[::-1])
+    slow = any_threshold(outcome, delta=delta, **SAME)
+    audit._bound.cache_clear()
+    assert (fast.epsilon_lower, fast.ceiling) == (slow.epsilon_lower, slow.ceiling)
+    assert 1 < fast.epsilon_lower < fast.ceiling
 
 
 def test_limit_no_leak_everywhere_equal_and_upside_down():
