@@ -35,8 +35,8 @@ How membership was decided is the first question. Each method is proved for some
     ===============  =================  =================  ===========  ==============
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
-numbers of guesses, that were fixed in advance, through `split`, or through `any_threshold`, `curve_anywhere`
-and `gaussian_anywhere`, whose p-values pay for all the cuts that they look at.
+numbers of guesses, that were fixed in advance, through `split` or `any_threshold`, or through
+`curve_anywhere` and `gaussian_anywhere`, whose p-values pay for all the cuts that they look at.
 """
 
 from mialab.audit.accuracy import accuracy, luck

@@ -1,0 +1,117 @@
+"""What is planted: three kinds of canaries, from the mildest to the strongest."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mialab import _check
+from mialab.dp_sgd.clipping import factors, lengths, per_record
+
+Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
+
+
+def mislabelled(
+    x: Float[ndarray, "records *features"],
+    y: Int[ndarray, "records"],
+    number: int,
+    *,
+    classes: int,
+    rng: np.random.Generator,
+) -> tuple[Float[ndarray, "number *features"], Int[ndarray, "number"]]:
+    """Return real inputs, drawn without repetition, each with one of the labels that it does not have.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer records than canaries, or fewer than two classes.
+
+    Examples
+    --------
+    >>> x, y = np.eye(4, dtype=np.float32), np.arange(4)
+    >>> inputs, labels = mislabelled(x, y, 3, classes=4, rng=np.random.default_rng(0))
+    >>> bool((labels == inputs.argmax(axis=1)).any())
+    False
+    """
+    _check.at_least("number", number, 1)
+    _check.at_least("number of records", len(x), number)
+    _check.at_least("classes", classes, 2)
+    _check.labels("y", y, classes)
+    drawn = rng.choice(len(x), number, replace=False)
+    return x[drawn], (y[drawn] + rng.integers(1, classes, size=number)) % classes
+
+
+def out_of_distribution(
+    shape: tuple[int, ...], number: int, *, classes: int, rng: np.random.Generator
+) -> tuple[Float[ndarray, "number *features"], Int[ndarray, "number"]]:
+    """Return inputs of independent fair bits, and labels at random: nothing else in the data is like them.
+
+    Examples
+    --------
+    >>> inputs, labels = out_of_distribution((1, 8, 8), 5, classes=10, rng=np.random.default_rng(0))
+    >>> inputs.shape, np.unique(inputs).tolist(), labels.shape
+    ((5, 1, 8, 8), [0.0, 1.0], (5,))
+    """
+    _check.at_least("number", number, 1)
+    _check.at_least("classes", classes, 1)
+    inputs = rng.integers(2, size=(number, *shape)).astype(np.float32)
+    return inputs, rng.integers(classes, size=number)
+
+
+def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
+    """Return canaries that are gradients: all of the clip, on one weight each, at every step.
+
+    No record need have such a gradient, but the proof allows it, and for one of them alone the accountant's
+    curve is exact. Weights are counted in the order of the model's parameters.
+
+    Raises
+    ------
+    ValueError
+        If two canaries share a weight (they could not be told apart), or one is negative.
+
+    Examples
+    --------
+    >>> from mialab.models import mlp
+    >>> dirac(np.array([0, 5]), 0.1)(mlp(4, (), 2)).nonzero()
+    tensor([[0, 0],
+            [1, 5]])
+    """
+    if len(np.unique(coordinates)) < len(coordinates) or (coordinates < 0).any():
+        _check.refuse("coordinates", "be distinct and at least 0", coordinates.tolist())
+    where = torch.from_numpy(coordinates).unsqueeze(1)
+    kept: list[Tensor] = []  # the same at every step
+
+    def gradients(model: nn.Module) -> Tensor:
+        weights = sum(one.numel() for one in model.parameters() if one.requires_grad)
+        if int(where.max()) >= weights:
+            _check.refuse("coordinates", f"be below the number of weights, {weights}", int(where.max()))
+        if not kept or kept[0].shape[1] != weights:
+            kept[:] = [torch.zeros(len(where), weights).scatter_(1, where, clip)]
+        return kept[0].to(next(model.parameters()).device)
+
+    return gradients
+
+
+def as_gradients(
+    inputs: Float[ndarray, "canaries *features"], labels: Int[ndarray, "canaries"], clip: float
+) -> Gradients:
+    """Return canaries that are records: their clipped gradients at the weights of the moment.
+
+    Examples
+    --------
+    >>> from mialab.models import mlp
+    >>> as_gradients(np.eye(4, dtype=np.float32), np.array([0, 1, 1, 0]), 0.1)(mlp(4, (), 2)).norm(dim=1)
+    tensor([0.1000, 0.1000, 0.1000, 0.1000])
+    """
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
+
+    def gradients(model: nn.Module) -> Tensor:
+        device = next(model.parameters()).device
+        each = per_record(model, x.to(device), y.to(device))
+        shorten = factors(lengths(each), clip).unsqueeze(1)
+        return shorten * torch.cat([one.flatten(1) for one in each.values()], dim=1)
+
+    return gradients

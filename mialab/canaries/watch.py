@@ -1,0 +1,153 @@
+"""Who looks: one private run, seen from the inside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mialab import _check, _rng
+from mialab._types import Member, Score
+from mialab.canaries.plant import Gradients
+from mialab.dp_sgd import DpSgd, clipped_sum
+from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd.descent import gather, optimizer, released, scatter
+from mialab.dp_sgd.sampling import poisson_batches
+from mialab.game import Design, Outcome
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """What the updates of one private run show of its canaries.
+
+    Attributes
+    ----------
+    seen
+        Float (steps, canaries): the released sum times the canary's gradient, in units of clip².
+    length
+        Float (steps, canaries): the canary's gradient, in units of the clip; at most 1.
+    member
+        Bool (canaries,): who was in, by its own fair coin.
+    model
+        What came out.
+    recipe
+        What was done.
+    """
+
+    seen: Float[ndarray, "steps canaries"]
+    length: Float[ndarray, "steps canaries"]
+    member: Member
+    model: nn.Module
+    recipe: DpSgd
+
+    def outcome(self, score: Score) -> Outcome:
+        """End the game: one run, a fair coin for every canary."""
+        return Outcome(score, self.member, design=Design.ONE_RUN)
+
+
+def watch(
+    make_model: Callable[[], nn.Module],
+    x: Float[ndarray, "records *features"],
+    y: Int[ndarray, "records"],
+    recipe: DpSgd,
+    canaries: Gradients,
+    *,
+    rng: np.random.Generator,
+    device: str = "cpu",
+) -> Watched:
+    """Train one private model on the records and on about half of the canaries; keep what is released.
+
+    Each canary is in by its own fair coin, and takes part in a step as every record does. Updates are made
+    as in `dp_sgd.fit_private`: the same clipping, noise and descent.
+
+    Parameters
+    ----------
+    make_model, x, y, recipe, device
+        As in `dp_sgd.fit_private`.
+    canaries
+        From `dirac` or `as_gradients`.
+    rng
+        Decides the coins, weights, batches and noise.
+
+    Raises
+    ------
+    ValueError
+        As in `dp_sgd.fit_private`, if the clip is infinite, or a canary's gradient is longer than the clip.
+
+    Examples
+    --------
+    >>> from mialab.canaries import dirac
+    >>> from mialab.models import mlp
+    >>> x, y = np.eye(4, dtype=np.float32), np.arange(4)
+    >>> recipe = DpSgd(clip=1.0, noise_multiplier=0.5, sampling_rate=0.5, steps=40, nominal_batch=4)
+    >>> run = watch(
+    ...     lambda: mlp(4, (), 4), x, y, recipe, dirac(np.arange(16), 1.0), rng=np.random.default_rng(0)
+    ... )
+    >>> caught = every_step(run) > 0
+    >>> print((caught == run.member).mean())
+    1.0
+    """
+    check_private(make_model, x, y, device, dropout=False)
+    _check.positive("clip", recipe.clip)
+    with _rng.torch_stream(rng):
+        model = make_model().to(device).train()
+    noise = _rng.torch_generator(rng, device)
+    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    weights = gather(model)
+    descent = optimizer(weights, recipe)
+    member = rng.random(len(canaries(model))) < 0.5
+    seen, length = (np.empty((recipe.steps, len(member))) for _ in range(2))
+    batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
+    for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
+        rows = torch.from_numpy(batch).to(device)
+        clipped, _ = clipped_sum(model, records[0][rows], records[1][rows], recipe.clip)
+        total = torch.cat([one.flatten() for one in clipped.values()])
+        planted, norms = _planted(canaries, model, recipe.clip)
+        there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
+        weights.grad = released(total.add_(there @ planted), recipe, noise)
+        seen[step] = (planted @ weights.grad).cpu() * (recipe.nominal_batch / recipe.clip**2)
+        length[step] = norms / recipe.clip
+        descent.step()
+    scatter(model)
+    return Watched(seen, length, member, model.eval(), recipe)
+
+
+def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor, Tensor]:
+    """Return the canaries' gradients and their lengths; what no clip would let through is refused."""
+    planted = canaries(model).detach()
+    norms = planted.norm(dim=1).cpu()
+    if (longest := float(norms.max())) > clip * (1 + 1e-5):  # single precision
+        _check.refuse("canaries", f"have gradients of at most the clip, {clip}", round(longest, 5))
+    return planted, norms
+
+
+def last_step(run: Watched) -> Score:
+    """Score every canary by what the final weights tell, if the canaries' gradients were always the same.
+
+    The sum of all updates times the gradient. With plain gradient descent and `dirac` canaries that is
+    the way the weight went, (first − last) · nominal batch/(learning rate · clip): no update need be seen.
+    """
+    return run.seen.sum(axis=0)
+
+
+def every_step(run: Watched) -> Score:
+    """Score every canary by the likelihood ratio of all updates, if nothing but noise hides it.
+
+    With v the gradient's length and s what is seen of it in an update, both in units of the clip, the step
+    says ln(1 − q + q·e^((2s − v²)/(2σ²))), and independent steps add up. The attacker knows the recipe. What
+    other records and canaries add to s, it takes for noise.
+
+    Raises
+    ------
+    ValueError
+        If the recipe has no noise: then there is no likelihood to speak of.
+    """
+    q, sigma = run.recipe.sampling_rate, run.recipe.noise_multiplier
+    _check.positive("noise_multiplier", sigma)
+    exponent = (2 * run.seen - run.length**2) / (2 * sigma**2)
+    with np.errstate(divide="ignore"):
+        return np.logaddexp(np.log1p(-q), np.log(q) + exponent).sum(axis=0)
