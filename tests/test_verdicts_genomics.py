@@ -49,7 +49,7 @@ def verdict(finding, bound):
 def good_results():
     """Return results for which every claim holds, under the chapter's names."""
     beacons = {
-        (order, q, b): around(0.6) for order, b in (("random", np.inf), ("rare first", 1.0)) for q in (8, 32)
+        (order, q, b): around(0.6) for order, b in (("random", np.inf), ("affordable", 1.0)) for q in (8, 32)
     }
     beacons |= {("rare first", q, np.inf): around(0.9) for q in (8, 32)}
     return {
@@ -73,7 +73,9 @@ def good_results():
         "gain_low": 0.02,
         "checked": {100: (between(0.0, 0.02), 0.0), 300: (between(0.98, 1.0), 0.999)},
         "aucs": beacons,
+        "knows_low": 0.03,
         "traced": between(0.01, 0.14),
+        "plain": between(0.5, 0.7),
         "allowed": 0.08,
         "studies": {
             (1000, 1.0): (between(0.0, 0.02), 0.001),
@@ -85,6 +87,8 @@ def good_results():
             ONCE: verdict(audit.Finding.CONSISTENT, 0.2),
             REAL: verdict(audit.Finding.CONSISTENT, 0.9),
         },
+        "right": SimpleNamespace(curve=SimpleNamespace(mu=0.237)),
+        "sharper": {RIGHT: SimpleNamespace(mu_lower=0.15), ONCE: SimpleNamespace(mu_lower=0.35)},
         "homer_fpr": {
             "equal sizes, independent variants": between(0.02, 0.1),
             "reference a quarter of the study": between(0.1, 0.2),
@@ -118,13 +122,15 @@ LIED_TO = {
     "a reference from elsewhere": changed("false_at_5", "abroad", between(0.02, 0.1)),
     "the beacon's formula": changed("checked", 300, (between(0.5, 0.6), 0.999)),
     "rare alleles first": changed("aucs", ("random", 8, np.inf), around(0.9)),
-    "a budget lowers": changed("aucs", ("rare first", 32, 1.0), around(0.9)),
+    "a budget lowers": changed("aucs", ("affordable", 32, 1.0), around(0.9)),
+    "who knows": lambda n: {"knows_low": -0.01},
     "with noise": lambda n: {"traced": between(0.2, 0.4)},
     "the association study": changed("studies", (1000, np.inf), (between(0.95, 1.0), 0.9)),
     "at ε = 1": changed("studies", (1000, 1.0), (between(0.2, 0.3), 0.25)),
     "the audit does not": refound(RIGHT, audit.Finding.VIOLATED, 1.2),
     "the audit refutes": refound(ONE, audit.Finding.CONSISTENT, 2.8),
-    "and cannot see": refound(ONCE, audit.Finding.VIOLATED, 1.2),
+    "right verdicts": refound(ONCE, audit.Finding.VIOLATED, 1.2),
+    "held against": changed("sharper", ONCE, SimpleNamespace(mu_lower=0.2)),
     "real people": refound(REAL, audit.Finding.VIOLATED, 2.7),
     "Homer's distance": changed("homer_fpr", "equal sizes, independent variants", between(0.2, 0.3)),
     "and loses it": changed("homer_fpr", "reference a quarter of the study", between(0.02, 0.1)),

@@ -14,9 +14,9 @@ def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noi
     """Return Gaussian noise that makes the frequencies of n people (ε, δ)-private, all variants together.
 
     Who is replaced by somebody else moves each frequency by at most 1/n (two alleles of 2n), and m of them by
-    a Euclidean distance of √m/n: the sensitivity. How many people are in the study is public. Every genotype
-    must be known: where one is missing, the divisor is smaller, and the bound with it. The noise is of real
-    numbers (see `noise`).
+    a Euclidean distance of at most √m/n: the sensitivity. How many people are in the study is public. Every
+    genotype must be known: where one is missing, the divisor is smaller, and a person moves the frequency by
+    more. The noise is of real numbers (see `noise`).
 
     Parameters
     ----------
