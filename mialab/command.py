@@ -76,7 +76,8 @@ class Report:
         else:
             rule = ", ".join(f"{name} {value}" for name, value in self.how.items())
             said = [str(Verdict(self.result, self.claim)), f"{self.result}; {rule}"]
-        records = f"{self.outcome.member.size} records, {int(self.outcome.member.sum())} of them members"
+        members, distinct = int(self.outcome.member.sum()), len(np.unique(self.outcome.score))
+        records = f"{self.outcome.member.size} records, {members} of them members, {distinct} distinct scores"
         power = f"no audit of fewer than {self.fewest} trials could refute this claim"
         return "\n".join([*said, f"{records}; {self.outcome.design}; {self.claim.neighbours}; {power}"])
 
@@ -100,6 +101,7 @@ class Report:
             "fewest_trials": self.fewest,
             "members": int(self.outcome.member.sum()),
             "non_members": int((~self.outcome.member).sum()),
+            "distinct_scores": len(np.unique(self.outcome.score)),
             "text": str(self),
         }
         return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -135,6 +135,16 @@ def test_coverage_the_default_accuses_a_keeper_of_its_promise_at_most_as_often_a
     assert min(accused.values()) > 0  # it can accuse: this is no rule that is never wrong
 
 
+def test_definition_ties_are_reported_since_they_count_for_the_mechanism(run, tmp_path):
+    score, member = scores(1.5)
+    tied = as_csv((score > 1) * 1.0, member)
+    _, out, _ = run(tied, "--json", str(tmp_path / "r.json"))
+    assert "400 records, 200 of them members, 2 distinct scores; " in out
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert report["distinct_scores"] == 2
+    assert "400 distinct scores" in run(as_csv(score, member))[1]
+
+
 def test_definition_guesses_fixed_in_advance(run, tmp_path):
     score, member = scores(1.5)
     more = ["--guess", "20", "20", "--json", str(tmp_path / "r.json")]
