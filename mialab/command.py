@@ -232,7 +232,9 @@ def _parser() -> _Parser:
         "--test", choices=TESTS, help="of --threshold or --split: joint or rates (runs), accuracy"
     )
     rule = parser.add_mutually_exclusive_group()
-    rule.add_argument("--threshold", type=float, help="fixed before the scores were seen")
+    rule.add_argument(
+        "--threshold", type=float, help="fixed before the scores were seen (else any, at a price)"
+    )
     rule.add_argument("--split", type=int, metavar="SEED", help="choose it on 30 %% of the trials")
     rule.add_argument(
         "--guess", type=int, nargs=2, metavar=("INS", "OUTS"), help="coins or one-run: how many guesses"

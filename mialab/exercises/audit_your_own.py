@@ -150,4 +150,4 @@ def check_coursework(
 def _same_order(one: Outcome, other: Outcome) -> bool:
     """Say whether members and non-members stand in the same order, whatever the order of the rows."""
     ranks = [outcome.member[np.argsort(outcome.score, kind="stable")] for outcome in (one, other)]
-    return np.array_equal(*ranks)
+    return np.array_equal(ranks[0], ranks[1])
