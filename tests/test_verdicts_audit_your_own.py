@@ -58,7 +58,7 @@ def codes(name, other):
 
 LIED_TO = {
     "the forest breaks": [codes("forest", 0), codes("forest", 11)],
-    "twelve lines by hand": [{"bound": 3.4}],
+    "a few lines by hand": [{"bound": 3.4}],
     "noise as the proof asks": [codes("clinic", 10), codes("clinic", 11), codes("old release", 10)],
     "noise divided by n is not": [codes("new release", 0), codes("new release", 11)],
     "seen in one run": [codes("new release, one run", 10), codes("new release, one run", 11)],
