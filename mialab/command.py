@@ -23,6 +23,7 @@ from mialab.audit import (
     Finding,
     Verdict,
     accuracy,
+    any_threshold,
     fixed_threshold,
     guess,
     joint,
@@ -55,7 +56,7 @@ class Report:
     result
         The bound, or None where the design admits none.
     how
-        The rule, as it is needed to repeat the audit: threshold, seed or numbers of guesses.
+        The rule, as it is needed to repeat the audit: threshold, test and seed, or numbers of guesses.
     fewest
         With fewer trials, no audit at all could refute the claim: with every verdict right, so many
         coins have probability q^trials, q = e^ε/(1 + e^ε), under a mechanism that keeps the promise.
@@ -75,7 +76,8 @@ class Report:
         else:
             rule = ", ".join(f"{name} {value}" for name, value in self.how.items())
             said = [str(Verdict(self.result, self.claim)), f"{self.result}; {rule}"]
-        records = f"{self.outcome.member.size} records, {int(self.outcome.member.sum())} of them members"
+        members, distinct = int(self.outcome.member.sum()), len(np.unique(self.outcome.score))
+        records = f"{self.outcome.member.size} records, {members} of them members, {distinct} distinct scores"
         power = f"no audit of fewer than {self.fewest} trials could refute this claim"
         return "\n".join([*said, f"{records}; {self.outcome.design}; {self.claim.neighbours}; {power}"])
 
@@ -99,6 +101,7 @@ class Report:
             "fewest_trials": self.fewest,
             "members": int(self.outcome.member.sum()),
             "non_members": int((~self.outcome.member).sum()),
+            "distinct_scores": len(np.unique(self.outcome.score)),
             "text": str(self),
         }
         return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -129,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
-    """Audit the scores with a rule that was fixed in advance, or chosen on a part of them."""
+    """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
     error = 1 - asked.confidence
     fewest = int(np.ceil(np.log(error) / log_expit(claim.epsilon)))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
@@ -143,11 +146,13 @@ def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[di
     if asked.guess is not None:
         ins, outs = asked.guess
         return {"ins": ins, "outs": outs}, one_run(guess(outcome, ins=ins, outs=outs), **terms)
+    if asked.threshold is None and asked.split is None:
+        return {"threshold": "any, the cuts share the error"}, any_threshold(outcome, **terms)
     test = asked.test or _default_test(outcome)
     if asked.threshold is not None:
-        how = {"test": test, "threshold": asked.threshold}
+        how = {"threshold": asked.threshold, "test": test}
         return how, TESTS[test](outcome.at(asked.threshold), **terms)
-    how = {"test": test, "seed": asked.split}
+    how = {"threshold": "chosen on a part", "seed": asked.split, "test": test}
     return how, split(outcome, TESTS[test], rng=np.random.default_rng(asked.split), **terms)
 
 
@@ -162,6 +167,10 @@ def _default_test(outcome: Outcome) -> str:
 def _claim(asked: argparse.Namespace) -> Guarantee:
     neighbours = NEIGHBOURS[asked.neighbours]
     check_terms(asked.delta, asked.confidence, neighbours)
+    if asked.test and asked.threshold is None and asked.split is None:
+        _check.refuse("--test", "come with --threshold or --split", asked.test)
+    if asked.json and asked.picture and Path(asked.json).resolve() == Path(asked.picture).resolve():
+        _check.refuse("--json and --picture", "be two files", asked.picture)
     if asked.picture and Path(asked.picture).suffix.lower() not in PICTURES:
         _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
     _check.not_negative("--claimed-epsilon", asked.claimed_epsilon)
@@ -219,12 +228,14 @@ def _parser() -> _Parser:
     parser.add_argument("--design", choices=DESIGNS, required=True, help="how membership was decided")
     parser.add_argument("--neighbours", choices=NEIGHBOURS, required=True, help="what the promise compares")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
-    parser.add_argument("--test", choices=TESTS, help="joint or rates (runs), accuracy (coins, one-run)")
-    rule = parser.add_mutually_exclusive_group()
-    rule.add_argument("--threshold", type=float, help="fixed before the scores were seen")
-    rule.add_argument(
-        "--split", type=int, default=0, metavar="SEED", help="choose it on 30 %% of the trials (0)"
+    parser.add_argument(
+        "--test", choices=TESTS, help="of --threshold or --split: joint or rates (runs), accuracy"
     )
+    rule = parser.add_mutually_exclusive_group()
+    rule.add_argument(
+        "--threshold", type=float, help="fixed before the scores were seen (else any, at a price)"
+    )
+    rule.add_argument("--split", type=int, metavar="SEED", help="choose it on 30 %% of the trials")
     rule.add_argument(
         "--guess", type=int, nargs=2, metavar=("INS", "OUTS"), help="coins or one-run: how many guesses"
     )

@@ -1,5 +1,7 @@
 """Lower bounds on ε. How often they are above the truth is in test_audit_coverage."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.special import gammaln, log_expit
@@ -205,11 +207,41 @@ def test_limit_roles_swapped_prove_the_same():
     assert there > 1
 
 
-def test_limit_equal_scores_everywhere_are_no_guesses():
+def test_limit_equal_scores_everywhere_are_no_right_guesses():
     tied = Outcome(np.zeros(10), np.arange(10) < 5, design=Design.COINS)
     assert guess(tied, ins=3, outs=3) == Guesses(0, 6, 10, Design.COINS)
     assert guess(tied, ins=10, outs=0).right == 5
     assert guess(tied, ins=0, outs=10).right == 5
+
+
+def right_under(lots, outcome, ins, outs):
+    """Put the records in order of their scores, equal ones in the order of the lots, and guess."""
+    ranked = outcome.member[np.lexsort((lots, -outcome.score))]
+    return int(ranked[:ins].sum() + (~ranked[len(ranked) - outs :]).sum())
+
+
+def test_definition_equal_scores_are_guessed_by_the_worst_lots(rng):
+    differ = 0
+    for _ in range(60):
+        member = rng.permutation([True, False, *(rng.random(4) < 0.5)])
+        outcome = Outcome(rng.integers(3, size=6).astype(float), member, design=Design.COINS)
+        ins, outs = int(rng.integers(1, 4)), int(rng.integers(0, 4))
+        of_all = [right_under(lots, outcome, ins, outs) for lots in itertools.permutations(range(6))]
+        for_ins = [right_under(lots, outcome, ins, 0) for lots in itertools.permutations(range(6))]
+        assert guess(outcome, ins=ins, outs=outs).right <= min(of_all)  # two worst lots, where both cut a tie
+        assert guess(outcome, ins=ins, outs=0).right == min(for_ins)
+        differ += min(for_ins) < max(for_ins)
+    assert differ > 20
+
+
+def test_limit_two_scores_prove_nearly_what_their_threshold_proves(rng):
+    """Right or wrong: most of the records have the same score, and the border lies among them."""
+    member = rng.random(2000) < 0.5
+    score = np.where(rng.random(2000) < 0.9, member, ~member) * 1.0
+    outcome = Outcome(score, member, design=Design.ONE_RUN)
+    fixed = accuracy(outcome.at(0.5), neighbours=Neighbours.REPLACE).epsilon_lower
+    made = guess(outcome, ins=1000, outs=1000)
+    assert fixed - 0.3 < one_run(made, neighbours=Neighbours.REPLACE).epsilon_lower <= fixed
 
 
 def test_limit_a_bound_is_on_the_refuted_side():

@@ -13,7 +13,7 @@ import pytest
 
 from mialab import command
 from mialab.accounting import Neighbours
-from mialab.audit import joint, one_run, split
+from mialab.audit import any_threshold, joint, one_run, split
 from mialab.audit.read_scores import read_scores
 from mialab.command import main, write_whole
 from mialab.game import Design, Outcome
@@ -90,6 +90,7 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
     same = {"neighbours": Neighbours.ADD_REMOVE, "delta": 1e-3, "confidence": 0.9}
     more = ["--delta", "1e-3", "--confidence", "0.9", "--json", str(tmp_path / "r.json")]
     for rule, expected in (
+        ([], any_threshold(outcome, **same)),
         (["--split", "7"], split(outcome, joint, rng=np.random.default_rng(7), **same)),
         (["--threshold", "1.0"], joint(outcome.at(1.0), **same)),
     ):
@@ -97,11 +98,51 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
         report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
         assert report["bound"]["epsilon_lower"] == expected.epsilon_lower
         assert report["bound"]["ceiling"] == expected.ceiling
-        assert str(report["rule"].get("seed", report["rule"].get("threshold"))) == rule[1]
+        asked = rule[1] if rule else "any, the cuts share the error"
+        assert str(report["rule"].get("seed", report["rule"]["threshold"])) == asked
         assert report["exit_code"] == code
         assert report["text"] + "\n" == out
         assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add/remove one record"}
         assert (report["members"], report["non_members"]) == (200, 200)
+
+
+@pytest.mark.parametrize("design", ["runs", "coins", "one-run"])
+def test_definition_no_rule_given_is_any_threshold(run, design):
+    """The default must be the sharp rule, and it must not be best of several: one rule, one number."""
+    score, member = scores(1.5)
+    outcome = Outcome(score, member, design=command.DESIGNS[design])
+    expected = any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE)
+    _, out, _ = run(as_csv(score, member), design=design)
+    assert out.splitlines()[1] == f"{expected}; threshold any, the cuts share the error"
+
+
+def test_coverage_the_default_accuses_a_keeper_of_its_promise_at_most_as_often_as_it_says(tmp_path, capsys):
+    """Scores of randomized response with ε = 1, whose threshold anybody may choose: 50 files at 80 %."""
+    rng, path = np.random.default_rng(8), tmp_path / "scores.npz"
+    asked = [str(path), "--claimed-epsilon", "1", "--neighbours", "replace-one", "--confidence", "0.8"]
+    accused = {}
+    for design in ("runs", "one-run"):
+        codes = []
+        for _ in range(50):
+            member = rng.random(60) < 0.5
+            truthful = rng.random(60) < np.e / (1 + np.e)
+            score = (member == truthful) + rng.random(60) / 2  # no two are equal, and none knows more
+            path.write_bytes(as_npz(score=score, member=member))
+            codes.append(main([*asked, "--design", design]))
+        accused[design] = codes.count(10)
+    capsys.readouterr()
+    assert max(accused.values()) <= 18  # P(Bin(50, 0.2) > 18) < 0.3 %
+    assert min(accused.values()) > 0  # it can accuse: this is no rule that is never wrong
+
+
+def test_definition_ties_are_reported_since_they_count_for_the_mechanism(run, tmp_path):
+    score, member = scores(1.5)
+    tied = as_csv((score > 1) * 1.0, member)
+    _, out, _ = run(tied, "--json", str(tmp_path / "r.json"))
+    assert "400 records, 200 of them members, 2 distinct scores; " in out
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert report["distinct_scores"] == 2
+    assert "400 distinct scores" in run(as_csv(score, member))[1]
 
 
 def test_definition_guesses_fixed_in_advance(run, tmp_path):
@@ -217,7 +258,10 @@ def test_the_door_of_the_file(run, content, message):
         (["--json", "no/such/folder/r.json"], "[Errno 2] No such file or directory"),
         (["--guess", "1", "2"], "design must be one run or independent coins"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
-        (["--test", "joint", "--design", "coins"], "design must be independent runs"),
+        (["--test", "joint", "--split", "0", "--design", "coins"], "design must be independent runs"),
+        (["--test", "joint"], "--test must come with --threshold or --split, got joint"),
+        (["--test", "accuracy", "--guess", "1", "2"], "--test must come with --threshold or --split"),
+        (["--json", "./r.png", "--picture", "r.png"], "--json and --picture must be two files, got r.png"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )

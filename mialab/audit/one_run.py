@@ -53,8 +53,8 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     """Guess "in" for the highest scores and "out" for the lowest, and count who is right.
 
     The two numbers are fixed before scores and membership are compared. Where equal scores stand across
-    a border there is no telling them apart, and none of them is guessed; as guesses they count, and as
-    right they don't.
+    a border, lots would have to decide which of them are guessed. Counted are as many right ones as
+    there are under any lots: the fewest.
 
     Raises
     ------
@@ -73,9 +73,9 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
         _check.at_least(name, value, 0)
     if not 1 <= ins + outs <= records:
         _check.refuse("ins + outs", f"be in 1 … {records} (records)", ins + outs)
-    accused = _highest(outcome.score, ins) & outcome.member
-    spared = _highest(-outcome.score, outs) & ~outcome.member
-    return Guesses(int((accused | spared).sum()), ins + outs, records, outcome.design)
+    right = _fewest_right(outcome.score, outcome.member, ins)
+    right += _fewest_right(-outcome.score, ~outcome.member, outs)
+    return Guesses(right, ins + outs, records, outcome.design)
 
 
 def one_run(
@@ -191,10 +191,11 @@ def _seen(right: int, guesses: int, epsilon: float) -> Int[ndarray, "numbers"]:
     return np.arange(first, min(right, int(expected + reach) + 1))[::-1]
 
 
-def _highest(score: np.ndarray, number: int) -> np.ndarray:
-    """Mark the ``number`` highest scores, without those that are equal to one that is left out."""
+def _fewest_right(score: np.ndarray, truth: np.ndarray, number: int) -> int:
+    """Count what is true of the ``number`` highest; among equal scores take first what is not."""
     if number == 0:
-        return np.zeros(score.size, dtype=bool)
-    if number == score.size:
-        return np.ones(score.size, dtype=bool)
-    return score > np.partition(score, score.size - number - 1)[score.size - number - 1]
+        return 0
+    border = np.partition(score, score.size - number)[score.size - number]
+    above, at_border = score > border, score == border
+    left = number - int(above.sum())
+    return int((above & truth).sum()) + max(0, left - int((at_border & ~truth).sum()))

@@ -80,7 +80,9 @@ def main():
             content = path.read_bytes()
             timed(f"read {kind}, a million rows", lambda: read_scores(content, design=Design.RUNS).at(0))  # noqa: B023
             for design in ("runs", "one-run"):
-                timed(f"command, {kind}, {design}", lambda: quietly(path, "--design", design))  # noqa: B023
+                for delta in ("0", "1e-5"):
+                    asked = (path, "--design", design, "--delta", delta)
+                    timed(f"command, {kind}, {design}, δ = {delta}", lambda: quietly(*asked))  # noqa: B023
         picture = Path(folder, "roc.png")
         timed("command with its picture", lambda: quietly(npz, "--design", "runs", "--picture", picture))
     for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
