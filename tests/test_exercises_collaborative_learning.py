@@ -61,9 +61,33 @@ def noise_on_each(w, u, there, clip, sigma, nominal, rng):
     return a_round(w, u, there, clip, 0.0, nominal, rng) + noise / nominal
 
 
+def the_same_noise(w, u, there, clip, sigma, nominal, rng):
+    return a_round(w, u, there, clip, sigma, nominal, np.random.default_rng(0))
+
+
+def one_draw_for_all(w, u, there, clip, sigma, nominal, rng):
+    return a_round(w, u, there, clip, 0.0, nominal, rng) + rng.normal(scale=sigma * clip) / nominal
+
+
+def laplace_noise(w, u, there, clip, sigma, nominal, rng):
+    noise = rng.laplace(scale=sigma * clip / np.sqrt(2), size=len(w))
+    return a_round(w, u, there, clip, 0.0, nominal, rng) + noise / nominal
+
+
+def noise_from_elsewhere(w, u, there, clip, sigma, nominal, rng):
+    return a_round(w, u, there, clip, sigma, nominal, ELSEWHERE)
+
+
+ELSEWHERE = np.random.default_rng(5)
+
+
 @pytest.mark.parametrize(
     ("wrong", "hint"),
     [
+        (laplace_noise, "Gaussian noise"),
+        (noise_from_elsewhere, "Draw from the rng"),
+        (the_same_noise, "The same noise in every call"),
+        (one_draw_for_all, "noise of its own"),
         (lambda w, u, t, *rest: a_round(w, u, np.ones(6, bool), *rest), "Not everybody takes part"),
         (lambda *a: a_round(*a, share=lambda clip, length: np.ones(6)), "not clipped"),
         (clip_the_sum, "not their sum"),

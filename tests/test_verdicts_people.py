@@ -8,6 +8,7 @@ from verdicts import between, claims_on
 
 CHAPTER = "4_world/people"
 RARE, COMMON = "digits: twenty eights", "digits: common"
+SAME = "all digits: the same eights"
 
 
 def stand_ins(**changes):
@@ -24,10 +25,13 @@ def stand_ins(**changes):
         "STUDIES": {"digits": (member, {"plain": luck + 2 * member, "private": luck}, None)},
         "rare": RARE,
         "common": COMMON,
+        "same": SAME,
+        "restored": between(0.1, 0.4),
         "exposure": {(RARE, "plain"): between(0.8, 0.95), (COMMON, "plain"): between(0.57, 0.6)},
         "cost": {
             (RARE, "private"): between(0.4, 0.6),
             (COMMON, "private"): between(0.03, 0.06),
+            (SAME, "private"): between(0.05, 0.15),
             (RARE, "clipped"): between(0.4, 0.6),
             (COMMON, "clipped"): between(0.0, 0.03),
             (RARE, "clipped, faster"): between(-0.1, 0.05),
@@ -41,7 +45,7 @@ def stand_ins(**changes):
     return good
 
 
-def same(value):
+def turned_round(value):
     member, scores, _ = value["STUDIES"]["digits"]
     turned = {"plain": scores["private"], "private": scores["plain"]}
     return value | {"STUDIES": {"digits": (member, turned, None)}}
@@ -57,9 +61,15 @@ BAD = {
     "twenty eights are more exposed than the common digits": stand_ins(
         exposure={(RARE, "plain"): between(0.55, 0.95)}
     ),
-    "the promise takes exposure from them": same(stand_ins()),
+    "the same twenty are less exposed where the other eights are there too": stand_ins(
+        restored=between(-0.01, 0.4)
+    ),
+    "the promise takes exposure from them": turned_round(stand_ins()),
     "the eights pay more accuracy for it than the common digits": stand_ins(
         cost={(RARE, "private"): between(0.02, 0.3)}
+    ),
+    "and more than eights do where all the eights are there": stand_ins(
+        cost={(SAME, "private"): between(0.3, 0.5)}
     ),
     "clipped at the same learning rate they pay without any noise": stand_ins(
         cost={(RARE, "clipped"): between(0.01, 0.6)}

@@ -67,6 +67,14 @@ def check_round(dp_round: Round) -> Feedback:
         yield not np.allclose(moved, clipped[coins].sum(axis=0)), "Without noise the move is off."
         noise = np.array([call(2.0, seed) - call(0.0) for seed in range(400)]) * 3.0
         yield not noise.any(), "There is no noise."
+        yield (
+            not np.ptp(noise, axis=0).any(),
+            "The same noise in every call can be taken off: draw it from rng.",
+        )
+        yield (
+            np.allclose(noise, noise[:, :1]),
+            "Every weight gets noise of its own, as many draws as weights.",
+        )
         spread = noise.std()
         yield np.isclose(spread, 2.0, rtol=0.06), "The noise is in units of the clip: σ · C."
         yield np.isclose(spread, 1.6 * 3, rtol=0.06), "Noise goes on the sum, before it is divided."
@@ -75,6 +83,12 @@ def check_round(dp_round: Round) -> Feedback:
             not np.isclose(spread, 1.6, rtol=0.06),
             f"Noise on the sum should be 1.6, it is {spread:.2f}.",
         )
+        shape = abs(noise).mean() / spread  # √(2/π) for Gaussian noise around 0
+        yield (
+            abs(noise.mean()) > 0.2 or not np.isclose(shape, np.sqrt(2 / np.pi), atol=0.04),
+            "The promise is proved for Gaussian noise around 0: rng.normal.",
+        )
+        yield not np.array_equal(call(2.0), call(2.0)), "Draw from the rng you are given: a run must repeat."
 
     return guarded(
         lambda: first_objection(objections(), "Clip each, add up, noise once, divide by a public number.")

@@ -39,7 +39,9 @@ def belief(prior: float, fpr: float, tpr: float) -> float:
 def most_believed(prior: float, epsilon: float) -> float:
     """Return the most that anybody can come to believe of a member under pure ε, whatever is seen.
 
-    The odds grow by e^ε at most: it is the definition, divided through (Wasserman & Zhou 2010 read it so).
+    The odds grow by e^ε at most: it is the definition, divided through (Kasiviswanathan & Smith 2014 make it
+    precise). Of one membership, whatever the others are: where several only come together, as those of a
+    family may, they change at once, and the ε of the group counts.
     With δ > 0 no such limit exists: with probability δ everything may be given away. Use `belief` there.
 
     Parameters
