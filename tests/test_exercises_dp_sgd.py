@@ -190,6 +190,7 @@ WRONG_EPSILONS = {
         renyi.guarantee_of_2017(SampledGaussian(s, 1.0, t), delta=d, orders=np.arange(2.0, 65.0)).epsilon
     ),
     "too small": lambda s, q, t, d: 0.7 * by_distribution(s, q, t, d),
+    "a hair too small": lambda s, q, t, d: 0.999 * by_distribution(s, q, t, d),
     "one order only": lambda s, q, t, d: (
         renyi.guarantee_of_2017(SampledGaussian(s, q, t), delta=d, orders=np.array([2.0])).epsilon
     ),
@@ -199,7 +200,12 @@ WRONG_EPSILONS = {
 }
 
 
-@pytest.mark.parametrize("right", [by_whole_orders, by_distribution])
+def on_a_finer_grid(sigma, rate, steps, delta):
+    """Stand in for an accountant whose grid adds less than ours: by 4e-6 of ε on such runs, as seen."""
+    return by_distribution(sigma, rate, steps, delta) * (1 - 1e-5)
+
+
+@pytest.mark.parametrize("right", [by_whole_orders, by_distribution, on_a_finer_grid])
 def test_coursework_right(right):
     feedback = check.check_coursework(right, seed=1)
     assert feedback.right, feedback

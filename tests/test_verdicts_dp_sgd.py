@@ -26,6 +26,7 @@ GOOD = {
     "useless": {"digits": (MIDDLE, HIGH), "patients": (MIDDLE, HIGH)},
     "lost": {"digits": 0.17, "patients": 0.1},
     "accuracies": {("patients", 0.5): np.array([0.96, 0.98]), ("patients", 0.0): np.array([0.88, 0.92])},
+    "sound": {0.0: np.array([0.88, 0.92]), "no clip": np.array([0.95, 0.96]), 0.5: np.array([0.96, 0.98])},
     "judged": {"DP-SGD": (0.944,), "stop at 100": (0.934,)},
     "tighter": "DP-SGD",
     "better": between(-0.5, -0.1),
@@ -52,22 +53,25 @@ LIED_TO = {
     "at σ = 2": {"exactly": 0.9},
     "no measured attack": {"caps": [True] * 19 + [False]},
     "without privacy, planted": {"hidden_by_average": {"digits": (HIGH, LOW), "patients": (MIDDLE, MIDDLE)}},
-    "noise takes the leak of planted digits": {
+    "noise alone takes the leak of planted digits": {
         "less": GOOD["less"] | {"digits": between(-0.9, 0.1)},
     },
-    "noise takes the leak of planted patients": {
+    "noise alone takes the leak of planted patients": {
         "less": GOOD["less"] | {"patients": between(-0.9, 0.1)},
     },
-    "more than half of it": {"useless": {"digits": (MIDDLE, HIGH), "patients": (between(0.3, 0.6), HIGH)}},
+    "more than half of the planted": {
+        "useless": {"digits": (MIDDLE, HIGH), "patients": (between(0.3, 0.6), HIGH)}
+    },
     "much noise": {"lost": {"digits": 0.17, "patients": 0.01}},
-    "a little of it": {
+    "at σ = 0.5": {
         "accuracies": GOOD["accuracies"] | {("patients", 0.0): np.array([0.97, 0.98])},
     },
+    "and more than half of that gain": {"sound": GOOD["sound"] | {"no clip": np.array([0.9, 0.92])}},
     "DP-SGD at a useless": {"judged": {"DP-SGD": (0.92,), "stop at 100": (0.934,)}},
     "and leaks less": {"better": between(-0.5, 0.1)},
-    "label smoothing": {"smoothed": between(-0.1, 0.6)},
+    "moderate label smoothing": {"smoothed": between(-0.1, 0.6)},
     "rounding": {"coarse": between(-0.1, 0.5)},
-    "the clip alone": {"clip_alone": between(-0.6, 0.1)},
+    "at the same steps and sampling": {"clip_alone": between(-0.6, 0.1)},
     "noise takes more": {"noise_too": between(-0.4, 0.1)},
     "with learning rate times clip": {"flat": [0.8, 0.918]},
     "at the same ε": {"by_rate": {1.0: np.array([0.9, 0.65]), 0.02: np.array([0.7, 0.7])}},

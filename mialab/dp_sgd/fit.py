@@ -44,7 +44,8 @@ def fit_private(
     rng
         Decides the initial weights, the batches, the noise and the masks of dropout; torch's global seed
         plays no part. Whoever knows it can take the noise off again: a model that is to be given away needs
-        a seed from the system, ``numpy.random.default_rng()``, that nobody keeps.
+        a seed from the system, ``numpy.random.default_rng()``, that nobody keeps. Nor is a generator for
+        simulations a lock: torch's keeps 32 bits of a seed on a CPU, which a search can find.
     device
         ``"cpu"`` or ``"cuda"``.
     physical_batch
@@ -60,7 +61,8 @@ def fit_private(
     ValueError
         If shapes or labels do not fit, a value is not finite, the device is not there, the module mixes
         records or has nothing to train; or if a gradient is not finite: the error names the step, and no
-        weight has seen that step's batch.
+        weight has seen that step's batch. That it was raised depends on a record, and is not covered by
+        the promise: keep it to yourself.
 
     Examples
     --------
