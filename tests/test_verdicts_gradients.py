@@ -51,6 +51,7 @@ def good_results():
         "aggregation_error": 1e-6,
         "by_part": {name: (100, between(0.6, 0.7)) for name in PARTS},
         "by_steps": {1: between(0.8, 0.9), 12: between(0.6, 0.8)},
+        "gap": {4: between(-0.2, -0.1)},
         "averaged": {1: between(0.8, 0.9), 4: between(0.55, 0.75)},
         "by_record": {
             "start": {"typical": between(0.8, 1.0), "surprising": between(0.91, 1.0)},
@@ -129,6 +130,7 @@ LIED_TO = {
     "one head, or any": lambda n: {"by_part": changed(n["by_part"], "key", (100, between(0.45, 0.6)))},
     "a dozen local steps": lambda n: {"by_steps": {12: between(0.45, 0.6)}},
     "nor do four steps": lambda n: {"averaged": {4: between(0.45, 0.6)}},
+    "but after four steps": lambda n: {"gap": {4: between(-0.1, 0.02)}},
     "late, surprising records": records("late", "typical", between(0.65, 0.95)),
     "but the surprising, too": records("late", "surprising", between(0.7, 0.95)),
     "fewer candidates": lambda n: {"solved": changed(n["solved"], "embedding", (80, 1))},
