@@ -34,23 +34,29 @@ def good_results():
             300: {"value": between(0.99, 1.0), "key": between(0.7, 0.8), "embedding": between(0.9, 0.97)},
         },
         "alone": {300: {"key": between(-0.97, -0.9), "loss": between(0.8, 0.9), "whole": between(0.3, 0.5)}},
-        "by_luck": [0.5, -0.3],
+        "by_luck": [between(0.4, 0.6), between(-0.4, -0.2)],
         "on_digits": {"start": ordinary | {"embedding": between(-0.1, 0.0)}, "late": ordinary},
         "promised": 1.0,
         "by_ratio": {"start": 0.12, "late": 0.13},
+        "plain": {"start": between(0.59, 0.545), "late": between(0.6, 0.55)},
         "at_moment": {
             "start": plain | {"likelihood ratio": between(0.95, 0.99)},
             "late": plain | {"likelihood ratio": between(0.7, 0.8)},
         },
         "directions": {
-            "start": {k: (between(0.1, 0.2), between(0.08, 0.15), 0.15) for k in (4, 16, 64, 256)}
+            "start": {k: (between(0.1, 0.2), between(0.08, 0.15), 0.15, 0.1) for k in (4, 16, 64, 256)}
         },
         "late_fpr": between(0.2, 0.3),
         "by_size": {"likelihood ratio": [between(0.98, 1.0), between(0.7, 0.8)]},
         "aggregation_error": 1e-6,
         "by_part": {name: (100, between(0.6, 0.7)) for name in PARTS},
         "by_steps": {1: between(0.8, 0.9), 12: between(0.6, 0.8)},
-        "by_record": {"typical": between(0.5, 0.7), "surprising": between(0.9, 1.0)},
+        "gap": {4: between(-0.2, -0.1)},
+        "averaged": {1: between(0.8, 0.9), 4: between(0.55, 0.75)},
+        "by_record": {
+            "start": {"typical": between(0.8, 1.0), "surprising": between(0.91, 1.0)},
+            "late": {"typical": between(0.45, 0.6), "surprising": between(0.7, 0.85)},
+        },
         "solved": {"everything": (2762, 0), "embedding": (80, 0)},
         "by_label": {"inner product": between(0.8, 0.9), "likelihood ratio": between(0.0, 0.2)},
         "sets_right": [True, True],
@@ -59,8 +65,11 @@ def good_results():
         "keeps": {"knows all others": np.array([True, True]), "replaced": np.array([True])},
         "in_full": {"knows all others": between(0.2, 0.3)},
         "claimed": 0.26,
-        "asking": {1: (between(0.5, 0.6), 18.0), 16: (between(0.7, 0.9), 100.0)},
-        "behind": {0.0: between(0.9, 1.0)},
+        "asking": {
+            1: (between(0.5, 0.6), 18.0, between(0.5, 0.6), 18.0),
+            16: (between(0.7, 0.9), 100.0, between(0.5, 0.6), 18.0),
+        },
+        "behind": {0.0: between(0.9, 1.0), 1.0: between(0.85, 0.95)},
         "clipped_mean": between(0.8, 1.0),
         "clipped_each": between(0.1, 0.4),
     }
@@ -82,6 +91,12 @@ def tokens(steps, kind, estimate):
     }
 
 
+def records(moment, kind, estimate):
+    return lambda n: {
+        "by_record": changed(n["by_record"], moment, changed(n["by_record"][moment], kind, estimate))
+    }
+
+
 def patches(moment, kind, estimate):
     return lambda n: {
         "on_digits": changed(n["on_digits"], moment, changed(n["on_digits"][moment], kind, estimate))
@@ -96,27 +111,28 @@ LIED_TO = {
     "attention and key print": tokens(0, "key", between(0.6, 0.8)),
     "saturated": lambda n: {"alone": {300: changed(n["alone"][300], "key", between(-0.3, 0.1))}},
     "across sentences": lambda n: {"alone": {300: changed(n["alone"][300], "loss", between(0.1, 0.3))}},
-    "and what attention has to do": lambda n: {"by_luck": [0.5, 0.45]},
+    "and what attention has to do": lambda n: {"by_luck": [between(0.3, 0.5), between(0.4, 0.6)]},
     "digits: attention and value": patches("late", "value", between(0.1, 0.3)),
-    "but attention tells little": patches("start", "embedding", between(0.5, 0.6)),
+    "but attention tells little": patches("start", "embedding", between(-0.7, -0.6)),
     "parameters over batch size": at("late", "inner product", between(0.9, 0.99)),
-    "the inner product gets": lambda n: {"by_ratio": {"start": 0.12, "late": 0.5}},
+    "the participation ratio promises": lambda n: {"by_ratio": {"start": 0.12, "late": 0.5}},
     "the likelihood ratio beats": at("start", "likelihood ratio", between(0.6, 0.75)),
     "and is worth less late": at("late", "likelihood ratio", between(0.9, 0.97)),
-    "start: the formula": lambda n: {
-        "directions": {"start": changed(n["directions"]["start"], 64, (between(0.1, 0.2), None, 0.5))}
+    "start: up to 64": lambda n: {
+        "directions": {"start": changed(n["directions"]["start"], 64, (between(0.1, 0.2), None, 0.5, 0))}
     },
     "and with 256": lambda n: {
-        "directions": {"start": changed(n["directions"]["start"], 256, (None, between(0.03, 0.09), 0.9))}
+        "directions": {"start": changed(n["directions"]["start"], 256, (None, between(0.03, 0.09), 0.9, 0))}
     },
     "late it accuses": lambda n: {"late_fpr": between(0.1, 0.2)},
     "larger batches": lambda n: {"by_size": {"likelihood ratio": [between(0.8, 0.9), between(0.7, 0.85)]}},
     "secure aggregation": lambda n: {"aggregation_error": 0.1},
     "one head, or any": lambda n: {"by_part": changed(n["by_part"], "key", (100, between(0.45, 0.6)))},
     "a dozen local steps": lambda n: {"by_steps": {12: between(0.45, 0.6)}},
-    "late, surprising records": lambda n: {
-        "by_record": changed(n["by_record"], "typical", between(0.8, 0.95))
-    },
+    "nor do four steps": lambda n: {"averaged": {4: between(0.45, 0.6)}},
+    "but after four steps": lambda n: {"gap": {4: between(-0.1, 0.02)}},
+    "late, surprising records": records("late", "typical", between(0.65, 0.95)),
+    "but the surprising, too": records("late", "surprising", between(0.7, 0.95)),
     "fewer candidates": lambda n: {"solved": changed(n["solved"], "embedding", (80, 1))},
     "the inner product takes": lambda n: {
         "by_label": changed(n["by_label"], "likelihood ratio", between(0.7, 0.85))
@@ -126,8 +142,11 @@ LIED_TO = {
     "clipping alone": lambda n: {"only_clipped": {"clipping": between(0.5, 0.75)}},
     "clipping and noise": lambda n: {"keeps": changed(n["keeps"], "replaced", np.array([False]))},
     "who knows all others": lambda n: {"in_full": {"knows all others": between(0.1, 0.2)}},
-    "one noisy answer": lambda n: {"asking": changed(n["asking"], 1, (between(0.6, 0.75), 18.0))},
-    "noise on answers": lambda n: {"behind": {0.0: between(0.5, 0.85)}},
+    "one noisy answer": lambda n: {"asking": changed(n["asking"], 1, (between(0.6, 0.75), None, None, None))},
+    "unless the budget": lambda n: {
+        "asking": changed(n["asking"], 16, (between(0.7, 0.9), 100.0, between(0.6, 0.75), 18.0))
+    },
+    "noise on answers": lambda n: {"behind": changed(n["behind"], 1.0, between(0.5, 0.85))},
     "clipping the mean": lambda n: {"clipped_mean": between(0.2, 0.4)},
 }
 
