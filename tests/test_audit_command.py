@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,23 @@ def as_npz(**arrays: np.ndarray) -> bytes:
     held = io.BytesIO()
     np.savez(held, **arrays)  # type: ignore[arg-type]
     return held.getvalue()
+
+
+def as_zip(content: bytes, *, flag: int = 0, method: int = 0) -> bytes:
+    """Write an .npz by hand, so that its headers can lie."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for name in ("score.npy", "member.npy"):
+            archive.writestr(name, content)
+    lying = bytearray(held.getvalue())
+    entry = lying.find(b"PK\x01\x02")
+    lying[6] = lying[entry + 8] = flag
+    lying[8] = lying[entry + 10] = method
+    return bytes(lying)
+
+
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
 
 
 @pytest.fixture
@@ -165,6 +183,7 @@ def test_definition_all_kinds_of_file_hold_the_same():
         (as_csv(score, member), score, member),
         (words, *scores(3.0)),
         (spaced, np.array([2.5, -1000.0]), np.array([True, False])),
+        ("score,member\r1,1.0\r2,0.0\r", np.array([1.0, 2.0]), np.array([True, False])),
         (b"\xef\xbb\xbfscore,member\n1,1\n2,0", np.array([1.0, 2.0]), np.array([True, False])),
         (as_npz(score=score, member=member, more=np.zeros(3)), score, member),
         (
@@ -202,6 +221,7 @@ def test_limit_parquet_without_pyarrow_says_so(run, monkeypatch):
 
 
 HEAD = "score,member\n"
+WHOLE = "the file must be a whole .npz, got "
 BAD = [
     ("", "the file must hold a header and records, got an empty file"),
     (HEAD, "the file must hold records, got a header alone"),
@@ -211,12 +231,26 @@ BAD = [
     (HEAD + "1,1\n-inf,0\n", "score in row 2 must be a finite number, got -inf"),
     (HEAD + "1,1\nhigh,0\n", "score in row 2 must be a finite number, got 'high'"),
     (HEAD + "1,1\n,0\n", "score in row 2 must be a finite number, got ''"),
+    (HEAD + "1,1\n1_000,0\n", "score in row 2 must be a finite number, got '1_000'"),
+    ("score;member\n0,5;1\n", "the cells must be separated by commas, with a point in 0.5, got the header"),
+    ('score,member,note\n1,1,"a\n2,0,\n3,1,b"\n', "the file must hold one record a line, got 1 records in 3"),
+    ('score,member,note\n1,1,\n2,0,"a\n3,1,\n', "the file must hold one record a line, got 2 records in 3"),
+    (HEAD + "1,1\n2," + "0" * 200_000 + "\nx,1\n", "the file must be CSV, got field larger than"),
+    (HEAD + "1,1\n2,false   1\n", "member in row 2 must be 0 or 1, or true or false, got 'false   1'"),
     (HEAD + "1,1\n2\n", "row 2 must have at least 2 cells, got 1"),
     (HEAD + "1,1\n2,yes\n", "member in row 2 must be 0 or 1, or true or false, got 'yes'"),
     (HEAD + "1,1\n2,\n", "member in row 2 must be 0 or 1, or true or false, got ''"),
     (HEAD + "1,1\n2,1\n", "the column member must hold members and non-members, got 2 members of 2"),
     (b"\xff\xfe\x00", "the file must be CSV in UTF-8, .npz or Parquet, got invalid start byte"),
     (b"PK\x03\x04nonsense", "the file must be a whole .npz, got File is not a zip file"),
+    (as_zip(b"hello", flag=1), "the file must be a whole .npz, got File 'score.npy' is encrypted"),
+    (as_zip(b"hello", method=99), "the file must be a whole .npz, got That compression method is not"),
+    (
+        as_zip(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000000,)}")),
+        WHOLE + "Unable to",
+    ),
+    (as_zip(npy("{'descr': " + "[" * 50)), WHOLE),
+    (as_npz(score=np.array([1.0, None]), member=np.ones(2)), WHOLE + "Object arrays cannot be loaded"),
     (as_npz(score=np.zeros(2)), "the file must have one column member, got the columns score"),
     (as_npz(score=np.zeros((2, 2)), member=np.zeros(2)), "the array score must have shape (records)"),
     (
