@@ -284,12 +284,17 @@ def test_the_door_of_the_file(run, content, message):
         (["--claimed-epsilon", "inf"], "--claimed-epsilon must be a finite number of at least 0, got inf"),
         (["--claimed-epsilon", "1000"], "--claimed-epsilon must be at most 700, got 1000.0"),
         (["--split", "-1"], "expected non-negative integer"),
-        (["--threshold", "nan"], "--threshold must be a number, got nan"),
+        (["--threshold", "nan"], "--threshold must be a finite number, got nan"),
+        (["--threshold", "inf", "--json", "r.json"], "--threshold must be a finite number, got inf"),
+        (["--threshold", "-1e-3"], "argument --threshold: expected one argument (a negative number may need"),
         (["--threshold", "1", "--split", "2"], "argument --split: not allowed with argument --threshold"),
         (["--design", "lucky"], "argument --design: invalid choice: 'lucky'"),
         (["--delta", "small"], "argument --delta: invalid float value: 'small'"),
         (["--picture", "roc.txt"], "--picture must end in .png, .pdf, .svg, got roc.txt"),
-        (["--json", "no/such/folder/r.json"], "[Errno 2] No such file or directory"),
+        (["--json", "no/such/folder/r.json"], "--json must be in a folder that exists, got no/such/folder"),
+        (["--json", "."], "--json must be a file, new or old, and no folder, link or device, got '.'"),
+        (["--json", ""], "--json must be a file, new or old, and no folder, link or device, got ''"),
+        (["--picture", ""], "--picture must end in .png, .pdf, .svg, got "),
         (["--guess", "1", "2"], "design must be one run or independent coins"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
         (["--test", "joint", "--split", "0", "--design", "coins"], "design must be independent runs"),
@@ -303,6 +308,43 @@ def test_the_door_of_the_command(run, more, message):
     code, out, err = run(LEAKY, *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"mialab.audit: {message}")
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_the_door_of_the_files_that_are_written(run, tmp_path):
+    """Nothing is replaced but a file: not the scores, not a link, and not what only looks like a file."""
+    scores, link, device = tmp_path / "scores", tmp_path / "link.json", tmp_path / "pipe.json"
+    link.symlink_to(tmp_path / "elsewhere.json")
+    os.mkfifo(device)
+    for path in (scores, tmp_path / "." / "scores", link, device):
+        code, out, err = run(LEAKY, "--json", str(path))
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "be two files" in err or "be a file, new or old, and no folder, link or device" in err
+    assert scores.read_text(encoding="utf-8") == LEAKY
+    assert link.is_symlink()
+    assert device.is_fifo()
+
+
+@pytest.mark.parametrize("design", ["coins", "one-run"])
+def test_definition_coins_that_cannot_be_fair_accuse_nobody(run, design):
+    """Who says "out" of everybody is right nine times in ten: no leak, and no coin either."""
+    rng, member = np.random.default_rng(0), np.arange(1000) < 100
+    content = as_csv(rng.normal(size=1000), member)
+    code, out, err = run(content, design=design)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"mialab.audit: --design {design} must have a fair coin for each record, "
+        "so about half of them members, got 100 members of 1000\n"
+    )
+    assert run(content)[0] == 0  # in runs of their own the numbers are free
+    outcome = Outcome(rng.normal(size=1000), member, design=command.DESIGNS[design])
+    assert any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE).epsilon_lower > 1  # what it prevents
+
+
+def test_limit_fair_coins_are_refused_once_in_a_million(run):
+    for members, code in ((421, 2), (424, 0), (576, 0), (579, 2)):
+        content = as_csv(np.random.default_rng(0).normal(size=1000), np.arange(1000) % 1000 < members)
+        assert run(content, design="one-run")[0] == code
 
 
 def test_the_door_opens_no_pickle(run, tmp_path):
@@ -356,6 +398,26 @@ def test_definition_from_standard_input_in_a_process_of_its_own():
     assert done.stdout.decode().startswith("violated: ε ≤ 0.5 was claimed")
     assert in_a_process("-").returncode == 2
     assert in_a_process("-", given=LEAKY.encode(), encoding="ascii").returncode == 10
+
+
+def test_limit_what_cannot_be_printed_is_no_verdict(tmp_path):
+    """Not the exit code of Python's own tracebacks, and no second complaint at the end."""
+    path = tmp_path / "scores.csv"
+    path.write_text(LEAKY, encoding="utf-8")
+    asked = ["--claimed-epsilon", "1", "--design", "runs", "--neighbours", "replace-one"]
+    typed = [sys.executable, "-m", "mialab.audit", str(path), *asked]
+    read, write = os.pipe()
+    os.close(read)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(typed, stdout=write, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(write)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"mialab.audit: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_limit_with_any_confidence_a_trial_is_needed(run):
+    assert "no audit of fewer than 1 trials" in run(LEAKY, "--confidence", "1e-300")[1]
 
 
 def test_limit_without_a_picture_nothing_draws():
