@@ -1,4 +1,4 @@
-"""The audit as a command, for a build pipeline: ``python -m mialab.audit scores.csv --claimed-epsilon 1 …``.
+"""The audit as a command, for a build pipeline: "python -m mialab.audit scores.csv --claimed-epsilon 1".
 
 It exits with 0 if the claim is consistent with the scores, 10 if it is violated, 11 if this audit could not
 have told, and 2, with one line that says why, if the input is bad. Only a picture asks for matplotlib.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import log_expit
+from scipy.special import bdtr, log_expit
 
 from mialab import _check
 from mialab.accounting import Guarantee, Neighbours
@@ -41,6 +41,7 @@ NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REP
 TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
 PICTURES = (".png", ".pdf", ".svg")
 _JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
+_UNFAIR = 1e-6  # a balance that fair coins show more rarely: they were not fair, or not flipped
 _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digits
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
@@ -124,22 +125,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         made = {Path(path): content() for path, content in files.items() if path}
         for path, content in made.items():
             write_whole(path, content)
+        print(report, flush=True)
     except (ValueError, OSError) as error:
         print("mialab.audit:", *str(error).split("\n"), file=sys.stderr)
         return BAD_INPUT
-    print(report)
     return EXIT[report.finding]
 
 
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
     error = 1 - asked.confidence
-    fewest = int(np.ceil(np.log(error) / log_expit(claim.epsilon)))
+    fewest = max(1, int(np.ceil(np.log(error) / log_expit(claim.epsilon))))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
         return Report(Finding.UNINFORMATIVE, None, claim, outcome, {}, fewest)
+    if outcome.design != Design.RUNS:
+        _check_coins(outcome.member, asked.design)
     terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
     how, result = _audit(outcome, asked, terms)
     return Report(Verdict(result, claim).finding, result, claim, outcome, how, fewest)
+
+
+def _check_coins(member: np.ndarray, design: str) -> None:
+    """Refuse coins that cannot have been fair: who says "out" of everybody would be right too often."""
+    members, trials = int(member.sum()), member.size
+    if 2 * bdtr(min(members, trials - members), trials, 0.5) < _UNFAIR:
+        rule = "have a fair coin for each record, so about half of them members"
+        _check.refuse(f"--design {design}", rule, f"{members} members of {trials}")
 
 
 def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[dict, AuditResult]:
@@ -169,20 +180,39 @@ def _claim(asked: argparse.Namespace) -> Guarantee:
     check_terms(asked.delta, asked.confidence, neighbours)
     if asked.test and asked.threshold is None and asked.split is None:
         _check.refuse("--test", "come with --threshold or --split", asked.test)
-    if asked.json and asked.picture and Path(asked.json).resolve() == Path(asked.picture).resolve():
-        _check.refuse("--json and --picture", "be two files", asked.picture)
-    if asked.picture and Path(asked.picture).suffix.lower() not in PICTURES:
-        _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
+    _check_files(asked)
     _check.not_negative("--claimed-epsilon", asked.claimed_epsilon)
     if asked.claimed_epsilon > _LARGEST:
         _check.refuse("--claimed-epsilon", f"be at most {_LARGEST}", asked.claimed_epsilon)
-    if asked.threshold is not None and np.isnan(asked.threshold):
-        _check.refuse("--threshold", "be a number", asked.threshold)
+    if asked.threshold is not None and not np.isfinite(asked.threshold):
+        _check.refuse("--threshold", "be a finite number", asked.threshold)
     return Guarantee(asked.claimed_epsilon, asked.delta, neighbours)
 
 
+def _check_files(asked: argparse.Namespace) -> None:
+    """Refuse to write where something else would be lost, before anything is computed."""
+    if asked.picture is not None and Path(asked.picture).suffix.lower() not in PICTURES:
+        _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
+    taken = {} if asked.scores == "-" else {Path(asked.scores).resolve(): "the scores"}
+    for name, given in (("--json", asked.json), ("--picture", asked.picture)):
+        if given is None:
+            continue
+        path = Path(given)
+        if path.resolve() in taken:
+            _check.refuse(f"{taken[path.resolve()]} and {name}", "be two files", given)
+        if not path.parent.is_dir():
+            _check.refuse(name, "be in a folder that exists", given)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            _check.refuse(name, "be a file, new or old, and no folder, link or device", repr(given))
+        taken[path.resolve()] = name
+
+
 def _content(path: str) -> bytes:
-    return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    if path != "-":
+        return Path(path).read_bytes()
+    if sys.stdin is None:
+        raise ValueError("standard input must be open, got a closed one")
+    return sys.stdin.buffer.read()
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -210,11 +240,20 @@ def _picture(report: Report, path: str) -> bytes:
     return image.getvalue()
 
 
+_DESIGN = (
+    "how membership was decided. runs: each trial is a training of its own; one-run: one training, a fair "
+    "coin for each record; coins: the same, and the attacker owns other models; fixed or unknown: in any "
+    "other way, and no bound is possible"
+)
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str):
         """Leave the exit to `main`."""
+        if message.endswith("expected one argument"):
+            message += " (a negative number may need a =, as in --threshold=-1e-3)"
         raise ValueError(message)
 
 
@@ -225,7 +264,7 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--claimed-epsilon", type=float, required=True, help="the ε that was promised")
     parser.add_argument("--delta", type=float, default=0.0, help="the δ that was promised (0)")
-    parser.add_argument("--design", choices=DESIGNS, required=True, help="how membership was decided")
+    parser.add_argument("--design", choices=DESIGNS, required=True, help=_DESIGN)
     parser.add_argument("--neighbours", choices=NEIGHBOURS, required=True, help="what the promise compares")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
     parser.add_argument(
@@ -239,6 +278,6 @@ def _parser() -> _Parser:
     rule.add_argument(
         "--guess", type=int, nargs=2, metavar=("INS", "OUTS"), help="coins or one-run: how many guesses"
     )
-    parser.add_argument("--json", metavar="FILE", help="write a report")
+    parser.add_argument("--json", metavar="FILE", help="write a report, over an old one")
     parser.add_argument("--picture", metavar="FILE", help="draw the ROC and the claim (.png, .pdf, .svg)")
     return parser

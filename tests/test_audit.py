@@ -228,7 +228,7 @@ def test_definition_equal_scores_are_guessed_by_the_worst_lots(rng):
         ins, outs = int(rng.integers(1, 4)), int(rng.integers(0, 4))
         of_all = [right_under(lots, outcome, ins, outs) for lots in itertools.permutations(range(6))]
         for_ins = [right_under(lots, outcome, ins, 0) for lots in itertools.permutations(range(6))]
-        assert guess(outcome, ins=ins, outs=outs).right <= min(of_all)  # two worst lots, where both cut a tie
+        assert guess(outcome, ins=ins, outs=outs).right == min(of_all)  # the same lots are worst at both ends
         assert guess(outcome, ins=ins, outs=0).right == min(for_ins)
         differ += min(for_ins) < max(for_ins)
     assert differ > 20

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,23 @@ def as_npz(**arrays: np.ndarray) -> bytes:
     held = io.BytesIO()
     np.savez(held, **arrays)  # type: ignore[arg-type]
     return held.getvalue()
+
+
+def as_zip(content: bytes, *, flag: int = 0, method: int = 0) -> bytes:
+    """Write an .npz by hand, so that its headers can lie."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for name in ("score.npy", "member.npy"):
+            archive.writestr(name, content)
+    lying = bytearray(held.getvalue())
+    entry = lying.find(b"PK\x01\x02")
+    lying[6] = lying[entry + 8] = flag
+    lying[8] = lying[entry + 10] = method
+    return bytes(lying)
+
+
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header.encode() + b"\n"
 
 
 @pytest.fixture
@@ -165,6 +183,7 @@ def test_definition_all_kinds_of_file_hold_the_same():
         (as_csv(score, member), score, member),
         (words, *scores(3.0)),
         (spaced, np.array([2.5, -1000.0]), np.array([True, False])),
+        ("score,member\r1,1.0\r2,0.0\r", np.array([1.0, 2.0]), np.array([True, False])),
         (b"\xef\xbb\xbfscore,member\n1,1\n2,0", np.array([1.0, 2.0]), np.array([True, False])),
         (as_npz(score=score, member=member, more=np.zeros(3)), score, member),
         (
@@ -202,6 +221,7 @@ def test_limit_parquet_without_pyarrow_says_so(run, monkeypatch):
 
 
 HEAD = "score,member\n"
+WHOLE = "the file must be a whole .npz, got "
 BAD = [
     ("", "the file must hold a header and records, got an empty file"),
     (HEAD, "the file must hold records, got a header alone"),
@@ -211,12 +231,26 @@ BAD = [
     (HEAD + "1,1\n-inf,0\n", "score in row 2 must be a finite number, got -inf"),
     (HEAD + "1,1\nhigh,0\n", "score in row 2 must be a finite number, got 'high'"),
     (HEAD + "1,1\n,0\n", "score in row 2 must be a finite number, got ''"),
+    (HEAD + "1,1\n1_000,0\n", "score in row 2 must be a finite number, got '1_000'"),
+    ("score;member\n0,5;1\n", "the cells must be separated by commas, with a point in 0.5, got the header"),
+    ('score,member,note\n1,1,"a\n2,0,\n3,1,b"\n', "the file must hold one record a line, got 1 records in 3"),
+    ('score,member,note\n1,1,\n2,0,"a\n3,1,\n', "the file must hold one record a line, got 2 records in 3"),
+    (HEAD + "1,1\n2," + "0" * 200_000 + "\nx,1\n", "the file must be CSV, got field larger than"),
+    (HEAD + "1,1\n2,false   1\n", "member in row 2 must be 0 or 1, or true or false, got 'false   1'"),
     (HEAD + "1,1\n2\n", "row 2 must have at least 2 cells, got 1"),
     (HEAD + "1,1\n2,yes\n", "member in row 2 must be 0 or 1, or true or false, got 'yes'"),
     (HEAD + "1,1\n2,\n", "member in row 2 must be 0 or 1, or true or false, got ''"),
     (HEAD + "1,1\n2,1\n", "the column member must hold members and non-members, got 2 members of 2"),
     (b"\xff\xfe\x00", "the file must be CSV in UTF-8, .npz or Parquet, got invalid start byte"),
     (b"PK\x03\x04nonsense", "the file must be a whole .npz, got File is not a zip file"),
+    (as_zip(b"hello", flag=1), "the file must be a whole .npz, got File 'score.npy' is encrypted"),
+    (as_zip(b"hello", method=99), "the file must be a whole .npz, got That compression method is not"),
+    (
+        as_zip(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000000,)}")),
+        WHOLE + "Unable to",
+    ),
+    (as_zip(npy("{'descr': " + "[" * 50)), WHOLE),
+    (as_npz(score=np.array([1.0, None]), member=np.ones(2)), WHOLE + "Object arrays cannot be loaded"),
     (as_npz(score=np.zeros(2)), "the file must have one column member, got the columns score"),
     (as_npz(score=np.zeros((2, 2)), member=np.zeros(2)), "the array score must have shape (records)"),
     (
@@ -250,12 +284,17 @@ def test_the_door_of_the_file(run, content, message):
         (["--claimed-epsilon", "inf"], "--claimed-epsilon must be a finite number of at least 0, got inf"),
         (["--claimed-epsilon", "1000"], "--claimed-epsilon must be at most 700, got 1000.0"),
         (["--split", "-1"], "expected non-negative integer"),
-        (["--threshold", "nan"], "--threshold must be a number, got nan"),
+        (["--threshold", "nan"], "--threshold must be a finite number, got nan"),
+        (["--threshold", "inf", "--json", "r.json"], "--threshold must be a finite number, got inf"),
+        (["--threshold", "-1e-3"], "argument --threshold: expected one argument (a negative number may need"),
         (["--threshold", "1", "--split", "2"], "argument --split: not allowed with argument --threshold"),
         (["--design", "lucky"], "argument --design: invalid choice: 'lucky'"),
         (["--delta", "small"], "argument --delta: invalid float value: 'small'"),
         (["--picture", "roc.txt"], "--picture must end in .png, .pdf, .svg, got roc.txt"),
-        (["--json", "no/such/folder/r.json"], "[Errno 2] No such file or directory"),
+        (["--json", "no/such/folder/r.json"], "--json must be in a folder that exists, got no/such/folder"),
+        (["--json", "."], "--json must be a file, new or old, and no folder, link or device, got '.'"),
+        (["--json", ""], "--json must be a file, new or old, and no folder, link or device, got ''"),
+        (["--picture", ""], "--picture must end in .png, .pdf, .svg, got "),
         (["--guess", "1", "2"], "design must be one run or independent coins"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
         (["--test", "joint", "--split", "0", "--design", "coins"], "design must be independent runs"),
@@ -269,6 +308,43 @@ def test_the_door_of_the_command(run, more, message):
     code, out, err = run(LEAKY, *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"mialab.audit: {message}")
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_the_door_of_the_files_that_are_written(run, tmp_path):
+    """Nothing is replaced but a file: not the scores, not a link, and not what only looks like a file."""
+    scores, link, device = tmp_path / "scores", tmp_path / "link.json", tmp_path / "pipe.json"
+    link.symlink_to(tmp_path / "elsewhere.json")
+    os.mkfifo(device)
+    for path in (scores, tmp_path / "." / "scores", link, device):
+        code, out, err = run(LEAKY, "--json", str(path))
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "be two files" in err or "be a file, new or old, and no folder, link or device" in err
+    assert scores.read_text(encoding="utf-8") == LEAKY
+    assert link.is_symlink()
+    assert device.is_fifo()
+
+
+@pytest.mark.parametrize("design", ["coins", "one-run"])
+def test_definition_coins_that_cannot_be_fair_accuse_nobody(run, design):
+    """Who says "out" of everybody is right nine times in ten: no leak, and no coin either."""
+    rng, member = np.random.default_rng(0), np.arange(1000) < 100
+    content = as_csv(rng.normal(size=1000), member)
+    code, out, err = run(content, design=design)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"mialab.audit: --design {design} must have a fair coin for each record, "
+        "so about half of them members, got 100 members of 1000\n"
+    )
+    assert run(content)[0] == 0  # in runs of their own the numbers are free
+    outcome = Outcome(rng.normal(size=1000), member, design=command.DESIGNS[design])
+    assert any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE).epsilon_lower > 1  # what it prevents
+
+
+def test_limit_fair_coins_are_refused_once_in_a_million(run):
+    for members, code in ((421, 2), (424, 0), (576, 0), (579, 2)):
+        content = as_csv(np.random.default_rng(0).normal(size=1000), np.arange(1000) % 1000 < members)
+        assert run(content, design="one-run")[0] == code
 
 
 def test_the_door_opens_no_pickle(run, tmp_path):
@@ -322,6 +398,26 @@ def test_definition_from_standard_input_in_a_process_of_its_own():
     assert done.stdout.decode().startswith("violated: ε ≤ 0.5 was claimed")
     assert in_a_process("-").returncode == 2
     assert in_a_process("-", given=LEAKY.encode(), encoding="ascii").returncode == 10
+
+
+def test_limit_what_cannot_be_printed_is_no_verdict(tmp_path):
+    """Not the exit code of Python's own tracebacks, and no second complaint at the end."""
+    path = tmp_path / "scores.csv"
+    path.write_text(LEAKY, encoding="utf-8")
+    asked = ["--claimed-epsilon", "1", "--design", "runs", "--neighbours", "replace-one"]
+    typed = [sys.executable, "-m", "mialab.audit", str(path), *asked]
+    read, write = os.pipe()
+    os.close(read)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(typed, stdout=write, stderr=subprocess.PIPE, env=environment, check=False)
+    os.close(write)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"mialab.audit: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_limit_with_any_confidence_a_trial_is_needed(run):
+    assert "no audit of fewer than 1 trials" in run(LEAKY, "--confidence", "1e-300")[1]
 
 
 def test_limit_without_a_picture_nothing_draws():

@@ -104,6 +104,18 @@ def of_people(flip):
     return coins
 
 
+def two_share(people, _, rng):
+    coins = rng.random(people) < 0.5
+    coins[3] = coins[7]
+    return coins
+
+
+def either_or(people, _, rng):
+    coins = rng.random(people) < 0.5
+    coins[3] = ~coins[7]
+    return coins
+
+
 def changes(person, rng):
     member = by_inverse(person, rng)
     person.sort()
@@ -116,6 +128,9 @@ WRONG_COINS = {
     "exactly half": of_people(lambda n, _, rng: rng.permutation(n) < n // 2),
     "any of their coins": of_people(lambda n, records, rng: rng.random(n) < 1 - 0.5**records),
     "an unfair coin": of_people(lambda n, _, rng: rng.random(n) < 0.7),
+    "a coin of 0.55": of_people(lambda n, _, rng: rng.random(n) < 0.55),
+    "a coin for two": of_people(two_share),
+    "one or the other": of_people(either_or),
     "one coin for all": of_people(lambda n, _, rng: np.full(n, rng.random() < 0.5)),
     "nearly half": of_people(lambda n, _, rng: rng.permutation(n) < n // 2 + rng.integers(-3, 4)),
     "chance from elsewhere": lambda person, rng: by_inverse(person, np.random.default_rng()),
@@ -126,7 +141,7 @@ WRONG_COINS = {
 
 
 @pytest.mark.parametrize("right", [by_inverse, by_dictionary])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6])
 def test_coursework_right(right, seed):
     feedback = check.check_coursework(right, seed=seed)
     assert feedback.right, feedback

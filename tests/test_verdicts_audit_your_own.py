@@ -5,6 +5,10 @@ The cell of the claims is run on stand-ins for what the page computes; nbval run
 
 import pytest
 
+from mialab.accounting import Neighbours
+from mialab.audit import AuditResult
+from mialab.audit.any_threshold import ANY_THRESHOLD
+from mialab.game import Design
 from mialab.metrics import Estimate
 from mialab.metrics.blind import BlindBaseline
 from verdicts import between, claims_on
@@ -16,6 +20,10 @@ def blind(low, high):
     return BlindBaseline(Estimate((low + high) / 2, low, high, 0.999, "DeLong"))
 
 
+def bound(low):
+    return AuditResult(low, 0.0, 0.95, ANY_THRESHOLD, Neighbours.ADD_REMOVE, Design.ONE_RUN, 1000, 5.5)
+
+
 CODES = {
     "forest": 10,
     "clinic": 0,
@@ -25,6 +33,7 @@ CODES = {
     "twenty records": 11,
     "no coins": 11,
     "bad file": 2,
+    "unfair coins": 2,
     "no model at all, honest label": 11,
     "no model at all, false label": 10,
 }
@@ -43,6 +52,7 @@ GOOD = {
     "bound": 3.3,
     "said": {"bound": {"epsilon_lower": 3.3}},
     "no_bound": {"bound": None},
+    "nonsense": bound(1.8),
     "old": {"epsilon_lower": 0.0},
     "new": {"epsilon_lower": 3.9},
     "truth": {"old": 0.5, "new": 270.0},
@@ -74,6 +84,11 @@ LIED_TO = {
     "the command's rule": [{"wrong": WRONG | {"the command's rule": between(0.06, 0.1)}}],
     "ten records of one person": [{"wrong": WRONG | {"records counted as trials": between(0.04, 0.2)}}],
     "people, counted": [{"wrong": WRONG | {"people counted as trials": between(0.06, 0.1)}}],
+    "coins that were not fair": [
+        {"nonsense": bound(0.9)},
+        codes("unfair coins", 0),
+        codes("unfair coins", 10),
+    ],
     "the file's order": [
         {"blind": BLIND | {"first half of the file": blind(0.48, 0.6)}},
         {"blind": BLIND | {"coins": blind(0.51, 0.6)}},

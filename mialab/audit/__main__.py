@@ -1,6 +1,7 @@
 """``python -m mialab.audit scores.csv …``: the command itself is `mialab.command`, which may draw."""
 
 import io
+import os
 import sys
 
 from mialab.command import main
@@ -8,4 +9,10 @@ from mialab.command import main
 if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a console without an ε gets a ?
-    sys.exit(main())
+    code = main()
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:  # nobody reads, or the disk is full: `main` has said so, Python would say it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -2,8 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from zipfile import BadZipFile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy import ndarray
@@ -11,7 +10,7 @@ from numpy import ndarray
 from mialab import _check
 from mialab.game import Design, Outcome
 
-_WORDS = {"0": False, "1": True, "false": False, "true": True}
+_WORDS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 _COLUMNS = ("score", "member")
 
 
@@ -19,7 +18,7 @@ def read_scores(content: bytes, *, design: Design) -> Outcome:
     r"""Return the outcome that a file holds.
 
     What kind of file it is, its first bytes tell: .npz, Parquet (read with pyarrow), else CSV in UTF-8 with a
-    header. Other columns are left alone. Membership is 0 or 1, or true or false.
+    header and one record a line. Other columns are left alone. Membership is 0 or 1, or true or false.
 
     Parameters
     ----------
@@ -54,40 +53,65 @@ def read_scores(content: bytes, *, design: Design) -> Outcome:
 
 def _from_csv(content: bytes) -> tuple[ndarray, ndarray]:
     try:
-        header, _, body = content.decode("utf-8-sig").lstrip().partition("\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"the file must be CSV in UTF-8, .npz or Parquet, got {error.reason}") from None
-    names = next(csv.reader([header], skipinitialspace=True))
-    places = _places([name.strip() for name in names])
+    header, _, body = text.lstrip().partition("\n")
+    places = _places(_names(header))
     if not body.strip():
         return np.array([]), np.array([], dtype=bool)
-    fields, text = [("score", float), ("member", "U8")], io.StringIO(body)
+    fields, rows = [("score", float), ("member", object)], io.StringIO(body)
     try:
-        table = np.loadtxt(text, fields, delimiter=",", comments=None, quotechar='"', usecols=places, ndmin=1)
+        table = np.loadtxt(rows, fields, delimiter=",", comments=None, quotechar='"', usecols=places, ndmin=1)
     except ValueError:
         _explain(io.StringIO(body), places)
         raise
+    lines = sum(1 for line in body.split("\n") if line)
+    if len(table) != lines:  # an open quotation mark swallows the rows up to the next one
+        _check.refuse("the file", "hold one record a line", f"{len(table)} records in {lines} lines")
     return table["score"], table["member"]
+
+
+def _names(header: str) -> list[str]:
+    names = [name.strip() for name in next(_rows([header]))]
+    if len(names) == 1 and (";" in header or "\t" in header):
+        _check.refuse("the cells", "be separated by commas, with a point in 0.5", f"the header {header!r}")
+    return names
+
+
+def _rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines, skipinitialspace=True)
+    except csv.Error as error:
+        raise ValueError(f"the file must be CSV, got {error}") from None
 
 
 def _explain(text: io.StringIO, places: tuple[int, ...]) -> None:
     """Refuse the first row that is wrong: slowly, since something is."""
-    for row, cells in enumerate((cells for cells in csv.reader(text) if cells), 1):
+    for row, cells in enumerate((cells for cells in _rows(text) if cells), 1):
         if len(cells) <= max(places):
             _check.refuse(f"row {row}", f"have at least {max(places) + 1} cells", len(cells))
+        score = cells[places[0]]
         try:
-            float(cells[places[0]])
+            wrong = (
+                "_" in score or not score.isascii()
+            )  # float would take 1_000; a file that means it is rare
+            float(score)
         except ValueError:
-            _check.refuse(f"score in row {row}", "be a finite number", repr(cells[places[0]]))
+            wrong = True
+        if wrong:
+            _check.refuse(f"score in row {row}", "be a finite number", repr(score))
 
 
 def _from_npz(content: bytes) -> tuple[ndarray, ndarray]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            _places(list(arrays))
-            score, member = (arrays[name] for name in _COLUMNS)
-    except BadZipFile as error:
-        raise ValueError(f"the file must be a whole .npz, got {error}") from None
+            names = list(arrays)
+            held = [arrays[name] for name in _COLUMNS if name in names]
+    except Exception as error:  # a damaged archive, or a hostile one, sets off any of a dozen kinds
+        raise ValueError(f"the file must be a whole .npz, got {_first_line(error)}") from None
+    _places(names)
+    score, member = held
     for name, array in zip(_COLUMNS, (score, member), strict=True):
         _check.dimensions(f"the array {name}", array, "records")
     _check.same_shape("score", score, "member", member)
@@ -104,9 +128,13 @@ def _from_parquet(content: bytes) -> tuple[ndarray, ndarray]:
         _places(found.schema_arrow.names)
         table = found.read(columns=list(_COLUMNS))
     except (ArrowInvalid, OSError) as error:
-        raise ValueError(f"the file must be whole Parquet, got {str(error).splitlines()[0]}") from None
+        raise ValueError(f"the file must be whole Parquet, got {_first_line(error)}") from None
     score, member = (table[name].to_numpy() for name in _COLUMNS)
     return score, member
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _places(found: Sequence[str]) -> tuple[int, ...]:

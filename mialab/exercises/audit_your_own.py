@@ -142,6 +142,13 @@ def check_coursework(
         )
         yield spread > 2, "Some people share a coin."
         yield spread < 0.5, "The number of people who are in varies too little for independent coins."
+        yield (
+            abs(share.mean() - 0.5) > 0.02,
+            f"People are in {share.mean():.1%} of the time: near is not fair, and the bound needs fair.",
+        )
+        together = np.corrcoef(flips.T)[np.triu_indices(len(people), 1)]
+        yield together.max() > 0.25, "Two people are nearly always in together: they share a coin."
+        yield together.min() < -0.25, "Two people are hardly ever in together: one coin decides for both."
 
     praise = "One fair coin a person, and of nobody else: now the audit may count people."
     return guarded(lambda: first_objection(objections(), praise))
