@@ -6,7 +6,6 @@
     training.py   TRAINERS            trainers with one piece replaced
     answers.py                        answers, right and wrong, and their scores
     releases.py   RELEASES            randomized response and noise gone wrong
-    canaries.py   one_training        many canaries in one run of the honest trainer, seen in three ways
     fault.py      Fault, Correct      name, flaw, source, claim, truth, and how to run it
 
 ``fault.run(record_in, runs, rng=…)`` returns the score of the best attack known on each of many independent

@@ -14,9 +14,12 @@ import numpy as np
 from mialab.accounting import Guarantee
 from mialab.audit import (
     AuditResult,
+    Betting,
     Finding,
     Verdict,
     accuracy,
+    any_threshold,
+    curve_anywhere,
     fixed_threshold,
     guess,
     joint,
@@ -114,6 +117,17 @@ def _split(runs: Runs, promise: Promise, confidence: float, rng: np.random.Gener
     return _against(split(runs.runs, fixed_threshold, rng=rng, **_terms(promise, confidence)), promise)
 
 
+def _any(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
+    return _against(any_threshold(runs.runs, **_terms(promise, confidence)), promise)
+
+
+def _betting(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
+    """Call one coin after the other; each of these runs has a coin of its own."""
+    accused = runs.coins.score >= choose_threshold(runs.rehearsal, accuracy)
+    bets = Betting(Design.RUNS, **_terms(promise, confidence))
+    return _against(bets.after(np.where(accused == runs.coins.member, 1, -1)).result(), promise)
+
+
 def _one_run(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
     """Guess as many coins on either end as would have proved most in the rehearsal."""
     terms = _terms(promise, confidence)
@@ -136,13 +150,22 @@ def _curve(runs: Runs, promise: Promise, confidence: float, rng: np.random.Gener
     return Seen(Finding.VIOLATED if margin > 0 else missed, sum(sides))
 
 
+def _anywhere(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
+    neighbours = promise.claims.neighbours
+    seen = curve_anywhere(runs.runs, promise.curve, neighbours=neighbours, confidence=confidence)
+    return Seen(seen.finding, seen.trials)
+
+
 LOOKS = (
     Look("two rates", _rates),
     Look("joint", _joint),
     Look("accuracy", _right),
     Look("split", _split),
+    Look("any threshold", _any),
     Look("one run", _one_run),
+    Look("betting", _betting),
     Look("curve", _curve),
+    Look("curve anywhere", _anywhere),
 )
 """Every audit that the gallery goes through."""
 

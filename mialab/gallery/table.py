@@ -47,8 +47,16 @@ class Row:
 
     @property
     def lower(self) -> float:
-        """The largest ε that any audit proved; all of them hold at once."""
+        """The largest ε that any audit proved: they share the error of the table, so all hold at once.
+
+        It may be below the claim and the claim yet be refuted: the audits of a curve prove no ε.
+        """
         return max((one.bound.epsilon_lower for one in self.seen.values() if one.bound), default=0.0)
+
+    @property
+    def trials(self) -> int:
+        """The trials of the audit that had most."""
+        return max((one.trials for one in self.seen.values()), default=0)
 
     def why_not(self, name: str) -> str:
         """Say why an audit did not accuse; empty if it did."""
@@ -62,6 +70,9 @@ class Row:
             return "the promise is kept"
         if self.caught_by:
             return f"less sharp here than {', '.join(self.caught_by)}"
+        true = self.case.true_epsilon
+        if true is None or np.isinf(true):
+            return "this attack shows too little in so few runs"
         return f"the gap is small for so few runs: {_truth(self.case)} against {digits_up(claimed, 3)}"
 
 
@@ -139,19 +150,17 @@ def _row(case: Case, looks: Sequence[Look], runs: int, confidence: float, rng: n
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Return the rows as a table: claim, truth, what each audit proved (**bold** where it accuses), seconds.
+    """Return the rows as a table: claim, truth, what each audit proved (**bold**: accused), trials, seconds.
 
     Where an audit has no bound, it says yes or no.
     """
     names = list(rows[0].seen) if rows else []
-    head = ["", "claims", "gives", *names, "seconds"]
+    head = ["", "claims", "gives", *names, "trials", "seconds"]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         cells = [_cell(one) for one in row.seen.values()]
-        seconds = f"{sum(row.seconds.values()):.1f}"
-        lines.append(
-            [_title(row.case), digits_up(row.case.claims.epsilon, 3), _truth(row.case), *cells, seconds]
-        )
+        claims, spent = digits_up(row.case.claims.epsilon, 3), f"{sum(row.seconds.values()):.1f}"
+        lines.append([_title(row.case), claims, _truth(row.case), *cells, f"{row.trials:,}", spent])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
