@@ -1,10 +1,11 @@
 """The only place where NumPy's randomness becomes torch's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import nn
 
 
 @contextmanager
@@ -28,3 +29,9 @@ def torch_stream(rng: np.random.Generator) -> Iterator[None]:
 def torch_generator(rng: np.random.Generator, device: str | torch.device = "cpu") -> torch.Generator:
     """Return a generator of its own for torch's draws on ``device``, seeded from ``rng``."""
     return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+def fresh(make_model: Callable[[], nn.Module], rng: np.random.Generator) -> nn.Module:
+    """Return a new module whose initial weights come from ``rng`` alone."""
+    with torch_stream(rng):
+        return make_model()

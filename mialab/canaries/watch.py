@@ -13,9 +13,11 @@ from tqdm import tqdm
 from mialab import _check, _rng
 from mialab._types import Member, Score
 from mialab.canaries.plant import Gradients
-from mialab.dp_sgd import DpSgd, clipped_sum
+from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd.clipping import make_clipper
 from mialab.dp_sgd.descent import gather, optimizer, released, scatter
+from mialab.dp_sgd.fit import clipped_vector
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.game import Design, Outcome
 
@@ -93,8 +95,7 @@ def watch(
     """
     check_private(make_model, x, y, device, dropout=False)
     _check.positive("clip", recipe.clip)
-    with _rng.torch_stream(rng):
-        model = make_model().to(device).train()
+    model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.torch_generator(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
@@ -102,10 +103,10 @@ def watch(
     member = rng.random(len(canaries(model))) < 0.5
     seen, length = (np.empty((recipe.steps, len(member))) for _ in range(2))
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
+    clipper = make_clipper(model, records[0])
     for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
         rows = torch.from_numpy(batch).to(device)
-        clipped, _ = clipped_sum(model, records[0][rows], records[1][rows], recipe.clip)
-        total = torch.cat([one.flatten() for one in clipped.values()])
+        total = clipped_vector(clipper, records, rows, recipe.clip, step + 1)
         planted, norms = _planted(canaries, model, recipe.clip)
         there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
         weights.grad = released(total.add_(there @ planted), recipe, noise)

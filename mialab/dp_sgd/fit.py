@@ -75,8 +75,7 @@ def fit_private(
     """
     check_private(make_model, x, y, device, dropout=True)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
-    with _rng.torch_stream(rng):
-        model = make_model().to(device).train()
+    model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.torch_generator(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
@@ -86,14 +85,14 @@ def fit_private(
         clipper = make_clipper(model, records[0])
         for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
             parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
-            sums = (_clipped(clipper, records, part, recipe.clip, step) for part in parts)
+            sums = (clipped_vector(clipper, records, part, recipe.clip, step) for part in parts)
             weights.grad = released(reduce(Tensor.add_, sums), recipe, noise)
             descent.step()
     scatter(model)
     return model.eval()
 
 
-def _clipped(
+def clipped_vector(
     clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, clip: float, step: int
 ) -> Tensor:
     """Return the clipped sum of some records as one vector, if all of them have a length."""

@@ -95,7 +95,7 @@ def _shard(
 ) -> Fleet:
     """Train some of the models."""
     x, y = records
-    fleet = Fleet.of([_fresh(make_model, rng) for rng in rngs])
+    fleet = Fleet.of([_rng.fresh(make_model, rng) for rng in rngs])
     state = {name: tensor.to(x.device) for name, tensor in fleet.state.items()}
     noises = [_rng.torch_generator(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(fleet.template)))
@@ -112,11 +112,6 @@ def _shard(
         descent.step()
         bar.update()
     return Fleet(fleet.template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
-
-
-def _fresh(make_model: Callable[[], nn.Module], rng: np.random.Generator) -> nn.Module:
-    with _rng.torch_stream(rng):
-        return make_model()
 
 
 def _gather(state: State, names: list[str]) -> nn.Parameter:

@@ -178,9 +178,6 @@ class _Run:
 
 def _fresh(make_model, rngs, device) -> tuple[nn.Module, Tensor]:
     """Return a template, and the initial weights of every federation in a row each."""
-    modules = []
-    for rng in rngs:
-        with _rng.torch_stream(rng):
-            modules.append(make_model().to(device))
+    modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
     rows = [torch.cat([weight.detach().flatten() for weight in one.parameters()]) for one in modules]
     return modules[0], torch.stack(rows)

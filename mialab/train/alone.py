@@ -56,8 +56,7 @@ def fit(
     array([0, 1, 2, 3])
     """
     _doors.check_training(make_model, x, y, device)
-    with _rng.torch_stream(rng):
-        model = make_model().to(device).train()
+    model = _rng.fresh(make_model, rng).to(device).train()
     inputs, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     optimizer = torch.optim.SGD(
         model.parameters(),

@@ -114,7 +114,7 @@ class _Run:
 
     def shard(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
         """Train one shard, from its checkpoint if there is one."""
-        fleet = Fleet.of([self.fresh(rng) for rng in rngs])
+        fleet = Fleet.of([_rng.fresh(self.make_model, rng) for rng in rngs])
         state = {name: tensor.to(self.device) for name, tensor in fleet.state.items()}
         velocity = {name: torch.zeros_like(state[name]) for name, _ in fleet.template.named_parameters()}
         saved = self.saved(first, member, rngs, state, velocity)
@@ -134,11 +134,6 @@ class _Run:
                 saved.keep(number, last=number == self.recipe.steps)
         trained = {name: tensor.detach() for name, tensor in state.items()}
         return Fleet(fleet.template.eval(), trained)
-
-    def fresh(self, rng: np.random.Generator) -> nn.Module:
-        """Make a model whose initial weights come from ``rng`` alone."""
-        with _rng.torch_stream(rng):
-            return self.make_model()
 
     def saved(
         self, first: int, member: np.ndarray, rngs: list[np.random.Generator], state: State, velocity: State

@@ -1,7 +1,7 @@
 """What each genotype is worth at each variant, and the sum over a genome."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mialab import _check
@@ -70,9 +70,3 @@ def observed(genotypes: Genotypes) -> Int[ndarray, "people"]:
     if not known.all():
         _check.refuse("candidates", "have at least one known genotype", f"none in row {known.argmin()}")
     return known
-
-
-def doses(genotypes: Genotypes) -> tuple[Float[ndarray, "people variants"], Bool[ndarray, "people variants"]]:
-    """Return allele counts as floats, 0 where missing, and where they are known."""
-    known = genotypes >= 0
-    return np.where(known, genotypes, 0).astype(float), known
