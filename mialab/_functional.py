@@ -1,0 +1,40 @@
+"""Ask a module with other weights than its own, and leave it as it was."""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+    """Return what a module answers with these parameters and buffers in place of its own.
+
+    `torch.func.functional_call`, but for modules that hold one layer at two places: torch's own puts a plain
+    tensor into such a layer and forgets to take it out.
+
+    Parameters
+    ----------
+    module
+        It is left as it was.
+    state
+        Parameters and buffers by name; one that is shared by the first of its names, as
+        ``named_parameters`` gives it. Those that are missing are the module's own.
+    inputs
+        What the module is asked.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 2, bias=False)
+    >>> twice = nn.Sequential(layer, layer)
+    >>> call(twice, {"0.weight": 3 * torch.eye(2)}, torch.ones(1, 2))
+    tensor([[9., 9.]])
+    >>> type(layer.weight).__name__
+    'Parameter'
+    """
+    first = {id(tensor): name for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
+    places = {
+        f"{path}.{name}".removeprefix("."): state[first[id(tensor)]]
+        for path, layer in module.named_modules()
+        for name, tensor in [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
+        if first[id(tensor)] in state
+    }
+    return functional_call(module, places, inputs, tie_weights=False)
