@@ -1,6 +1,5 @@
 """Ask a module with other weights than its own, and leave it as it was."""
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 

@@ -352,8 +352,8 @@ def test_coverage_the_noise_has_the_promised_size_in_however_many_parts_the_batc
 
 def test_coverage_the_noise_of_different_weights_is_independent():
     """Off its diagonal a Wishart matrix has a spread of 1/√draws: any common part would widen it."""
-    generator, draws = _rng.torch_generator(seeded()), 400
-    moves = torch.stack([released(torch.zeros(200), RECIPE, generator) for _ in range(draws)]) * 20 / 0.4
+    noise, draws = _rng.Noise(seeded()), 400
+    moves = torch.stack([released(torch.zeros(200), RECIPE, noise) for _ in range(draws)]) * 20 / 0.4
     covariance = moves.T @ moves / draws
     off = covariance[~torch.eye(200, dtype=bool)] * draws**0.5
     assert off.std().item() == pytest.approx(1, abs=0.03)

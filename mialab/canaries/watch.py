@@ -73,7 +73,8 @@ def watch(
     canaries
         From `dirac` or `as_gradients`.
     rng
-        Decides the coins, weights, batches and noise.
+        Decides the coins, weights, batches and noise; whoever knows it takes the noise off again, and needs
+        no audit.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def watch(
     check_private(make_model, x, y, device, dropout=False)
     _check.positive("clip", recipe.clip)
     model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.torch_generator(rng, device)
+    noise = _rng.Noise(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)

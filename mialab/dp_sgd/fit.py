@@ -43,9 +43,8 @@ def fit_private(
         What is done at every step, and what it promises.
     rng
         Decides the initial weights, the batches, the noise and the masks of dropout; torch's global seed
-        plays no part. Whoever knows it can take the noise off again: a model that is to be given away needs
-        a seed from the system, ``numpy.random.default_rng()``, that nobody keeps. Nor is a generator for
-        simulations a lock: torch's keeps 32 bits of a seed on a CPU, which a search can find.
+        plays no part. Whoever knows it takes the noise off again, and sees who was in each batch: for a model
+        that is to be given away pass ``mialab.secure.SystemGenerator()``.
     device
         ``"cpu"`` or ``"cuda"``.
     physical_batch
@@ -76,7 +75,7 @@ def fit_private(
     check_private(make_model, x, y, device, dropout=True)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.torch_generator(rng, device)
+    noise = _rng.Noise(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)

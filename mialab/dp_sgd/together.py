@@ -46,7 +46,8 @@ def fit_many_private(
     member
         Bool (models, records); every row holds at least one record.
     rng
-        Its children decide each model's weights, batches and noise.
+        Its children decide each model's weights, batches and noise. Whoever knows it takes the noise off
+        again: models that are to be given away want ``mialab.secure.SystemGenerator()``.
     memory_bytes
         Models are trained in shards, cut so that an estimate of what a step holds stays below this.
 
@@ -97,7 +98,7 @@ def _shard(
     x, y = records
     fleet = Fleet.of([_rng.fresh(make_model, rng) for rng in rngs])
     state = {name: tensor.to(x.device) for name, tensor in fleet.state.items()}
-    noises = [_rng.torch_generator(rng, x.device) for rng in rngs]
+    noises = [_rng.Noise(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(fleet.template)))
     descent = optimizer(weights, recipe)
     sums = make_sums(fleet.template.train(), state, recipe.clip)

@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from mialab import models
-from mialab._rng import torch_generator
+from mialab._rng import Noise
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd.clipping import make_clipper
 from mialab.dp_sgd.descent import gather, optimizer, released
@@ -99,7 +99,7 @@ def clipped(way):
 def private_step(model, inputs, labels):
     weights = gather(model)
     descent, clipper = optimizer(weights, RECIPE), make_clipper(model, inputs)
-    noise = torch_generator(np.random.default_rng(0))
+    noise = Noise(np.random.default_rng(0))
 
     def run():
         total, norms = clipper(inputs, labels, RECIPE.clip)
