@@ -9,7 +9,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _check
-from mialab.dp_sgd.clipping import factors, lengths, per_record
+from mialab.dp_sgd.clipping import clipped_each, per_record
 
 Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
@@ -110,8 +110,6 @@ def as_gradients(
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
-        each = per_record(model, x.to(device), y.to(device))
-        shorten = factors(lengths(each), clip).unsqueeze(1)
-        return shorten * torch.cat([one.flatten(1) for one in each.values()], dim=1)
+        return clipped_each(per_record(model, x.to(device), y.to(device)), clip)
 
     return gradients

@@ -7,6 +7,7 @@ one tensor. All it does is coordinate by coordinate, so that changes nothing.
 import torch
 from torch import Tensor, nn
 
+from mialab import _check
 from mialab._rng import Noise
 from mialab.dp_sgd.clipping import trainable
 from mialab.dp_sgd.recipe import DpSgd
@@ -32,6 +33,12 @@ def optimizer(weights: nn.Parameter, recipe: DpSgd) -> torch.optim.Optimizer:
     if recipe.optimizer == "adam":
         return torch.optim.Adam([weights], lr=recipe.learning_rate)
     return torch.optim.SGD([weights], lr=recipe.learning_rate, momentum=recipe.momentum)
+
+
+def check_weights(weights: Tensor) -> None:
+    """Refuse weights that diverged; they are released, and so is this error."""
+    if not torch.isfinite(weights).all():
+        _check.refuse("weights", "stay finite: is the learning rate too large?", "NaN or infinity")
 
 
 @torch.no_grad()
