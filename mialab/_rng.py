@@ -75,8 +75,8 @@ class Noise:
 
     def laplace(self, like: Tensor) -> Tensor:
         """Return Laplace numbers of scale 1: the difference of two exponential ones."""
-        if self.system is not None:
-            return self._from_system(lambda size, dtype: self.system.laplace(size=size).astype(dtype), like)
+        if (system := self.system) is not None:
+            return self._from_system(lambda size, dtype: system.laplace(size=size).astype(dtype), like)
         two = torch.empty(2, *like.shape, dtype=like.dtype, device=self.generator.device)
         one, other = two.exponential_(generator=self.generator)
         return (one - other).to(like.device)

@@ -4,6 +4,9 @@ A generator with a seed is for experiments: the same seed gives the same noise, 
 finds it, takes the noise off. What is to be given away wants `SystemGenerator`.
 """
 
+# NumPy types its methods by overloads, which an override need not repeat.
+# pyright: reportIncompatibleMethodOverride=false
+
 try:
     from ssl import RAND_bytes as _system_bytes  # a tenth of the time that os.urandom takes
 except ImportError:

@@ -305,3 +305,96 @@ def test_definition_no_record_adds_more_than_the_clip_in_a_fleet(layer):
         total, norms = sums(record[None], torch.tensor([[1]]), torch.ones(1, 1))
         if torch.isfinite(norms).all():
             assert float(total.double().norm()) <= 0.01 * (1 + 1e-6)
+
+
+# Models that one tensor program cannot follow
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.read, self.classify = nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.classify(self.read(x)[0][:, -1])
+
+
+class Asks(nn.Module):
+    """Looks at its record in Python: another weight for each sign."""
+
+    def __init__(self):
+        super().__init__()
+        self.up, self.down = nn.Linear(8, 3), nn.Linear(8, 3)
+
+    def forward(self, x):
+        return torch.stack([(self.up if one.sum().item() > 0 else self.down)(one) for one in x.flatten(1)])
+
+
+@pytest.mark.parametrize("maker", [Recurrent, Asks])
+def test_definition_models_that_vmap_cannot_follow_are_asked_record_by_record(maker):
+    torch.manual_seed(0)
+    model, inputs, labels = maker(), torch.randn(5, 2, 4), torch.arange(5) % 3
+    total, norms = clipped_sum(model, inputs, labels, 0.3)
+    expected = [torch.zeros_like(weight) for weight in model.parameters()]
+    for number in range(5):
+        loss = functional.cross_entropy(model(inputs[[number]]), labels[[number]])
+        found = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True, materialize_grads=True)
+        length = sum(float(one.square().sum()) for one in found) ** 0.5
+        assert float(norms[number]) == pytest.approx(length, rel=1e-4)
+        expected = [one + min(1.0, 0.3 / length) * new for one, new in zip(expected, found, strict=True)]
+    for one, other in zip(total.values(), expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+# Models that carry a record past the noise
+
+
+class Drifts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.layer.bias.add_(x[0].mean())
+        return self.layer(x).detach() * 0 + self.layer.weight.sum() * x[:, :3]
+
+
+class Keeps(nn.Module):
+    """An attribute that is no buffer: the last batch, word for word."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        self.last = x.detach()
+        return self.layer(x)
+
+
+PAST = {
+    "weights that the forward pass changes": (Drifts, "that its forward pass changes, got 'layer.bias'"),
+    "an attribute": (Keeps, "that its forward pass changes, got 'last'"),
+    "words that are shortened": (
+        lambda: nn.Sequential(nn.Embedding(4, 3, max_norm=1.0), nn.Flatten(), nn.Linear(12, 3)),
+        "max_norm shortens the rows of a record's words",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_private_training_refuses_models_that_carry_a_record_past_the_noise(name, at_the_door):
+    maker, says = PAST[name]
+
+    def make():
+        return nn.Sequential(Whole(), maker()) if "words" in name else maker()
+
+    x, y = np.random.default_rng(0).random((9, 4)).astype(np.float32), np.arange(9) % 3
+    recipe = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=4)
+    with pytest.raises(ValueError, match=says):
+        fit_private(make, x, y, recipe, rng=np.random.default_rng(0))
+
+
+class Whole(nn.Module):
+    def forward(self, x):
+        return (4 * x).long().clamp(0, 3)

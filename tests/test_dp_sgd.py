@@ -509,7 +509,7 @@ REFUSED = {
     ),
     "own memory": (
         lambda: nn.Sequential(Remembers(), models.mlp(64, (), 5)),
-        "and no buffer that training changes, got '0.seen'",
+        "and no buffer, weight or attribute that its forward pass changes, got '0.seen'",
     ),
     "nothing to train": (
         lambda: models.mlp(64, (), 5).requires_grad_(False),

@@ -224,35 +224,66 @@ def _common(clip: float) -> bool:
 def _try(model: nn.Module, records: Tensor) -> str | None:
     """Return why book-keeping would be wrong for a model, or None: try it with two and with three records.
 
-    Sizes tell which axis the records are in, and the lengths must be those of every record's own gradient.
-    Dropout is switched off: its masks differ from one time to the next.
+    Sizes tell which axis the records are in, and the lengths must be those of every record's own gradient. In
+    double precision, where the model has one, so that rounding does not look like a wrong length. Dropout
+    is switched off: its masks differ from one time to the next.
     """
-    model = copy.deepcopy(model).double().eval()  # so that rounding does not look like a wrong length
     batch = records.repeat(3, *[1] * (records.ndim - 1))[:3]
-    batch = batch.double() if batch.is_floating_point() else batch
-    label = torch.zeros(3, dtype=torch.long, device=records.device)
     try:
-        truth = lengths(per_record(model, batch, label))
-        widest = max(sum(weight.shape) for weight in trainable(model).values())
-        close = _CLOSE + 2 * gamma(widest, truth.dtype)  # by so much lengths are rounded up
-        for count in (2, 3):
-            books = bookkeeping.lengths(bookkeeping.parts(model, batch[:count], label[:count], "materialise"))
-            if not torch.allclose(books, truth[:count], rtol=close, atol=_NOTHING, equal_nan=True):
-                return "gradients do not have the lengths that the books give them"
-    except bookkeeping.UnsuitableError as error:
-        return str(error)
+        model = copy.deepcopy(model).eval()
+    except Exception:  # what cannot be copied is not tried
+        return "the model cannot be copied"
+    try:
+        wide = batch.double() if batch.is_floating_point() else batch
+        return _compare(copy.deepcopy(model).double(), wide)
+    except Exception:  # a forward pass that has numbers of its own in single precision
+        return _compare(model, batch)
+
+
+def _compare(model: nn.Module, batch: Tensor) -> str | None:
+    """Hold the books of two and three records to their own gradients."""
+    label = torch.zeros(3, dtype=torch.long, device=batch.device)
+    truth = lengths(_in_a_loop(model, batch, label))
+    widest = max(sum(weight.shape) for weight in trainable(model).values())
+    close = _CLOSE + 2 * gamma(widest, truth.dtype)  # by so much lengths are rounded up
+    for count in (2, 3):
+        try:
+            parts = bookkeeping.parts(model, batch[:count], label[:count], "materialise")
+        except bookkeeping.UnsuitableError as error:
+            return str(error)
+        books = bookkeeping.lengths(parts)
+        if not torch.allclose(books, truth[:count], rtol=close, atol=_NOTHING, equal_nan=True):
+            return "gradients do not have the lengths that the books give them"
     return None
 
 
 def per_record(model: nn.Module, inputs: Tensor, labels: Tensor) -> Gradients:
-    """Return every record's own gradient, records first: for any module, and with much memory."""
+    """Return every record's own gradient, records first: for any module, and with much memory.
+
+    By one tensor program; by a loop over the records where torch's `vmap` cannot follow the model.
+    """
     weights = {name: weight.detach() for name, weight in trainable(model).items()}
 
     def loss(weights: Gradients, record: Tensor, label: Tensor) -> Tensor:
         logits = call(model, weights, record.unsqueeze(0))
         return nn.functional.cross_entropy(logits, label.unsqueeze(0))
 
-    return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(weights, inputs, labels)
+    try:
+        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(weights, inputs, labels)
+    except Exception:  # of many kinds; what is wrong with the model itself is raised by the loop
+        return _in_a_loop(model, inputs, labels)
+
+
+def _in_a_loop(model: nn.Module, inputs: Tensor, labels: Tensor) -> Gradients:
+    """Ask the model about one record after the other."""
+    weights = trainable(model)
+    rows = []
+    for record, label in zip(inputs, labels, strict=True):
+        with torch.enable_grad():
+            loss = nn.functional.cross_entropy(model(record.unsqueeze(0)), label.unsqueeze(0))
+        found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True, allow_unused=True)
+        rows.append(found)
+    return {name: torch.stack(pieces) for name, pieces in zip(weights, zip(*rows, strict=True), strict=True)}
 
 
 def lengths(gradients: Gradients) -> Norms:

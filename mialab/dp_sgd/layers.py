@@ -54,7 +54,8 @@ class Part(NamedTuple):
 
 def trained(layer: nn.Module) -> list[str]:
     """Name the layer's own weights that are trained."""
-    return [name for name, weight in layer.named_parameters(recurse=False) if weight.requires_grad]
+    own = layer._parameters  # `named_parameters` is slow, and asked in every step
+    return [name for name, weight in own.items() if weight is not None and weight.requires_grad]
 
 
 def linear(layer: nn.Linear, a: Tensor, e: Tensor, norm: Norm) -> Part:
