@@ -6,13 +6,15 @@ then the sum is finite whatever the records are, and says no more of that one th
 are made in full precision, whatever the global settings for TF32, bfloat16 and autocast are.
 
 **What a record adds is not all that it moves.** A sum of floats is rounded, and a record that joins changes
-the order and the partial sums of all others. If no two numbers are added in an order that we know, n records
-of length C each are moved by at most 2·γ_n·n·C together (Higham 2002, §3.1, for the sums with and without): a
+the order and the partial sums of all others. If nothing is known of the order, it moves the sum of n records
+of length C by at most 2·γ_n·n·C more than it adds (Higham 2002, §3.1, for the sums with it and without): a
 thousandth of C for 90 records in single precision, which is what `DpSgd.noise_std` adds to the sensitivity.
-That bound wants all roundings to conspire. If they are independent with mean 0, they move the sum of n
-records by u·C·√(2n³/9), whatever the order, and a thousandth is enough for 1,000 of them; the blocks in which
-products are added up make it far less. The largest move that we found, with records that are all alike, was
-3·10⁻⁶·C for 2,048 of them, and 8·10⁻⁵·C for 60,000.
+That limit wants all roundings to conspire. If they are independent with mean 0, it is u·C·√(2n³/9) in any
+order, and a thousandth is enough for 1,000 records; the blocks in which products are added up make it far
+less. The largest that we found was 2·10⁻⁴·C: in 60,000 records that are nearly alike, and in 2,048 whose tokens
+cancel, so that each passes through the sum as numbers far above the clip. So above 90 records the thousandth
+is measured, not proved. Nor is it proved that a library's products round one record's numbers alike whoever
+stands beside it.
 """
 
 import copy
