@@ -260,19 +260,30 @@ def test_clips_that_no_float_can_be_shortened_to_are_refused(at_the_door, clip):
 # The sum over the batch
 
 
-@pytest.mark.parametrize("maker", ["one", "tokens"])
-@pytest.mark.parametrize("records", [90, 2048])
-def test_coverage_the_rounding_of_the_sum_is_within_what_is_added_to_the_noise(maker, records):
-    """Records that are all alike, with and without one more of them, in whatever place."""
+def alike(kind, records):
+    """Return a model and records that are all alike; some with tokens that cancel, for the ghost."""
     torch.manual_seed(0)
-    model = models.mlp(TOKENS * WIDE, (32,), 3) if maker == "one" else Cancels(nn.Linear(WIDE, 64))
-    inputs = torch.randn(1, TOKENS, WIDE).repeat(records + 1, 1, 1)
-    labels = torch.ones(records + 1, dtype=torch.long)
-    clip = 1e-3
-    more, _ = clipped_sum(model, inputs, labels, clip)
+    if kind == "one vector":
+        return models.mlp(TOKENS * WIDE, (32,), 3), torch.randn(1, TOKENS, WIDE).repeat(records, 1, 1)
+    model, inputs = Cancels(nn.Linear(WIDE, 64)), torch.randn(1, TOKENS, WIDE).repeat(records, 1, 1)
+    if kind == "tokens that cancel":
+        model.share = 1e4 * torch.tensor([1.0, -1.0, 1.0, -1.0]) + 1e-3 * torch.randn(4)
+        inputs = 1e3 * inputs[:, :1] + 1e-4 * torch.randn(records, TOKENS, WIDE)
+    return model, inputs
+
+
+@pytest.mark.parametrize("way", ["ghost", "materialise"])
+@pytest.mark.parametrize("kind", ["one vector", "tokens", "tokens that cancel"])
+@pytest.mark.parametrize("records", [90, 2048])
+def test_coverage_the_rounding_of_the_sum_is_within_what_is_added_to_the_noise(kind, way, records):
+    """With and without one more record, in whatever place."""
+    model, inputs = alike(kind, records + 1)
+    labels, clip = torch.ones(records + 1, dtype=torch.long), 1e-3
+    clipper = make_clipper(model, torch.randn_like(inputs[:3]), way)
+    more, _ = clipper(inputs, labels, clip)
     for place in (0, records // 2, records):
         kept = torch.arange(records + 1) != place
-        less, _ = clipped_sum(model, inputs[kept], labels[kept], clip)
+        less, _ = clipper(inputs[kept], labels[kept], clip)
         moved = torch.cat([(more[name].double() - less[name].double()).flatten() for name in more]).norm()
         assert float(moved) <= clip * (1 + 2**-10)
 

@@ -11,10 +11,10 @@ of length C by at most 2·γ_n·n·C more than it adds (Higham 2002, §3.1, for 
 thousandth of C for 90 records in single precision, which is what `DpSgd.noise_std` adds to the sensitivity.
 That limit wants all roundings to conspire. If they are independent with mean 0, it is u·C·√(2n³/9) in any
 order, and a thousandth is enough for 1,000 records; the blocks in which products are added up make it far
-less. The largest that we found was 2·10⁻⁴·C: in 60,000 records that are nearly alike, and in 2,048 whose tokens
-cancel, so that each passes through the sum as numbers far above the clip. So above 90 records the thousandth
-is measured, not proved. Nor is it proved that a library's products round one record's numbers alike whoever
-stands beside it.
+less. The largest that we found was 2·10⁻⁴·C: in 60,000 records that are nearly alike, and in 2,048 whose
+tokens cancel, so that each passes through the sum as numbers far above the clip. So above 90 records the
+thousandth is measured, not proved. Nor is it proved that a library's products round one record's numbers
+alike whoever stands beside it.
 """
 
 import copy
