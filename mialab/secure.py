@@ -32,7 +32,7 @@ class SystemGenerator(np.random.Generator):
     others of NumPy's refuse, so that nothing is drawn from elsewhere by accident.
 
     **Normal and Laplace numbers are sums**, of four normal numbers over 2, and of two products, so that the
-    last bits of a result do not tell from which uniform numbers it was made (Holohan & Braghin 2021, §5; the
+    last bits of a result do not tell from which uniform numbers it was made (Holohan & Braghin 2021; the
     attack on single draws is Mironov's of 2012). A uniform number that decides how far out a normal one lies
     has 32 bits, and 64 where it is small: 32 alone would end the noise too early, at about eight standard
     deviations. The proof of a promise is still about real numbers; `mialab.mechanisms.discrete` has none
