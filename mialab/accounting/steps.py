@@ -68,7 +68,5 @@ def check(*phases: Steps) -> None:
     _check.at_least("number of phases", len(phases), 1)
     for one in phases:
         _check.positive("noise_multiplier", one.noise_multiplier)
-        if not 0 < one.sampling_rate <= 1:
-            _check.refuse("sampling_rate", "be in (0, 1]", one.sampling_rate)
+        _check.rate("sampling_rate", one.sampling_rate)
         _check.at_least("steps", one.steps, 1)
-        _check.whole("steps", one.steps)

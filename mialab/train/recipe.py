@@ -46,7 +46,6 @@ class Sgd:
         _check.at_least("steps", self.steps, 0)
         _check.at_least("batch_size", self.batch_size, 1)
         _check.positive("learning_rate", self.learning_rate)
-        if not 0 <= self.momentum < 1:
-            _check.refuse("momentum", "be in [0, 1)", self.momentum)
+        _check.share("momentum", self.momentum)
         _check.not_negative("weight_decay", self.weight_decay)
         _check.probability("label_smoothing", self.label_smoothing)
