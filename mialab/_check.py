@@ -16,9 +16,7 @@ def _is_number(value: object) -> bool:
     """Tell whether a value is one real number: no bool, no string, no complex number, no array of several."""
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.isMaskedArray(value)
-    return isinstance(value, Real) and not isinstance(
-        value, (bool, np.timedelta64)
-    )  # the latter claims to be
+    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
 
 
 def _is_finite(value: object) -> bool:
@@ -92,7 +90,7 @@ def at_least(name: str, value: int, least: int) -> None:
         refuse(name, f"be at least {least}", value)
 
 
-def numbers(name: str, array: np.ndarray) -> None:
+def numbers(name: str, array: np.ndarray | float) -> None:
     """Refuse an array that is not of real numbers, or hides some of them under a mask."""
     if np.ma.isMaskedArray(array):
         refuse(name, "have no mask", "a masked array")
@@ -147,7 +145,7 @@ def finite(name: str, array: np.ndarray) -> None:
 
 def not_nan(name: str, array: np.ndarray | float) -> None:
     """Refuse what is not a number, or an array with such a one in it; infinity may pass."""
-    numbers(name, np.asarray(array))
+    numbers(name, array)
     if np.isnan(array).any():
         refuse(name, "be a number", "nan")
 

@@ -46,7 +46,7 @@ RANGES = {
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
 @pytest.mark.parametrize("check", RANGES.values(), ids=RANGES)
 def test_definition_what_is_no_number_is_in_no_range(check, value):
-    with pytest.raises(ValueError, match="the thing must be .*, got"):
+    with pytest.raises(ValueError, match=r"the thing must be .*, got"):
         check("the thing", value)
 
 
@@ -130,7 +130,7 @@ def test_definition_an_array_of_something_else_is_refused(array):
         _check.secret,
         lambda *which: _check.labels(*which, classes=3),
     ):
-        with pytest.raises(ValueError, match="x must (have no mask|be )"):
+        with pytest.raises(ValueError, match=r"x must (have no mask|be )"):
             check("x", array)
 
 

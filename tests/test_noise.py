@@ -4,6 +4,7 @@ import itertools
 import math
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_mechanism
@@ -36,6 +37,28 @@ def test_definition_calibration_is_private_and_no_larger_than_it_must_be(epsilon
     sigma = calibrate(epsilon, delta)
     assert GaussianCurve(1 / sigma).delta(epsilon) <= delta
     assert GaussianCurve(1 / (sigma * (1 - 1e-9))).delta(epsilon) > delta
+
+
+@pytest.mark.parametrize("delta", [1e-300, 1e-100, 1e-30, 1e-18, 1e-15, 1e-5, 0.3, 0.99])
+def test_oracle_calibration_at_epsilon_zero_is_a_quantile(delta):
+    sigma = mpmath.mpf(calibrate(0.0, delta))
+    with mpmath.workdps(400):
+        reached = mpmath.erf(1 / (2 * mpmath.sqrt(2) * sigma))  # σ = 1/(2Φ⁻¹((1 + δ)/2)), the other way
+        assert mpmath.mpf(delta) * (1 - mpmath.mpf(10) ** -11) < reached <= mpmath.mpf(delta)
+
+
+@pytest.mark.parametrize("epsilon", [1e-10, 0.01, 1.0, 700.0, 1e4, 1e8])
+@pytest.mark.parametrize("delta", [1e-300, 1e-30, 1e-18, 0.5])
+def test_oracle_calibration_is_private_to_sixty_digits(epsilon, delta):
+    sigma = calibrate(epsilon, delta)
+
+    def reached(sigma):
+        with mpmath.workdps(420):
+            m, e = 1 / mpmath.mpf(sigma), mpmath.mpf(epsilon)
+            tail = [mpmath.erfc((e / m + side * m / 2) / mpmath.sqrt(2)) / 2 for side in (-1, 1)]
+            return tail[0] - mpmath.exp(e) * tail[1]
+
+    assert reached(sigma) <= mpmath.mpf(delta) < reached(sigma * (1 - 1e-9))
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 0.5, 0.99])
@@ -270,6 +293,7 @@ def test_limit_all_outputs_of_the_grid_could_come_from_both(rng):
         (lambda: Gaussian(1.0, 1.0, ADD).guarantee(0.0), r"delta must be in \(0, 1\], got 0.0"),
         (lambda: calibrate(1.0, 0.0), r"delta must be in \(0, 1\), got 0.0"),
         (lambda: calibrate(1.0, 1.2), r"delta must be in \(0, 1\), got 1.2"),
+        (lambda: calibrate(1.0, 1e-301), "delta must be at least 1e-300, below which floats lose digits"),
         (lambda: calibrate(-1.0, 0.1), "epsilon must be a finite number of at least 0, got -1.0"),
         (lambda: DiscreteLaplace(1.0, 1.0, 0.0, ADD), "grid must be a finite number above 0, got 0.0"),
         (

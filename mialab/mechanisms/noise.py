@@ -5,14 +5,19 @@ give the value away (see `floating_point`): to release something, use `discrete`
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._round import up
 from mialab.accounting import Guarantee, Neighbours
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
+from mialab.tradeoff.convert import allowed
+
+_LEAST_DELTA = 1e-300
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,8 @@ class Gaussian:
 
     @property
     def curve(self) -> GaussianCurve:
-        """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ."""
-        return GaussianCurve(1 / self.noise_multiplier)
+        """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ, rounded upward."""
+        return gaussian_curve(self.noise_multiplier)
 
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], in real arithmetic."""
@@ -153,19 +158,33 @@ def calibrate(epsilon: float, delta: float) -> float:
     Raises
     ------
     ValueError
-        If ``epsilon`` is negative or not finite, or ``delta`` is not in (0, 1).
+        If ``epsilon`` is negative or not finite, or ``delta`` is not in (0, 1), or below 10⁻³⁰⁰.
 
     Examples
     --------
-    >>> round(calibrate(1.0, 1e-5), 6)
-    3.730632
+    >>> round(calibrate(1.0, 1e-5), 6), round(calibrate(0.0, 0.1), 6)
+    (3.730632, 3.978948)
     """
     _check.not_negative("epsilon", epsilon)
     _check.probability("delta", delta, open_ends=True)
+    if delta < _LEAST_DELTA:
+        _check.refuse("delta", f"be at least {_LEAST_DELTA:g}, below which floats lose digits", delta)
+    most = allowed(GaussianCurve(1.0), delta)
     too_small, enough = 0.0, 1.0
-    while GaussianCurve(1 / enough).delta(epsilon) > delta:
+    while gaussian_curve(enough).delta(epsilon) > most:
         too_small, enough = enough, 2 * enough
     while too_small < (middle := (too_small + enough) / 2) < enough:
-        private = GaussianCurve(1 / middle).delta(epsilon) <= delta
+        private = gaussian_curve(middle).delta(epsilon) <= most
         too_small, enough = (too_small, middle) if private else (middle, enough)
     return enough
+
+
+def gaussian_curve(noise_multiplier: float) -> GaussianCurve:
+    """Return the curve of Gaussian noise for values a whole sensitivity apart: μ = 1/σ, rounded upward.
+
+    Examples
+    --------
+    >>> gaussian_curve(2.0), gaussian_curve(3.0).mu > Fraction(1, 3)
+    (GaussianCurve(mu=0.5), True)
+    """
+    return GaussianCurve(up(1 / Fraction(noise_multiplier)))
