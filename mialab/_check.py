@@ -12,7 +12,7 @@ import numpy as np
 _LARGE = 2.0**480
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
     """Tell whether a value is one real number: no bool, no string, no complex number, no array of several."""
     if isinstance(value, np.ndarray):
         return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.isMaskedArray(value)
@@ -21,7 +21,7 @@ def _is_number(value: object) -> bool:
 
 def _is_finite(value: object) -> bool:
     try:
-        return _is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
+        return is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
     except OverflowError:  # an int that no float holds
         return False
 
@@ -33,26 +33,26 @@ def refuse(name: str, rule: str, got: object) -> None:
 
 def probability(name: str, value: float, *, open_ends: bool = False) -> None:
     """Refuse a value outside [0, 1], or outside (0, 1) with ``open_ends``."""
-    inside = _is_number(value) and (0 < value < 1 if open_ends else 0 <= value <= 1)
+    inside = is_number(value) and (0 < value < 1 if open_ends else 0 <= value <= 1)
     if not inside:
         refuse(name, f"be in {'(0, 1)' if open_ends else '[0, 1]'}", value)
 
 
 def rate(name: str, value: float) -> None:
     """Refuse a value outside (0, 1]: no chance at all is not meant."""
-    if not (_is_number(value) and 0 < value <= 1):
+    if not (is_number(value) and 0 < value <= 1):
         refuse(name, "be in (0, 1]", value)
 
 
 def share(name: str, value: float) -> None:
     """Refuse a value outside [0, 1): not everything."""
-    if not (_is_number(value) and 0 <= value < 1):
+    if not (is_number(value) and 0 <= value < 1):
         refuse(name, "be in [0, 1)", value)
 
 
 def above_0(name: str, value: float) -> None:
     """Refuse anything but a number above zero; infinity may pass."""
-    if not (_is_number(value) and value > 0):
+    if not (is_number(value) and value > 0):
         refuse(name, "be above 0", value)
 
 
@@ -99,7 +99,7 @@ def numbers(name: str, array: np.ndarray | float) -> None:
         refuse(name, "be an array of numbers", f"dtype {dtype}")
 
 
-def secret(name: str, array: np.ndarray) -> None:
+def secret(name: str, array: np.ndarray | float) -> None:
     """Refuse what noise in 64 bits cannot hide: all but finite numbers that such a float holds exactly.
 
     The message says how many are wrong, and never which, nor what they are.
@@ -114,7 +114,7 @@ def secret(name: str, array: np.ndarray) -> None:
         refuse(name, "be within 2**53, beyond which floats skip integers", "a larger one")
 
 
-def hidden(name: str, array: np.ndarray, scale: float) -> None:
+def hidden(name: str, array: np.ndarray | float, scale: float) -> None:
     """Refuse secrets whose floats lie too far apart for noise, or a sensitivity, of this scale.
 
     Rounding to a float moves each of two neighbours' values by half a spacing, which adds a share of
@@ -163,7 +163,7 @@ def same_shape(first_name: str, first: np.ndarray, second_name: str, second: np.
         refuse(f"{first_name} and {second_name}", "have the same shape", shapes)
 
 
-def dimensions(name: str, array: np.ndarray, words: str) -> None:
+def dimensions(name: str, array: np.ndarray | float, words: str) -> None:
     """Refuse an array whose number of axes is not that of ``words``, as in ``"models records"``."""
     if np.ndim(array) != len(words.split()):
         refuse(name, f"have shape ({', '.join(words.split())})", f"shape {np.shape(array)}")

@@ -11,7 +11,8 @@ import numpy as np
 
 from mialab import _check
 from mialab.accounting import Guarantee, Neighbours
-from mialab.mechanisms.discrete import discrete_laplace, exp_coin, grid_steps, nearest
+from mialab.mechanisms._fields import keep_floats
+from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, grid_steps, nearest
 from mialab.tradeoff import Pair, epsilon_at
 
 _REACH = 12  # standard deviations to either side; what lies beyond is counted as giving everything away
@@ -24,6 +25,9 @@ class DiscreteGaussian:
     Noise of k steps has probability proportional to e^(−k²/(2s²)), where s is ``noise_multiplier`` times the
     number of grid steps that two neighbours can be apart. What `DiscreteLaplace` says of bits and of sums
     of floats holds here too.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -39,7 +43,8 @@ class DiscreteGaussian:
     Raises
     ------
     ValueError
-        If ``noise_multiplier``, ``sensitivity`` or ``grid`` is not above 0 and finite.
+        If ``noise_multiplier``, ``sensitivity`` or ``grid`` is not above 0 and finite, or so small or large
+        that a square of it is no float; or if the grid is too fine for floats to tell its points apart.
 
     Examples
     --------
@@ -56,8 +61,8 @@ class DiscreteGaussian:
     neighbours: Neighbours
 
     def __post_init__(self):
-        for name in ("noise_multiplier", "sensitivity", "grid"):
-            _check.positive(name, getattr(self, name))
+        keep_floats(self, "noise_multiplier", "sensitivity", "grid")
+        check_grid(self.grid, max(Fraction(self.noise_multiplier) * self.steps, self.steps))
 
     @property
     def steps(self) -> int:
@@ -81,8 +86,7 @@ class DiscreteGaussian:
 
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
-        if not 0 < delta <= 1:
-            _check.refuse("delta", "be in (0, 1]", delta)
+        _check.rate("delta", delta)
         epsilon = epsilon_at(self.curve, delta)
         if not np.isfinite(epsilon):
             _check.refuse("delta", "be above what the far tails weigh", delta)
@@ -94,7 +98,7 @@ class DiscreteGaussian:
         Raises
         ------
         ValueError
-            If the value is not finite.
+            As for `DiscreteLaplace`.
         """
         spread = Fraction(self.noise_multiplier) * self.steps
         noise = discrete_gaussian(spread**2, rng=rng)

@@ -14,6 +14,7 @@ from numpy import ndarray
 from mialab import _check
 from mialab._round import up
 from mialab.accounting import Guarantee, Neighbours
+from mialab.mechanisms._fields import keep_floats
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
 from mialab.tradeoff.convert import allowed
 
@@ -25,6 +26,9 @@ class Laplace:
     """Add Laplace noise of scale sensitivity/ε to every number.
 
     Dwork, McSherry, Nissim & Smith 2006; Dwork & Roth 2014, Theorem 3.6.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -38,7 +42,8 @@ class Laplace:
     Raises
     ------
     ValueError
-        If ``epsilon`` or ``sensitivity`` is not above 0 and finite.
+        If ``epsilon`` or ``sensitivity`` is not above 0 and finite, or so small or large that a square of
+        it is no float.
 
     Examples
     --------
@@ -52,8 +57,7 @@ class Laplace:
     neighbours: Neighbours
 
     def __post_init__(self):
-        _check.positive("epsilon", self.epsilon)
-        _check.positive("sensitivity", self.sensitivity)
+        keep_floats(self, "epsilon", "sensitivity")
 
     @property
     def scale(self) -> float:
@@ -78,15 +82,20 @@ class Laplace:
         Raises
         ------
         ValueError
-            If a value is not finite.
+            If a value is not a finite real number that a float holds exactly, or so large that the next
+            float is not far nearer than the noise and the sensitivity reach. (The refusal is an answer
+            too: bound the values first where their size is secret.)
         """
-        _check.finite("value", value)
-        return value + rng.laplace(scale=self.scale, size=np.shape(value))
+        _check.hidden("value", value, min(self.scale, self.sensitivity))
+        return np.asarray(value, dtype=float) + rng.laplace(scale=self.scale, size=np.shape(value))
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Add Gaussian noise to every number.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -100,7 +109,8 @@ class Gaussian:
     Raises
     ------
     ValueError
-        If ``noise_multiplier`` or ``sensitivity`` is not above 0 and finite.
+        If ``noise_multiplier`` or ``sensitivity`` is not above 0 and finite, or so small or large that a
+        square of it is no float.
 
     Examples
     --------
@@ -116,8 +126,7 @@ class Gaussian:
     neighbours: Neighbours
 
     def __post_init__(self):
-        _check.positive("noise_multiplier", self.noise_multiplier)
-        _check.positive("sensitivity", self.sensitivity)
+        keep_floats(self, "noise_multiplier", "sensitivity")
 
     @property
     def standard_deviation(self) -> float:
@@ -131,8 +140,7 @@ class Gaussian:
 
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], in real arithmetic."""
-        if not 0 < delta <= 1:
-            _check.refuse("delta", "be in (0, 1]", delta)
+        _check.rate("delta", delta)
         return Guarantee(epsilon_at(self.curve, delta), delta, self.neighbours)
 
     def __call__(
@@ -143,10 +151,11 @@ class Gaussian:
         Raises
         ------
         ValueError
-            If a value is not finite.
+            As for `Laplace`.
         """
-        _check.finite("value", value)
-        return value + rng.normal(scale=self.standard_deviation, size=np.shape(value))
+        _check.hidden("value", value, min(self.standard_deviation, self.sensitivity))
+        exact = np.asarray(value, dtype=float)
+        return exact + rng.normal(scale=self.standard_deviation, size=np.shape(value))
 
 
 def calibrate(epsilon: float, delta: float) -> float:
