@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 
-def up(exact: Fraction | Decimal) -> float:
+def up(exact: Fraction | Decimal | float) -> float:
     """Return the smallest float that is not below ``exact``.
 
     Examples
