@@ -49,15 +49,15 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
         epsilon = privacy_loss.least_epsilon(replace(run, noise_multiplier=noise), delta=target.delta)
         return epsilon <= target.epsilon
 
-    enough = _plenty(target, run)
-    while not private(enough):  # seldom: the grid adds a little
-        enough *= 2
+    enough = plenty = _plenty(target, run)
     too_little = enough / 2
     while private(too_little):
         too_little, enough = too_little / 2, too_little
     while enough - too_little > precision * too_little:
         middle = (too_little + enough) / 2
         too_little, enough = (too_little, middle) if private(middle) else (middle, enough)
+    while enough >= plenty and not private(enough):  # seldom: others proved it, and the grid adds a little
+        enough *= 1 + max(precision, 1e-3)
     return enough
 
 
