@@ -10,6 +10,7 @@ from numbers import Real
 import numpy as np
 
 _LARGE = 2.0**480
+_LEAST_CONFIDENCE = 1e-6
 
 
 def is_number(value: object) -> bool:
@@ -36,6 +37,13 @@ def probability(name: str, value: float, *, open_ends: bool = False) -> None:
     inside = is_number(value) and (0 < value < 1 if open_ends else 0 <= value <= 1)
     if not inside:
         refuse(name, f"be in {'(0, 1)' if open_ends else '[0, 1]'}", value)
+
+
+def confidence(value: float) -> None:
+    """Refuse a confidence outside (0, 1), and one that is none: 1 less it must differ from 1."""
+    probability("confidence", value, open_ends=True)
+    if value < _LEAST_CONFIDENCE:
+        refuse("confidence", f"be at least {_LEAST_CONFIDENCE:g}", value)
 
 
 def rate(name: str, value: float) -> None:
@@ -141,6 +149,13 @@ def finite(name: str, array: np.ndarray) -> None:
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
         refuse(name, "be finite", f"{np.asarray(array)[first]} at {first} ({int(wrong.sum())} such values)")
+
+
+def squares(name: str, array: np.ndarray) -> None:
+    """Refuse numbers that are not finite, or have no square that is."""
+    finite(name, array)
+    if np.size(array) and (largest := np.abs(array).max()) > _LARGE:
+        refuse(name, f"be within ±{_LARGE:.0e}, for its squares to be floats", largest)
 
 
 def not_nan(name: str, array: np.ndarray | float) -> None:

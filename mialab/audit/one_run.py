@@ -14,6 +14,8 @@ from mialab.accounting import Neighbours
 from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
 from mialab.game import Design, Outcome
 
+_MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
+
 ONE_RUN = Method("one run", (Design.ONE_RUN, Design.COINS))
 
 
@@ -31,7 +33,8 @@ class Guesses:
     Raises
     ------
     ValueError
-        If more guesses are right than were made, or more were made than there are canaries.
+        If more guesses are right than were made, or more were made than there are canaries, or there are
+        2³¹ of them or more.
     """
 
     right: int
@@ -43,6 +46,8 @@ class Guesses:
         for name in ("right", "guesses", "canaries"):
             _check.whole(name, getattr(self, name))
         _check.at_least("canaries", self.canaries, 1)
+        if self.canaries > _MOST:
+            _check.refuse("canaries", f"be at most {_MOST}", self.canaries)
         for name, limit in (("guesses", "canaries"), ("right", "guesses")):
             if not 0 <= getattr(self, name) <= getattr(self, limit):
                 rule = f"be in 0 … {getattr(self, limit)} ({limit})"

@@ -132,8 +132,9 @@ def _critical(n: np.ndarray, allowed: float, error: float) -> np.ndarray:
 
 
 def _check_shares(share: float, allowed: float, confidence: float) -> float:
-    for name, value in (("share", share), ("allowed", allowed), ("confidence", confidence)):
+    for name, value in (("share", share), ("allowed", allowed)):
         _check.probability(name, value, open_ends=True)
+    _check.confidence(confidence)
     if not share > allowed:
         _check.refuse("share", f"be above the allowed {allowed}", share)
     return 1 - confidence

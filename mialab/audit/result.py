@@ -113,9 +113,8 @@ class AuditResult:
 
 def check_terms(delta: float, confidence: float, neighbours: Neighbours) -> None:
     """Refuse the terms of a bound that cannot be."""
-    if not 0 <= delta < 1:
-        _check.refuse("delta", "be in [0, 1)", delta)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.share("delta", delta)
+    _check.confidence(confidence)
     _check.one_of("neighbours", neighbours, [str(one) for one in Neighbours])
 
 

@@ -147,4 +147,4 @@ def _check_survey(count: int, people: int, truth: float, lie: float, confidence:
         _check.refuse("truth", f"be above lie = {lie}", truth)
     if not 0 <= count <= people:
         _check.refuse("count", f"be in 0 … {people} (people)", count)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
