@@ -191,7 +191,7 @@ def both_kinds(name: str, member: np.ndarray) -> None:
         refuse(name, "hold members and non-members", f"{members} members of {member.size} records")
 
 
-def integers(name: str, array: np.ndarray) -> None:
+def integers(name: str, array: np.ndarray | int) -> None:
     """Refuse an array that is not of integers, or hides some of them under a mask."""
     if np.ma.isMaskedArray(array):
         refuse(name, "have no mask", "a masked array")

@@ -300,6 +300,16 @@ def test_limit_nothing_to_tell_apart():
         assert tradeoff.epsilon_at(curve, 0.0) == tradeoff.epsilon_at(curve, 1e-9) == 0
 
 
+@pytest.mark.parametrize("epsilon", [1e-14, 1e-13, 1e-12, 1e-9])
+def test_limit_little_to_tell_apart_is_not_nothing(epsilon):
+    for curve in (tradeoff.pure(epsilon), tradeoff.randomized_response(epsilon, 5), LaplaceCurve(epsilon)):
+        assert curve.largest_loss == pytest.approx(epsilon, abs=4e-16)
+        assert tradeoff.epsilon_at(curve, 0.0) == curve.largest_loss
+        assert 0 < tradeoff.advantage(curve) < epsilon
+    assert (tradeoff.pure(epsilon) ** 8).largest_loss == pytest.approx(8 * epsilon, abs=4e-15)
+    assert len((tradeoff.pure(epsilon) ** 8).member) <= 20
+
+
 def test_limit_everything_is_given_away():
     sure = Pair(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     assert (sure.auc, tradeoff.advantage(sure), float(sure.tpr(0.0))) == (1, 1, 1)

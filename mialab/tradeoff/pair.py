@@ -151,6 +151,8 @@ def _in_order(member: ndarray, non_member: ndarray) -> tuple[ndarray, ndarray]:
     member, non_member = member[possible], non_member[possible]
     loss = _loss(member, non_member)
     order = np.argsort(-loss, kind="stable")
-    falls = np.append(True, loss[order][1:] < loss[order][:-1] - _SAME)
+    finite = np.abs(loss[np.isfinite(loss)])
+    same = min(_SAME, 1e-3 * finite.max(initial=0.0))  # no loss at all is not made of small ones
+    falls = np.append(True, loss[order][1:] < loss[order][:-1] - same)
     starts = np.flatnonzero(falls)
     return np.add.reduceat(member[order], starts), np.add.reduceat(non_member[order], starts)
