@@ -10,7 +10,6 @@ from numbers import Real
 import numpy as np
 
 _LARGE = 2.0**480
-_LEAST_CONFIDENCE = 1e-6
 
 
 def is_number(value: object) -> bool:
@@ -40,10 +39,8 @@ def probability(name: str, value: float, *, open_ends: bool = False) -> None:
 
 
 def confidence(value: float) -> None:
-    """Refuse a confidence outside (0, 1), and one that is none: 1 less it must differ from 1."""
+    """Refuse a confidence outside (0, 1)."""
     probability("confidence", value, open_ends=True)
-    if value < _LEAST_CONFIDENCE:
-        refuse("confidence", f"be at least {_LEAST_CONFIDENCE:g}", value)
 
 
 def rate(name: str, value: float) -> None:

@@ -11,7 +11,7 @@ from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
 from mialab.accounting import Neighbours
-from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
 
 _MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
@@ -122,7 +122,8 @@ def one_run(
     check_terms(delta, confidence, neighbours)
     ONE_RUN.admit(guesses.design)
     design, made, trials = guesses.design, guesses.guesses, guesses.canaries
-    epsilon, ceiling = (_bound(right, made, trials, delta, 1 - confidence) for right in (guesses.right, made))
+    error = allowed_error(confidence)
+    epsilon, ceiling = (_bound(right, made, trials, delta, error) for right in (guesses.right, made))
     return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling)
 
 
@@ -141,7 +142,7 @@ def ceiling_of_one_run(
     check_terms(delta, confidence, Neighbours.REPLACE)
     made = canaries if guesses is None else guesses
     Guesses(made, made, canaries)
-    return _bound(made, made, canaries, delta, 1 - confidence)
+    return _bound(made, made, canaries, delta, allowed_error(confidence))
 
 
 def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:

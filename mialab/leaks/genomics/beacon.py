@@ -145,8 +145,10 @@ def power(
     check_frequencies("frequencies", frequencies)
     _check_mismatch(mismatch)
     _check.integers("queries", queries)
-    if np.size(queries) and not (np.min(queries) >= 0 and np.max(queries) <= _MOST):
-        _check.refuse("queries", f"be in 0 … {_MOST}", f"{np.min(queries)} … {np.max(queries)}")
+    if np.size(queries) and np.min(queries) < 0:
+        _check.refuse("queries", "be at least 0", np.min(queries))
+    if np.size(queries) and np.max(queries) > _MOST:
+        _check.refuse("queries", f"be at most {_MOST}", np.max(queries))
     absent, without = (np.exp(log_absent(frequencies, people)).mean() for people in (n, n - 1))
     needed = _yes_needed(fpr, np.asarray(queries), absent)
     return np.asarray(_at_least(needed, np.asarray(queries), mismatch * without))
