@@ -1,6 +1,7 @@
 """The door: every refusal says the name, the rule and the value.
 
-The functions return nothing and change nothing; they raise ``ValueError`` or stay silent.
+The functions return nothing and change nothing; they raise ``ValueError`` or stay silent. (`is_number`, which
+they rest on, only tells.)
 """
 
 import math

@@ -153,6 +153,21 @@ def test_definition_numbers_of_any_kind_are_taken_as_they_are(kind):
         assert seen[1].dtype == np.int64
 
 
+def test_limit_a_sensitivity_does_not_shrink_to_a_float():
+    third = Fraction(1, 3)
+    assert float(third) < third
+    for mechanism in (Laplace(1.0, third, ADD), DiscreteLaplace(1.0, third, 1e-3, ADD)):
+        assert third < mechanism.sensitivity < third + Fraction(1, 2**53)
+
+
+@pytest.mark.parametrize("mechanism", [*REAL, *EXACT], ids=repr)
+def test_definition_what_is_refused_costs_no_random_numbers(mechanism):
+    rng, other = np.random.default_rng(5), np.random.default_rng(5)
+    with pytest.raises(ValueError, match="value must"):
+        mechanism(np.array(1e300), rng=rng)
+    assert rng.bytes(8) == other.bytes(8)
+
+
 def test_limit_a_small_float_does_not_overflow_a_scale():
     assert Laplace(np.float16(1e-4), np.float16(60000), ADD).scale == pytest.approx(6e8, rel=1e-2)
     assert Gaussian(np.float16(300), np.float16(300), ADD).standard_deviation == 90000

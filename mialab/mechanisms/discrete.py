@@ -85,8 +85,9 @@ class DiscreteLaplace:
             grid points from 0. (The refusal is an answer too: bound the value first where its size is
             secret.)
         """
+        point = nearest(value, self.grid)
         noise = discrete_laplace(Fraction(self.epsilon) / self.steps, rng=rng)
-        return float((nearest(value, self.grid) + noise) * Fraction(self.grid))
+        return float((point + noise) * Fraction(self.grid))
 
 
 def check_grid(grid: float, reach: Fraction | int) -> None:

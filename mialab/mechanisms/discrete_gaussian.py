@@ -119,8 +119,9 @@ class DiscreteGaussian:
         ValueError
             As for `DiscreteLaplace`.
         """
+        point = nearest(value, self.grid)
         noise = discrete_gaussian(self._spread**2, rng=rng)
-        return float((nearest(value, self.grid) + noise) * Fraction(self.grid))
+        return float((point + noise) * Fraction(self.grid))
 
 
 @dataclass(frozen=True)
