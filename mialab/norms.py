@@ -229,5 +229,4 @@ class NoisyBatchNorm2d(_Normalise):
 
 def check_momentum(momentum: float) -> None:
     """Refuse a share of the newest batch that is not in (0, 1]."""
-    if not 0 < momentum <= 1:
-        _check.refuse("momentum", "be in (0, 1]", momentum)
+    _check.rate("momentum", momentum)

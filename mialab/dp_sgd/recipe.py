@@ -76,15 +76,13 @@ class DpSgd:
         _check.not_negative("noise_multiplier", self.noise_multiplier)
         if math.isinf(self.clip) and self.noise_multiplier:
             _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)
-        if not 0 < self.sampling_rate <= 1:
-            _check.refuse("sampling_rate", "be in (0, 1]", self.sampling_rate)
+        _check.rate("sampling_rate", self.sampling_rate)
         _check.at_least("steps", self.steps, 0)
-        _check.whole("steps", self.steps)
+        object.__setattr__(self, "steps", int(self.steps))
         _check.positive("nominal_batch", self.nominal_batch)
         _check.positive("learning_rate", self.learning_rate)
         _check.one_of("optimizer", self.optimizer, ("sgd", "adam"))
-        if not 0 <= self.momentum < 1:
-            _check.refuse("momentum", "be in [0, 1)", self.momentum)
+        _check.share("momentum", self.momentum)
         if self.optimizer == "adam" and self.momentum:
             _check.refuse("momentum", "be 0 with Adam, which has its own", self.momentum)
 
@@ -99,7 +97,6 @@ class DpSgd:
 
 def check_clip(clip: float) -> None:
     """Refuse a clip that is not above 0, or so near a float's ends that nothing could be shortened to it."""
-    if not clip > 0:
-        _check.refuse("clip", "be above 0", clip)
+    _check.above_0("clip", clip)
     if not (_CLIPS[0] <= clip <= _CLIPS[1] or math.isinf(clip)):
         _check.refuse("clip", "be in 2⁻¹⁰⁰ … 2¹⁰⁰, or infinite", clip)
