@@ -614,3 +614,14 @@ def test_fleets_refuse_what_they_cannot_do(rng, at_the_door):
     explode = dataclasses.replace(RECIPE, clip=math.inf, noise_multiplier=0.0, learning_rate=3e37)
     with pytest.raises(ValueError, match=r"gradients must be finite, got nan .* at step \d+"):
         fit_many_private(MAKERS["perceptron"], x, y, member, explode, rng=rng)
+
+
+def test_a_whole_number_may_come_as_a_float():
+    """What counts is kept as an integer, or refused."""
+    recipe = dataclasses.replace(RECIPE, steps=2.0)
+    assert type(recipe.steps) is int
+    x, y = some_records(np.random.default_rng(0))
+    two = fit_private(MAKERS["perceptron"], x, y, dataclasses.replace(RECIPE, steps=2), rng=seeded())
+    assert torch.equal(
+        weights_of(fit_private(MAKERS["perceptron"], x, y, recipe, rng=seeded())), weights_of(two)
+    )
