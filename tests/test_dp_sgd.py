@@ -616,7 +616,7 @@ def test_fleets_refuse_what_they_cannot_do(rng, at_the_door):
         fit_many_private(MAKERS["perceptron"], x, y, member, explode, rng=rng)
 
 
-def test_a_whole_number_may_come_as_a_float():
+def test_a_whole_number_may_come_as_a_float(at_the_door):
     """What counts is kept as an integer, or refused."""
     recipe = dataclasses.replace(RECIPE, steps=2.0)
     assert type(recipe.steps) is int
