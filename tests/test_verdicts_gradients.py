@@ -33,12 +33,18 @@ def good_results():
             0: {"value": between(0.99, 1.0), "key": between(0.0, 0.1), "embedding": between(0.4, 0.5)},
             300: {"value": between(0.99, 1.0), "key": between(0.7, 0.8), "embedding": between(0.9, 0.97)},
         },
-        "alone": {300: {"key": between(-0.97, -0.9), "loss": between(0.8, 0.9), "whole": between(0.3, 0.5)}},
+        "alone": {300: {"loss": between(0.8, 0.9), "whole": between(0.3, 0.5)}},
         "by_luck": [between(0.4, 0.6), between(-0.4, -0.2)],
-        "on_digits": {"start": ordinary | {"embedding": between(-0.1, 0.0)}, "late": ordinary},
+        "saturated": [between(-0.97, -0.9), between(-0.9, -0.3)],
+        "on_digits": {"start": ordinary, "late": ordinary},
+        "untrained": [between(0.1, 0.2), between(-0.9, -0.8), between(-0.1, 0.1)],
         "promised": 1.0,
-        "by_ratio": {"start": 0.12, "late": 0.13},
-        "plain": {"start": between(0.59, 0.545), "late": between(0.6, 0.55)},
+        "by_ratio": {"start": 0.12, "middle": 0.13, "late": 0.2},
+        "plain": {
+            "start": between(0.59, 0.545),
+            "middle": between(0.6, 0.55),
+            "late": between(0.6, 0.55),
+        },
         "at_moment": {
             "start": plain | {"likelihood ratio": between(0.95, 0.99)},
             "late": plain | {"likelihood ratio": between(0.7, 0.8)},
@@ -109,13 +115,14 @@ LIED_TO = {
     "sentences: attention and value": tokens(300, "value", between(0.6, 0.8)),
     "attention and embedding print": tokens(300, "embedding", between(0.4, 0.6)),
     "attention and key print": tokens(0, "key", between(0.6, 0.8)),
-    "saturated": lambda n: {"alone": {300: changed(n["alone"][300], "key", between(-0.3, 0.1))}},
+    "saturated": lambda n: {"saturated": [between(-0.97, -0.9), between(-0.3, 0.1)]},
     "across sentences": lambda n: {"alone": {300: changed(n["alone"][300], "loss", between(0.1, 0.3))}},
     "and what attention has to do": lambda n: {"by_luck": [between(0.3, 0.5), between(0.4, 0.6)]},
     "digits: attention and value": patches("late", "value", between(0.1, 0.3)),
-    "but attention tells little": patches("start", "embedding", between(-0.7, -0.6)),
+    "before training it goes": lambda n: {"untrained": [between(0.1, 0.2), between(-0.1, 0.1)]},
     "parameters over batch size": at("late", "inner product", between(0.9, 0.99)),
-    "the participation ratio promises": lambda n: {"by_ratio": {"start": 0.12, "late": 0.5}},
+    "before and half-way": lambda n: {"by_ratio": changed(n["by_ratio"], "middle", 0.5)},
+    "late it promises": lambda n: {"by_ratio": changed(n["by_ratio"], "late", 0.14)},
     "the likelihood ratio beats": at("start", "likelihood ratio", between(0.6, 0.75)),
     "and is worth less late": at("late", "likelihood ratio", between(0.9, 0.97)),
     "start: up to 64": lambda n: {
@@ -168,3 +175,14 @@ def test_coverage_the_verdict_can_say_no(beginning):
 def test_coverage_clipping_each_record_must_keep_the_claim_too():
     claims = claims_on(CHAPTER, good_results() | {"clipped_each": between(0.3, 0.5)})
     assert not claims["clipping the mean breaks the claim, clipping each keeps it"]
+
+
+def test_coverage_a_reader_whose_heads_never_listened_is_no_evidence():
+    claims = claims_on(CHAPTER, good_results() | {"saturated": [between(-0.97, -0.9), None]})
+    assert not claims["saturated: in all four readers, the more attention, the smaller the print on keys"]
+
+
+def test_coverage_attention_that_follows_as_closely_in_the_other_direction_counts():
+    alone = {300: {"loss": between(0.6, 0.8), "whole": between(-0.7, -0.5)}}
+    claims = claims_on(CHAPTER, good_results() | {"alone": alone})
+    assert not claims["across sentences, the fingerprint follows the loss more closely than attention"]
