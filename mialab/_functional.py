@@ -1,6 +1,5 @@
 """Ask a module with other weights than its own, and leave it as it was."""
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -23,6 +22,7 @@ def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor
 
     Examples
     --------
+    >>> import torch
     >>> layer = nn.Linear(2, 2, bias=False)
     >>> twice = nn.Sequential(layer, layer)
     >>> call(twice, {"0.weight": 3 * torch.eye(2)}, torch.ones(1, 2))
