@@ -94,7 +94,9 @@ class _Walk:
 
     def enter(self, value: object, captured: bool) -> None:
         """Go through what is not a plain value."""
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.Module):  # that is not registered: its weights are not trained
+            for tensor in (*value.parameters(), *value.buffers()):
+                self.walk(tensor)
             self.module(value)
         elif isinstance(value, Tensor):
             self.tensors.append(value)
