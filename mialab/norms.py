@@ -150,7 +150,7 @@ class NoisyBatchNorm2d(_Normalise):
     Notes
     -----
     The layer draws from a generator of its own, seeded from torch's when the layer is made: `train.fit`
-    makes it reproducible, and `train.fit_many` refuses it.
+    makes it reproducible, and `train.fit_many` trains models with it one by one.
 
     Examples
     --------

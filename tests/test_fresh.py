@@ -1,4 +1,4 @@
-"""What `make_model` may return: a module of its own at every call, and fresh weights unless said otherwise."""
+"""What `make_model` may return: a module of its own at every call, fresh unless said otherwise."""
 
 import copy
 import itertools
