@@ -93,6 +93,9 @@ def federate(
     holds = _records_of(owner, member, len(x))
     if list(example.buffers()):
         _check.refuse("make_model", "return a module without buffers", type(example).__name__)
+    kinds = sorted({f"{weight.dtype}" for weight in example.parameters()})
+    if len(kinds) > 1 or "complex" in kinds[0]:
+        _check.refuse("make_model", "return a module whose weights are real, of one precision", kinds)
     strangers = sorted(set(watch) - set(range(recipe.rounds)))
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
@@ -139,7 +142,7 @@ class _Run:
         steps = recipe.rounds * recipe.local_steps
         self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
         self.draws = [rng.spawn(1)[0] for rng in rngs]  # for forward passes
-        self.trained = _vector(self.template, lambda one: torch.full_like(one, one.requires_grad)) > 0
+        self.trained = torch.stack([_vector(one, _is_trained) for one in self.modules])
         self.sgd = Sgd(recipe.local_steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
         self.own = () if together else tuple(self.modules)
         self.local_training = self.together() if together else self.one_by_one
@@ -201,7 +204,7 @@ class _Run:
         with _rng.torch_stream(self.draws[federation]):
             for inputs, labels in batches:
                 alone.step(local, descent, inputs, labels, self.sgd)
-        return _vector(local) - shared
+        return torch.where(self.trained[federation], _vector(local) - shared, 0.0)
 
     def next_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one round's local steps, (federations · clients, batch, …)."""
@@ -224,6 +227,10 @@ class _Run:
             noise = [torch.randn(total.shape[1], generator=one, device=total.device) for one in self.noises]
             total = total + self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
         return total / self.recipe.nominal_clients
+
+
+def _is_trained(weight: Tensor) -> Tensor:
+    return torch.full_like(weight, weight.requires_grad, dtype=torch.bool)
 
 
 def _vector(module: nn.Module, of: Callable[[Tensor], Tensor] = torch.detach) -> Tensor:

@@ -49,7 +49,7 @@ def check_training(
     if not any(weight.requires_grad for weight in model.parameters()):
         _check.refuse("make_model", "return a module with at least one parameter to train", "none")
     with _rng.torch_undisturbed():
-        classes = _classes(model.to(device), torch.from_numpy(x[:1]).to(device))
+        classes = _classes(model.to(device), torch.from_numpy(x[[0, -1]]).to(device))
     _check.labels("y", y, classes=classes)
     return model
 

@@ -101,7 +101,7 @@ def tried(
         attempt(_alone, witness, before, velocity, recipe, inputs[-1], labels[-1])
         attempt(step, inputs, labels)
         expected = state_of(witness)
-        moved = max(_norm(expected[name] - before[name]) for name in velocity)
+        moved = max(_norm(expected[name], before[name]) for name in velocity)
         for name, tensor in state.items():
             if not close(tensor[-1], expected[name], before[name], moved):
                 raise UnlikeError(f"as one tensor program, step {number} is another for {name!r}")
@@ -133,13 +133,14 @@ def close(got: Tensor, expected: Tensor, before: Tensor, moved: float) -> bool:
     if not expected.isfinite().all():
         return not got.isfinite().all()
     share = 1e-3 if got.device.type == "cpu" else 3e-2
-    allowed = share * _norm(expected - before) + 1e-6 * (_norm(expected) + moved)
-    return _norm(got - expected) <= allowed or math.isnan(moved)
+    allowed = share * _norm(expected, before) + 1e-6 * (_norm(expected) + moved)
+    return _norm(got, expected) <= allowed or math.isnan(moved)
 
 
-def _norm(tensor: Tensor) -> float:
-    wide = torch.complex128 if tensor.is_complex() else torch.float64
-    return float(torch.linalg.vector_norm(tensor.detach().to(wide)))
+def _norm(tensor: Tensor, origin: Tensor | None = None) -> float:
+    """Return a tensor's length, or its distance from another, whatever its kind of numbers."""
+    wide = tensor.detach().to(torch.complex128)
+    return float(torch.linalg.vector_norm(wide if origin is None else wide - origin.detach().to(wide)))
 
 
 def _alone(

@@ -13,7 +13,7 @@ from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mialab import _check, _functional
+from mialab import _check, _functional, _rng
 from mialab.train import hidden
 
 State = dict[str, Tensor]
@@ -187,7 +187,7 @@ def _pieces(module: nn.Module, inputs: Tensor, models: int) -> list[Tensor]:
 def bytes_per_record(module: nn.Module, inputs: Tensor) -> float:
     """Return how many bytes all operations of a forward pass make of one record; at least 1."""
     few = inputs[:2]
-    with _Made() as made:
+    with _rng.torch_undisturbed(), _Made() as made:
         module(few)
     return max(1.0, made.bytes / max(1, len(few)))
 

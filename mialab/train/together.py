@@ -262,6 +262,6 @@ def _bytes_per_model(model: nn.Module, x: np.ndarray, batch_size: int) -> float:
 
     Weights, velocities and gradients, and all that a forward pass makes twice over.
     """
-    inputs = torch.from_numpy(x[:1]).to(next(model.parameters()).device)
+    inputs = torch.from_numpy(x[[0, -1]]).to(next(model.parameters()).device)
     weights = sum(weight.numel() for weight in model.parameters())
     return 12 * weights + 2 * batch_size * (bytes_per_record(model.eval(), inputs) + x[0].nbytes)
