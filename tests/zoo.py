@@ -4,6 +4,7 @@
 that nothing becomes slower unnoticed. Most of the others break a rule that makes vmap right.
 """
 
+import copy
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 
 from mialab import models, norms
 
@@ -20,12 +21,18 @@ CLASSES, WIDE = 3, 6
 
 @dataclass(frozen=True)
 class Kind:
-    """A maker and the sort of its records; what `fit_private` and `federate` accept; whether it is fast."""
+    """A maker, and what is known of its modules.
+
+    ``fast`` if a fleet must be one tensor program; ``private`` if `fit_private` must accept it;
+    ``federated`` if a client's copy is all in its trained weights; ``buffers`` and ``draws`` if it has
+    buffers, or draws in training.
+    """
 
     make: Callable[[], nn.Module]
     records: str = "vectors"
     fast: bool = False
     private: bool = True
+    federated: bool = True
     buffers: bool = False
     draws: bool = False
 
@@ -360,6 +367,122 @@ class SomeOfTheTime(Net):
         return self.c(h) if self.count % 2 else h
 
 
+class Complex(Net):
+    def prepare(self):
+        self.filter = nn.Parameter(torch.randn(5, dtype=torch.complex64))
+
+    def middle(self, h):
+        return torch.fft.irfft(torch.fft.rfft(h) * self.filter, n=8)
+
+
+class SharedMemory(Net):
+    """Two parameters that lie in one place: every step is taken twice."""
+
+    def prepare(self):
+        self.c, self.d = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.d.weight = nn.Parameter(self.c.weight.data)
+
+    def middle(self, h):
+        return self.d(torch.tanh(self.c(h)))
+
+
+class BufferIsAWeight(Net):
+    def prepare(self):
+        self.register_buffer("view", self.a.bias.detach())
+
+    def middle(self, h):
+        return h * self.view
+
+
+class FirstBatch(Net):
+    """Remembers the first batch, and by a truth value that it has seen one."""
+
+    def prepare(self):
+        self.register_buffer("mean", torch.zeros(8))
+        self.register_buffer("seen", torch.tensor(False))
+
+    def middle(self, h):
+        if self.training:
+            with torch.no_grad():
+                self.mean.copy_(torch.where(self.seen, self.mean, h.mean(0)))
+                self.seen.fill_(True)
+        return h - self.mean
+
+
+class Teacher(Net):
+    """A frozen layer that follows a trained one, in forward."""
+
+    def prepare(self):
+        self.slow = copy.deepcopy(self.a).requires_grad_(False)
+
+    def forward(self, x):
+        if self.training:
+            with torch.no_grad():
+                self.slow.weight.lerp_(self.a.weight, 0.1)
+        return self.b(torch.relu(self.a(x)) + self.slow(x))
+
+
+class Unfreezes(Net):
+    def prepare(self):
+        self.count = 0
+        self.a.requires_grad_(False)
+
+    def forward(self, x):
+        self.count += self.training
+        if self.count == 4:
+            self.a.requires_grad_(True)
+        return super().forward(x)
+
+
+class DrawnKind(Net):
+    def prepare(self):
+        self.act = nn.Tanh() if torch.rand(()) < 0.5 else nn.Sigmoid()
+
+    def middle(self, h):
+        return self.act(h)
+
+
+class DrawnFreezing(Net):
+    def prepare(self):
+        self.a.weight.requires_grad_(bool(torch.rand(()) < 0.5))
+
+
+class TensorHook(Net):
+    def middle(self, h):
+        if h.requires_grad:
+            h.register_hook(lambda gradient: gradient.clamp(-0.01, 0.01))
+        return h
+
+
+class Checkpointed(Net):
+    def prepare(self):
+        self.c = nn.Linear(8, 8)
+
+    def middle(self, h):
+        return torch.utils.checkpoint.checkpoint(self.c, h, use_reentrant=False)
+
+
+class MaskedMean(Net):
+    def middle(self, h):
+        return h + h[h > 0].mean()
+
+
+class FrozenNorm(Net):
+    """Batch normalisation that stays in evaluation mode."""
+
+    def prepare(self):
+        self.norm = nn.BatchNorm1d(8)
+        self.norm.running_mean.uniform_()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def middle(self, h):
+        return self.norm(h)
+
+
 class Words(nn.Module):
     def __init__(self, lookup):
         super().__init__()
@@ -391,6 +514,18 @@ class Recurrent(nn.Module):
 
     def forward(self, x):
         return self.classify(self.read(x)[0][:, -1])
+
+
+class Cells(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.classify = nn.GRUCell(WIDE, 5), nn.Linear(5, CLASSES)
+
+    def forward(self, x):
+        state = x.new_zeros(len(x), 5)
+        for token in x.unbind(1):
+            state = self.cell(token, state)
+        return self.classify(state)
 
 
 class Attends(nn.Module):
@@ -428,6 +563,16 @@ def wrapped(wrap, layer=0):
         return model
 
     return make
+
+
+def lazy():
+    return nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, CLASSES))
+
+
+def pruned():
+    model = nn.Sequential(nn.Linear(WIDE, 8), nn.ReLU(), nn.Linear(8, CLASSES))
+    prune.random_unstructured(model[0], "weight", amount=0.3)
+    return model
 
 
 def frozen_mlp():
@@ -503,7 +648,23 @@ KINDS = {
     "tied perceptron": Kind(tied_mlp, fast=True),
     "shared layer": Kind(SharedLayer, fast=True, private=False),
     "plain mask": Kind(PlainMask, fast=True),
+    "complex": Kind(Complex, fast=True, private=False, federated=False),
+    "first batch": Kind(FirstBatch, fast=True, private=False, buffers=True),
+    "frozen norm": Kind(FrozenNorm, fast=True, private=False, buffers=True),
+    "cells": Kind(Cells, "series", fast=True, private=False),
     # one tensor program would be wrong, or fail
+    "shared memory": Kind(SharedMemory, private=False, federated=False),
+    "buffer is a weight": Kind(BufferIsAWeight, private=False, buffers=True),
+    "teacher": Kind(Teacher, private=False, federated=False),
+    "unfreezes": Kind(Unfreezes, private=False, federated=False),
+    "drawn kind": Kind(DrawnKind),
+    "drawn freezing": Kind(DrawnFreezing, federated=False),
+    "tensor hook": Kind(TensorHook, private=False),
+    "checkpointed": Kind(Checkpointed, private=False),
+    "masked mean": Kind(MaskedMean, private=False),
+    "scripted": Kind(lambda: torch.jit.script(dense(nn.ReLU)()), private=False),
+    "in parallel": Kind(lambda: nn.DataParallel(dense(nn.ReLU)()), private=False),
+    "pruned": Kind(pruned, private=False, buffers=True),
     "drawn mask": Kind(DrawnMask),
     "masks in a list": Kind(MasksInAList),
     "drawn number": Kind(DrawnNumber),
@@ -544,7 +705,11 @@ KINDS = {
     "old spectral norm": Kind(wrapped(nn.utils.spectral_norm), private=False, buffers=True),
     "orthogonal": Kind(wrapped(parametrizations.orthogonal, 2), fast=True, buffers=True),
     "average of all": Kind(images(momentum_none), "images", private=False, buffers=True),
-    "lazy": Kind(lambda: nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, CLASSES)), private=False),
+    "lazy": Kind(
+        lambda: nn.Sequential(nn.LazyLinear(4), nn.ReLU(), nn.Linear(4, CLASSES)),
+        private=False,
+        federated=False,
+    ),
     # draws in its forward pass
     "rrelu": Kind(dense(nn.RReLU), draws=True, private=False),
     "functional dropout": Kind(FunctionalDropout, draws=True),
