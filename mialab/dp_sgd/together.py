@@ -117,6 +117,7 @@ def _shard(
     modules = [_rng.fresh(make_model, rng).to(x.device) for rng in rngs]
     alike.check_alike(modules)
     template, state = modules[0].train(), alike.attempt(stack, modules)
+    del modules
     noises = [_rng.torch_generator(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(template)))
     descent = optimizer(weights, recipe)

@@ -100,8 +100,7 @@ class _Walk:
             self.module(value)
         elif isinstance(value, Tensor):
             self.tensors.append(value)
-            flat = value.detach().cpu().contiguous().flatten()
-            self.say(value.dtype, value.shape, value.requires_grad, flat.view(torch.uint8).numpy().tobytes())
+            self.say(value.dtype, value.shape, value.requires_grad, _content(value))
         elif isinstance(value, np.ndarray) and value.dtype != object:
             self.say(value.dtype.str, value.shape, value.tobytes())
         elif isinstance(value, dict):
@@ -117,6 +116,14 @@ class _Walk:
         else:
             for one in _inside(value):
                 self.walk(one, captured or isinstance(value, FunctionType))
+
+
+def _content(tensor: Tensor) -> object:
+    """Return a tensor's bytes, or what no other tensor has if they cannot be read."""
+    try:
+        return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    except (RuntimeError, NotImplementedError):  # sparse, on no device, or of a transform that is over
+        return id(tensor)
 
 
 def _inside(value: object) -> list[object]:

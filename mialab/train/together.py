@@ -155,6 +155,7 @@ class _Run:
         modules = [self.fresh(rng) for rng in rngs]
         alike.check_alike(modules)
         template, state = modules[0].train(), alike.attempt(stack, modules)
+        del modules
         velocity = at_rest(template, state)
         tensors = state | {f"velocity/{name}": speed for name, speed in velocity.items()}
         saved = self.saved(f"models-{first:06d}", again, member, rngs, tensors) if self.folder else None
