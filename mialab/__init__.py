@@ -7,6 +7,7 @@ score. The score is judged, and the judgement becomes a lower bound on epsilon::
 
 In the order of the story:
 
+    secure     SystemGenerator                                random numbers that nobody can draw again
     game       flip_coins; Observations, Outcome, Counts      who was in, who was accused
     data       digits, patients, …                            records, real ones by default
     norms      batch, group, virtual, noisy, …                who is asked for mean and variance

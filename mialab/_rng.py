@@ -1,37 +1,114 @@
-"""The only place where NumPy's randomness becomes torch's."""
+"""The only place where NumPy's randomness becomes torch's.
+
+On a CPU torch's generator keeps 32 bits of any seed: a search finds them, and with them all of the noise.
+So no seed is handed over, but the whole state, 624 words. A GPU's generator has a seed of 64 bits.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from mialab.secure import SystemGenerator
+
+_WORDS = 624  # of the Mersenne Twister's state
+_BYTES = 5056  # of torch's state: seed, place, the words, and what is left of a pair of normal numbers
+_FIRST = 3  # the words' place in it, in units of eight bytes
 
 
 @contextmanager
 def torch_undisturbed() -> Iterator[None]:
-    """Run a block whose draws from torch's global generator don't matter, and leave no trace of them."""
-    with torch.random.fork_rng(devices=[]):
+    """Run a block whose draws from torch's global generators don't matter, and leave no trace of them."""
+    with torch.random.fork_rng(devices=_gpus()):
         yield
 
 
 @contextmanager
 def torch_stream(rng: np.random.Generator) -> Iterator[None]:
-    """Run a block with torch's own generators seeded from ``rng``, and put theirs back after it.
+    """Run a block with torch's own generators set from ``rng``, and put theirs back after it.
 
-    Used for what can only draw from torch's global generator, such as a module's initial weights.
+    Used for what can only draw from torch's global generators, such as a module's initial weights.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**63)))
+    with torch.random.fork_rng(devices=(gpus := _gpus())):
+        torch.set_rng_state(_state(_words(rng)))
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(_seed(rng))
         yield
 
 
 def torch_generator(rng: np.random.Generator, device: str | torch.device = "cpu") -> torch.Generator:
-    """Return a generator of its own for torch's draws on ``device``, seeded from ``rng``."""
-    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+    """Return a generator for torch's draws on ``device``, with all the entropy that it can hold."""
+    generator = torch.Generator(device)
+    if generator.device.type == "cpu":
+        return generator.set_state(_state(_words(rng)))
+    return generator.manual_seed(_seed(rng))
+
+
+class Noise:
+    """Where the noise on a tensor comes from: torch's generator, set from ``rng``; or the system.
+
+    Parameters
+    ----------
+    rng
+        With a `SystemGenerator` every number is the system's. Without any, torch's global generator decides.
+    device
+        Where the numbers are drawn, if they are torch's.
+    """
+
+    def __init__(self, rng: np.random.Generator | None = None, device: str | torch.device = "cpu"):
+        self.system = rng if isinstance(rng, SystemGenerator) else None
+        if rng is None:
+            words = torch.randint(2**32, (_WORDS,), device="cpu").numpy()
+            self.generator = torch.Generator().set_state(_state(words))
+        elif self.system is None:
+            self.generator = torch_generator(rng, device)
+
+    def normal(self, like: Tensor) -> Tensor:
+        """Return normal numbers of a tensor's shape, precision and device."""
+        if self.system is not None:
+            return self._from_system(self.system.standard_normal, like)
+        drawn = torch.empty(like.shape, dtype=like.dtype, device=self.generator.device)
+        return drawn.normal_(generator=self.generator).to(like.device)
+
+    def laplace(self, like: Tensor) -> Tensor:
+        """Return Laplace numbers of scale 1: the difference of two exponential ones."""
+        if (system := self.system) is not None:
+            return self._from_system(lambda size, dtype: system.laplace(size=size).astype(dtype), like)
+        two = torch.empty(2, *like.shape, dtype=like.dtype, device=self.generator.device)
+        one, other = two.exponential_(generator=self.generator)
+        return (one - other).to(like.device)
+
+    @staticmethod
+    def _from_system(draw: Callable[..., np.ndarray], like: Tensor) -> Tensor:
+        dtype = np.float64 if like.dtype == torch.float64 else np.float32
+        return torch.from_numpy(draw(tuple(like.shape), dtype)).to(like)
 
 
 def fresh(make_model: Callable[[], nn.Module], rng: np.random.Generator) -> nn.Module:
     """Return a new module whose initial weights come from ``rng`` alone."""
     with torch_stream(rng):
         return make_model()
+
+
+def _gpus() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+
+
+def _words(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(2**32, size=_WORDS, dtype=np.uint32)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**64, dtype=np.uint64))
+
+
+def _state(words: np.ndarray) -> Tensor:
+    """Return a state of torch's generator for the CPU that starts with these words."""
+    state = torch.Generator().get_state()
+    if state.numel() != _BYTES:
+        raise RuntimeError(f"torch must keep its generator in {_BYTES} bytes, got {state.numel()}")
+    state.numpy().view(np.uint64)[_FIRST : _FIRST + _WORDS] = words
+    return state

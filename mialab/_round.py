@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 
-def up(exact: Fraction | Decimal) -> float:
+def up(exact: Fraction | Decimal | float) -> float:
     """Return the smallest float that is not below ``exact``.
 
     Examples
@@ -13,7 +13,10 @@ def up(exact: Fraction | Decimal) -> float:
     >>> up(Fraction(1, 2)), up(Fraction(1, 3)) > Fraction(1, 3)
     (0.5, True)
     """
-    nearest = float(exact)
+    try:
+        nearest = float(exact)
+    except OverflowError:  # beyond all floats
+        nearest = math.inf if exact > 0 else -math.inf
     return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
 
 

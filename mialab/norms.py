@@ -13,11 +13,13 @@ The first four never let one record see another. The other three do.
 
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._rng import Noise as Source
 from mialab.accounting import Neighbours
 from mialab.mechanisms.noise import Gaussian, Laplace
 
@@ -146,11 +148,10 @@ class NoisyBatchNorm2d(_Normalise):
         Standard deviation of the noise, in units of ``clip`` and of ``clip``²; at least 0.
     kind
         ``"gaussian"`` or ``"laplace"``.
-
-    Notes
-    -----
-    The layer draws from a generator of its own, seeded from torch's when the layer is made: `train.fit`
-    makes it reproducible, and `train.fit_many` trains models with it one by one.
+    rng
+        Where the noise comes from. If not given, from a generator of the layer's own, set from torch's when
+        the layer is made, so that `train.fit` makes it reproducible. Whoever knows either takes the noise off
+        again: a layer that is to be given away wants ``mialab.secure.SystemGenerator()``.
 
     Examples
     --------
@@ -168,6 +169,7 @@ class NoisyBatchNorm2d(_Normalise):
         kind: Noise = "gaussian",
         momentum: float = 0.1,
         epsilon: float = 1e-5,
+        rng: np.random.Generator | None = None,
     ):
         _check.positive("clip", clip)
         _check.not_negative("noise", noise)
@@ -175,8 +177,7 @@ class NoisyBatchNorm2d(_Normalise):
         check_momentum(momentum)
         super().__init__(channels, epsilon)
         self.clip, self.noise, self.kind, self.momentum = clip, noise, kind, momentum
-        self.generator = torch.Generator()
-        self.generator.manual_seed(int(torch.randint(2**62, ())))
+        self.source = Source(rng)
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
@@ -197,21 +198,23 @@ class NoisyBatchNorm2d(_Normalise):
     def blur(self, statistic: PerChannel) -> PerChannel:
         """Add the noise."""
         if self.kind == "gaussian":
-            return statistic + self.noise * torch.randn(len(statistic), generator=self.generator)
-        two = torch.empty(2, len(statistic)).exponential_(
-            generator=self.generator
-        )  # their difference is Laplace
-        return statistic + self.noise / 2**0.5 * (two[0] - two[1])
+            return statistic + self.noise * self.source.normal(statistic)
+        return statistic + self.noise / 2**0.5 * self.source.laplace(statistic)
 
     def release(self, x: Maps) -> tuple[PerChannel, PerChannel]:
         """Return the batch's noisy mean and variance, on the scale of x.
 
-        A variance smaller than its own noise is not known; it counts as large as the noise.
+        A variance smaller than its own noise is not known; it counts as large as the noise. With noise, a
+        value that is not a number counts as 0: no clip would bound it. The means are made in double
+        precision, so that a record moves them by no more than its share.
         """
         inside = x.clamp(-self.clip, self.clip) / self.clip
-        mean = self.blur(inside.mean(dim=(0, 2, 3)))
-        square = self.blur((inside**2).mean(dim=(0, 2, 3)))
-        return self.clip * mean, self.clip**2 * (square - mean**2).clamp(min=self.noise)
+        if self.noise:
+            inside = inside.nan_to_num(nan=0.0)
+        mean = self.blur(inside.mean(dim=(0, 2, 3), dtype=torch.float64))
+        square = self.blur((inside**2).mean(dim=(0, 2, 3), dtype=torch.float64))
+        variance = (square - mean**2).clamp(min=self.noise)
+        return (self.clip * mean).to(x.dtype), (self.clip**2 * variance).to(x.dtype)
 
     def forward(self, x: Maps) -> Maps:
         """Normalise: in training by this batch's release, else by the running average of all releases."""
@@ -226,5 +229,4 @@ class NoisyBatchNorm2d(_Normalise):
 
 def check_momentum(momentum: float) -> None:
     """Refuse a share of the newest batch that is not in (0, 1]."""
-    if not 0 < momentum <= 1:
-        _check.refuse("momentum", "be in (0, 1]", momentum)
+    _check.rate("momentum", momentum)

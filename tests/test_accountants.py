@@ -1,6 +1,7 @@
 """Accountants for the sampled Gaussian: against quadrature, closed forms and dp-accounting."""
 
 import math
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -326,9 +327,118 @@ def test_oracle_the_noise_of_balle_and_wang(epsilon, noise):
     assert noise * (1 - 1e-6) <= found <= noise * (1 + 2e-4)
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "rate", "steps", "noise"),
+    [
+        (0.003, 1e-5, 1.0, 1, 692.005),
+        (0.01, 1e-8, 1.0, 1, 412.357),
+        (0.003, 1e-5, 1.0, 100, 6920.05),
+        (0.0, 1e-5, 1.0, 1, 39894.228),  # 1/(2Φ⁻¹((1 + δ)/2))
+        (65.0, 1e-5, 0.02, 5000, 0.4905),
+        (1.0, 1e-18, 1.0, 1, 8.333),
+    ],
+)
+def test_limit_the_search_answers_at_both_ends(epsilon, delta, rate, steps, noise):
+    found = smallest_noise(Guarantee(epsilon, delta, ADD), sampling_rate=rate, steps=steps)
+    assert noise * (1 - 1e-3) <= found <= noise * (1 + 2e-3)
+    run = SampledGaussian(found, rate, steps)
+    assert privacy_loss.guarantee(run, delta=delta).epsilon <= epsilon
+    if rate == 1:
+        exact = tradeoff.GaussianCurve(math.sqrt(steps) / found)
+        assert exact.delta(epsilon) <= delta
+
+
+def test_limit_an_epsilon_beyond_what_the_accountant_follows_gets_enough_noise():
+    found = smallest_noise(Guarantee(1e5, 1e-5, ADD), sampling_rate=1.0, steps=1)
+    assert privacy_loss.guarantee(SampledGaussian(found, 1.0, 1), delta=1e-5).epsilon < 1e5
+    assert privacy_loss.least_epsilon(SampledGaussian(found * 0.998, 1.0, 1), delta=1e-5) == math.inf
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.longdouble])
+def test_definition_numbers_of_any_kind_mean_the_same(kind):
+    typed = SampledGaussian(kind(1.5), kind(0.25), np.uint8(200))
+    plain = SampledGaussian(1.5, 0.25, 200)
+    delta = kind(2.0**-10)
+    for accountant in (privacy_loss, renyi):
+        ours, theirs = (accountant.guarantee(run, delta=delta) for run in (plain, typed))
+        assert ours == theirs
+        assert type(theirs.epsilon) is type(theirs.delta) is float
+    assert np.array_equal(renyi.divergence(plain), renyi.divergence(typed))
+    assert renyi.guarantee_of_2017(plain, delta=delta) == renyi.guarantee_of_2017(typed, delta=delta)
+    assert central_limit.description(plain) == central_limit.description(typed)
+    assert privacy_loss.delta(plain, epsilon=1.0) == privacy_loss.delta(typed, epsilon=kind(1.0))
+    target = Guarantee(kind(1), kind(2.0**-10), ADD)
+    found = smallest_noise(target, sampling_rate=kind(0.25), steps=np.int8(10), precision=kind(0.25))
+    assert found == smallest_noise(
+        Guarantee(1.0, 2.0**-10, ADD), sampling_rate=0.25, steps=10, precision=0.25
+    )
+
+
+@pytest.mark.parametrize("steps", [10**7, 10**8, 10**9])
+def test_limit_many_steps_are_a_gaussian(steps):
+    mu, rate = 0.5, 1e-3
+    run = SampledGaussian(rate * math.sqrt(steps) / mu, rate, steps)
+    epsilon = privacy_loss.guarantee(run, delta=1e-5).epsilon
+    near = tradeoff.epsilon_at(tradeoff.GaussianCurve(mu), 1e-5)
+    assert near * (1 - 1e-4) <= epsilon <= near * 1.04  # the grid is coarse for so many
+    assert renyi.guarantee(run, delta=1e-5).epsilon > epsilon
+
+
+@pytest.mark.parametrize("delta", [1e-12, 1e-18, 1e-19])
+def test_limit_a_tiny_delta_is_answered_on_the_safe_side_or_refused_by_name(delta):
+    run, exact = SampledGaussian(2.0, 1.0, 4), tradeoff.GaussianCurve(1.0)
+    epsilon = privacy_loss.guarantee(run, delta=delta).epsilon
+    assert tradeoff.epsilon_at(exact, delta) <= epsilon <= tradeoff.epsilon_at(exact, delta) * 1.1
+    for tiny in (1e-21, 1e-30, 1e-300, 5e-324):
+        with pytest.raises(ValueError, match=r"delta must be above what lies beyond the grid, .*, got"):
+            privacy_loss.guarantee(run, delta=tiny)
+        assert privacy_loss.least_epsilon(run, delta=tiny) == math.inf
+        with pytest.raises(ValueError, match=r"target.delta must be at least 1e-18, .*, got"):
+            smallest_noise(Guarantee(1.0, tiny, ADD), sampling_rate=0.1, steps=10)
+
+
+EXTREME = [1e-144, 1e-20, 1e-3, 0.02, 0.3, 1e4, 1e9, 1e12, 1e100, 1e144]
+
+
+def unless_refused(ask, rule):
+    """Return the answer, or None if it was refused in these words."""
+    try:
+        return ask()
+    except ValueError as refused:
+        if not re.match(rule, str(refused)):
+            raise
+        return None
+
+
+@pytest.mark.parametrize("noise", EXTREME)
+@pytest.mark.parametrize("rate", [5e-324, 1e-100, 1e-16, 1e-9, 0.01, 1 - 1e-16, 1.0])
+def test_limit_every_accountant_answers_or_says_why_not(noise, rate):
+    run = SampledGaussian(noise, rate, 1000)
+    too_little = "privacy losses must be at most 700, got .*: there is too little noise"
+    found = unless_refused(lambda: privacy_loss.guarantee(run, delta=1e-5), too_little)
+    if found:
+        assert 0 <= privacy_loss.delta(run, epsilon=found.epsilon) <= 1.01e-5
+        surely = tradeoff.epsilon_at(tradeoff.GaussianCurve(math.sqrt(1000) / noise), 1e-5)
+        assert found.epsilon <= surely * (1 + 1e-3) + 1e-6
+    assert found or noise < 2
+    assert renyi.guarantee(run, delta=1e-5).epsilon >= 0
+    unless_refused(
+        lambda: central_limit.description(run),
+        "noise_multiplier must be large enough for a finite μ, got μ = inf",
+    )
+
+
+def test_definition_moments_are_never_below_the_truth():
+    rare = SampledGaussian(1.0, 1e-9, 10**7)
+    exact = 10**7 * 1e-18 * math.expm1(1)  # ln(1 + q²(e^(1/σ²) − 1)), at order 2
+    assert renyi.divergence(rare, orders=np.array([2.0]))[0] >= exact
+
+
 # --- the door ------------------------------------------------------------------------------------------
 
 FINE = SampledGaussian(1.0, 0.1, 10)
+GOAL = Guarantee(1.0, 1e-5, ADD)
 
 
 @pytest.mark.usefixtures("at_the_door")
@@ -344,6 +454,18 @@ FINE = SampledGaussian(1.0, 0.1, 10)
             lambda: SampledGaussian(math.nan, 0.1, 10),
             "noise_multiplier must be a finite number above 0, got nan",
         ),
+        (lambda: SampledGaussian(1e-200, 0.1, 10), r"noise_multiplier must be between 3e-145 and 3e\+144"),
+        (lambda: SampledGaussian(1.0, 0.1, math.nan), "steps must be a whole number, got nan"),
+        (
+            lambda: privacy_loss.guarantee(SampledGaussian(1e6, 0.1, 10**10), delta=0.1),
+            r"steps must sum to at most 1e\+09, beyond which rounding counts, got 10000000000",
+        ),
+        (lambda: smallest_noise(GOAL, sampling_rate=0.1, steps=2.5), "steps must be a whole number, got 2.5"),
+        (
+            lambda: smallest_noise(GOAL, sampling_rate="1", steps=2),
+            r"sampling_rate must be in \(0, 1\], got 1",
+        ),
+        (lambda: privacy_loss.guarantee(FINE, delta=math.nan), r"delta must be in \(0, 1\), got nan"),
         (lambda: SampledGaussian(1.0, 0.0, 10), r"sampling_rate must be in \(0, 1\], got 0.0"),
         (lambda: SampledGaussian(1.0, 1.1, 10), r"sampling_rate must be in \(0, 1\], got 1.1"),
         (lambda: SampledGaussian(1.0, 0.1, 0), "steps must be at least 1, got 0"),

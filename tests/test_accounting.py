@@ -128,6 +128,28 @@ def test_a_guarantee_says_everything():
     )
 
 
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize("kind", [int, float, np.int8, np.float16, np.uint64])
+def test_definition_counts_of_any_kind_are_counted_alike(kind):
+    one = Guarantee(0.1, 1e-6, ADD)
+    assert accounting.group(one, kind(3)) == accounting.group(one, 3)
+    assert accounting.group(one, kind(3)).epsilon > 3 * Fraction(0.1)
+    there, here = (
+        accounting.advanced(one, n, slack=s) for n, s in ((kind(100), np.float32(0.5)), (100, 0.5))
+    )
+    assert there == here
+    whole = Guarantee(kind(1), kind(0), ADD)
+    assert (type(whole.epsilon), type(whole.delta)) == (float, float)
+    assert whole == Guarantee(1.0, 0.0, ADD)
+    assert Guarantee(Fraction(1, 3), Fraction(1, 3), ADD).epsilon > Fraction(1, 3)
+
+
+def test_limit_beyond_all_floats_the_next_one_up_is_infinite():
+    assert up(Fraction(10**400)) == math.inf
+    assert up(Fraction(-(10**400))) == -np.finfo(float).max
+    assert down(Fraction(10**400)) == np.finfo(float).max
+
+
 GOOD = Guarantee(1.0, 0.0, ADD)
 
 
@@ -148,6 +170,20 @@ GOOD = Guarantee(1.0, 0.0, ADD)
         ),
         (lambda: accounting.advanced(GOOD, 0, slack=0.1), "times must be at least 1, got 0"),
         (lambda: accounting.advanced(GOOD, 3, slack=0.0), r"slack must be in \(0, 1\), got 0.0"),
+        (lambda: accounting.advanced(GOOD, math.nan, slack=0.1), "times must be a whole number, got nan"),
+        (
+            lambda: accounting.advanced(Guarantee(1e300, 0.0, ADD), 3, slack=0.1),
+            "guarantee must have an ε of at most 700, got ε ≤ 1e\\+300",
+        ),
+        (
+            lambda: accounting.basic(*[Guarantee(1e308, 0.0, ADD)] * 2),
+            "epsilon must be a finite number of at least 0, got inf",
+        ),
+        (
+            lambda: accounting.group(Guarantee(1e308, 0.0, ADD), 2),
+            "epsilon must be a finite number of at least 0, got inf",
+        ),
+        (lambda: accounting.group(GOOD, math.inf), "size must be a whole number, got inf"),
         (lambda: accounting.group(GOOD, 0), "size must be at least 1, got 0"),
         (
             lambda: accounting.replace_one(Guarantee(1.0, 0.0, REPLACE)),

@@ -71,6 +71,7 @@ EVERYBODY = replace(FREE, sampling_rate=1.0)
         ({"clip": pieces.clip_nothing}, SIGNS, replace(FREE, clip=1e9, noise_multiplier=1e-9)),
         ({"clip": pieces.clip_the_mean}, LONELY, replace(FREE, nominal_batch=1)),
         ({"clip": pieces.clip_each_layer}, ONE_WEIGHT, FREE),
+        ({"clip": pieces.clip_by_ghost(0.0)}, SIGNS, FREE),
         ({"clip": pieces.clip_microbatches(1)}, SIGNS, FREE),
         ({"divide": pieces.divide_by_what_came}, SIGNS, replace(FREE, nominal_batch=2)),
         ({"noise": pieces.noise_once_an_epoch}, SIGNS, EVERYBODY),
@@ -138,6 +139,24 @@ def test_definition_how_far_one_record_moves_the_sum(clip, most, rng):
 def test_definition_without_a_clip_there_is_no_limit():
     gradients = np.array([[[1e6, 0.0], [0.0, 1.0]]])
     assert moved(pieces.clip_nothing, gradients, FREE) == 1e6
+
+
+def test_limit_tokens_that_do_not_cancel_have_their_length():
+    for base in (1e-3, 1.0, 10.0):
+        wrong, right = trace_of(SIGNS, FREE, clip=pieces.clip_by_ghost(base)), trace_of(SIGNS, FREE)
+        np.testing.assert_allclose(wrong.updates, right.updates, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [10.0, 1000.0, 2000.0])
+def test_definition_tokens_that_cancel_have_no_length(length, rng):
+    """In any order of summation: what is left is less than half the last digit of each product."""
+    gradients = rng.normal(size=(500, 1, 3))
+    gradients *= length / np.linalg.norm(gradients, axis=2, keepdims=True)
+    base = 2.0**24
+    in_float32 = (gradients + base).astype(np.float32) - base
+    np.testing.assert_allclose(in_float32, gradients, atol=1.0)  # the tokens themselves still differ
+    assert moved(pieces.clip_by_ghost(base), gradients, FREE) == pytest.approx(length, rel=1e-12)
+    assert moved(HONEST.clip, gradients, FREE) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_definition_shuffled_batches_hold_everybody_once_an_epoch(rng):
@@ -294,8 +313,9 @@ def test_definition_an_infinite_truth_is_an_output_that_one_world_never_gives(na
     assert np.mean(inside > outside[0]) > 0.4
 
 
-def test_limit_no_clip_and_a_wilder_record_leave_no_doubt(rng):
-    fault = BY_NAME["no clipping"]
+@pytest.mark.parametrize("name", ["no clipping", "length from float32 inner products"])
+def test_limit_no_clip_and_a_wilder_record_leave_no_doubt(name, rng):
+    fault = BY_NAME[name]
     inside, outside = both(fault, rng)
     ever = 1 - (1 - RECIPE.sampling_rate) ** RECIPE.steps
     assert np.mean(inside > outside.max()) == pytest.approx(ever, abs=0.01)

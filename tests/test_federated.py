@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mialab import models, train
+from mialab import _rng, models, train
 from mialab.accounting import privacy_loss
 from mialab.dp_sgd import DpSgd
 from mialab.federated import FedAvg, federate
@@ -29,10 +29,8 @@ def vector(module):
 
 def slow(x, y, owner, row, recipe, rng):
     """One federation without noise, read off the paper: every client a loop of torch's own SGD."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**63)))
-        shared = make()
-    rng.integers(2**63)  # the noise's seed
+    shared = _rng.fresh(make, rng)
+    _rng.Noise(rng)
     clients = range(owner.max() + 1)
     mine = [np.flatnonzero(row & (owner == client)) for client in clients]
     streams = [

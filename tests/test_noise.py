@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import time
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_mechanism
@@ -14,7 +16,7 @@ from mialab.mechanisms import discrete, discrete_gaussian, floating_point, noise
 from mialab.mechanisms.discrete import DiscreteLaplace
 from mialab.mechanisms.discrete_gaussian import DiscreteGaussian
 from mialab.mechanisms.noise import Gaussian, Laplace, calibrate
-from mialab.tradeoff import GaussianCurve
+from mialab.tradeoff import GaussianCurve, epsilon_at
 
 ADD = Neighbours.ADD_REMOVE
 
@@ -36,6 +38,28 @@ def test_definition_calibration_is_private_and_no_larger_than_it_must_be(epsilon
     sigma = calibrate(epsilon, delta)
     assert GaussianCurve(1 / sigma).delta(epsilon) <= delta
     assert GaussianCurve(1 / (sigma * (1 - 1e-9))).delta(epsilon) > delta
+
+
+@pytest.mark.parametrize("delta", [1e-300, 1e-100, 1e-30, 1e-18, 1e-15, 1e-5, 0.3, 0.99])
+def test_oracle_calibration_at_epsilon_zero_is_a_quantile(delta):
+    sigma = mpmath.mpf(calibrate(0.0, delta))
+    with mpmath.workdps(400):
+        reached = mpmath.erf(1 / (2 * mpmath.sqrt(2) * sigma))  # σ = 1/(2Φ⁻¹((1 + δ)/2)), the other way
+        assert mpmath.mpf(delta) * (1 - mpmath.mpf(10) ** -11) < reached <= mpmath.mpf(delta)
+
+
+@pytest.mark.parametrize("epsilon", [1e-10, 0.01, 1.0, 700.0, 1e4, 1e8])
+@pytest.mark.parametrize("delta", [1e-300, 1e-30, 1e-18, 0.5])
+def test_oracle_calibration_is_private_to_sixty_digits(epsilon, delta):
+    sigma = calibrate(epsilon, delta)
+
+    def reached(sigma):
+        with mpmath.workdps(420):
+            m, e = 1 / mpmath.mpf(sigma), mpmath.mpf(epsilon)
+            tail = [mpmath.erfc((e / m + side * m / 2) / mpmath.sqrt(2)) / 2 for side in (-1, 1)]
+            return tail[0] - mpmath.exp(e) * tail[1]
+
+    assert reached(sigma) <= mpmath.mpf(delta) < reached(sigma * (1 - 1e-9))
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 0.5, 0.99])
@@ -227,6 +251,62 @@ def test_limit_on_a_fine_grid_it_is_a_gaussian():
     assert off[2] < 0.01
 
 
+def theorem_7(sigma, steps, epsilon):
+    """Return δ from the two tails of Canonne, Kamath & Steinke 2020, summed up in fifty digits."""
+    with mpmath.workdps(50):
+        variance, e = (mpmath.mpf(sigma) * steps) ** 2, mpmath.mpf(float(epsilon))
+        reach = int(40 * sigma * steps) + 2 * steps
+        height = {k: mpmath.exp(-(mpmath.mpf(k) ** 2) / (2 * variance)) for k in range(-reach, reach + 1)}
+        first, second = (e * variance / steps + side * mpmath.mpf(steps) / 2 for side in (-1, 1))
+        above = [mpmath.fsum(h for k, h in height.items() if k > cut) for cut in (first, second)]
+        return (above[0] - mpmath.exp(e) * above[1]) / mpmath.fsum(height.values())
+
+
+@pytest.mark.parametrize(("sigma", "steps"), [(1.0, 1), (3.0, 2), (0.4, 7), (2.0, 40), (0.7, 60)])
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0, 5.0])
+def test_definition_the_bell_and_its_bound_are_not_below_theorem_7(sigma, steps, epsilon):
+    exact = float(theorem_7(sigma, steps, epsilon))
+    listed = DiscreteGaussian(sigma, float(steps), 1.0, ADD).curve.delta(epsilon)
+    assert listed == pytest.approx(exact, rel=1e-9, abs=1e-30)
+    wide = discrete_gaussian.WideBell(sigma, sigma * steps)
+    real = float(GaussianCurve(1 / sigma).delta(epsilon))
+    assert exact <= wide.delta(epsilon) <= real + 4 / (sigma * steps) ** 2
+    assert wide.delta(-epsilon) == pytest.approx(
+        1 - math.exp(-epsilon) + math.exp(-epsilon) * wide.delta(epsilon)
+    )
+
+
+@pytest.mark.parametrize(("sigma", "steps"), [(1.0, 1000), (10.0, 100), (0.2, 1000), (3.0, 1500)])
+def test_definition_the_bound_is_near_and_on_the_safe_side_where_both_can_be_had(sigma, steps, monkeypatch):
+    mechanism = DiscreteGaussian(sigma, float(steps), 1.0, ADD)
+    losses = np.linspace(0, 0.5 / sigma**2 + 7 / sigma, 40)
+    listed, here = mechanism.curve, [mechanism.guarantee(delta).epsilon for delta in (1e-3, 1e-9)]
+    monkeypatch.setattr(discrete_gaussian, "_MOST", 0)
+    bound, there = mechanism.curve, [mechanism.guarantee(delta).epsilon for delta in (1e-3, 1e-9)]
+    assert (bound.delta(losses) >= listed.delta(losses) * (1 - 1e-12)).all()
+    assert (bound.swapped().delta(losses) >= listed.swapped().delta(losses) * (1 - 1e-12)).all()
+    rates = np.linspace(0, 1, 101)
+    assert (bound.tpr(rates) >= listed.tpr(rates) - 1e-14).all()
+    np.testing.assert_allclose(bound.tpr(rates), listed.tpr(rates), atol=2e-3)
+    for sharp, safe in zip(here, there, strict=True):
+        assert sharp <= safe <= sharp * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("sensitivity", [1e5, 1e6, 1e9])
+@pytest.mark.parametrize("sigma", [0.3, 2.0, 50.0])
+def test_limit_incomes_in_cents_have_a_promise_at_once(sensitivity, sigma):
+    cents, start = DiscreteGaussian(sigma, sensitivity, 0.01, ADD), time.perf_counter()
+    epsilon = cents.guarantee(1e-5).epsilon
+    curve = cents.curve
+    assert time.perf_counter() - start < 1
+    real = epsilon_at(GaussianCurve(1 / sigma), 1e-5)
+    assert real <= epsilon <= real * (1 + 1e-9)
+    assert curve.delta(epsilon) <= 1.1e-5
+    assert cents(12_345.67, rng=np.random.default_rng(1)) == pytest.approx(
+        12_345.67, abs=9 * sigma * sensitivity
+    )
+
+
 # --- the last bit --------------------------------------------------------------------------------------
 
 
@@ -270,6 +350,7 @@ def test_limit_all_outputs_of_the_grid_could_come_from_both(rng):
         (lambda: Gaussian(1.0, 1.0, ADD).guarantee(0.0), r"delta must be in \(0, 1\], got 0.0"),
         (lambda: calibrate(1.0, 0.0), r"delta must be in \(0, 1\), got 0.0"),
         (lambda: calibrate(1.0, 1.2), r"delta must be in \(0, 1\), got 1.2"),
+        (lambda: calibrate(1.0, 1e-301), "delta must be at least 1e-300, below which floats lose digits"),
         (lambda: calibrate(-1.0, 0.1), "epsilon must be a finite number of at least 0, got -1.0"),
         (lambda: DiscreteLaplace(1.0, 1.0, 0.0, ADD), "grid must be a finite number above 0, got 0.0"),
         (

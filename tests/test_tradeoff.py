@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from dp_accounting.pld import privacy_loss_distribution as pld
@@ -166,6 +167,75 @@ def test_oracle_gaussian_rates():
     assert tradeoff.accuracy(curve) == pytest.approx(0.691462, abs=5e-7)
 
 
+def exact_gaussian(mu, epsilon):
+    """Return δ(ε) from the two tails, with as many digits as their difference loses, and sixty more."""
+    with mpmath.workdps(60 + int(abs(math.log10(mu))) + 310):
+        m, e = mpmath.mpf(float(mu)), mpmath.mpf(float(epsilon))
+        tail = [mpmath.erfc((e / m + side * m / 2) / mpmath.sqrt(2)) / 2 for side in (-1, 1)]
+        return tail[0] - mpmath.exp(e) * tail[1]
+
+
+def some_losses(mu, rng):
+    """Return ε of δ from 1 down to 10⁻³⁰⁰, and some that have nothing to do with μ."""
+    deviations = np.concatenate([np.linspace(-2, 36.9, 12), rng.uniform(-2, 36.9, 4)])
+    losses = np.concatenate([[0.0], mu * (mu / 2 + deviations), [1e-12, 1e-3, 0.7, 30.0]])
+    return losses[losses >= 0]
+
+
+@pytest.mark.parametrize("mu", [1e-100, 1e-20, 1e-9, 1e-5, 1e-3, 0.03, 0.3, 1.0, 2.3, 7.0, 40.0, 3e3, 2e5])
+def test_oracle_gaussian_delta_keeps_twelve_digits_everywhere(mu, rng):
+    losses = some_losses(mu, rng)
+    exact = [exact_gaussian(mu, epsilon) for epsilon in losses]
+    found = GaussianCurve(mu).delta(losses)
+    large = [k for k, one in enumerate(exact) if one > 1e-300]
+    assert len(large) > 8
+    assert max(abs(mpmath.mpf(float(found[k])) / exact[k] - 1) for k in large) < 5e-13
+    assert all(found[k] <= 2e-300 for k in range(len(losses)) if k not in large)
+    for epsilon in losses[1::3]:  # the mirror image
+        with mpmath.workdps(400):
+            grown = mpmath.exp(-mpmath.mpf(float(epsilon)))
+            mirrored = 1 - grown + grown * exact_gaussian(mu, epsilon)
+        assert float(abs(GaussianCurve(mu).delta(-epsilon) / mirrored - 1)) < 1e-12
+
+
+@pytest.mark.parametrize("delta", [5e-324, 1e-320, 1e-300, 1e-100, 1e-30, 1e-18, 1e-5, 0.3])
+@pytest.mark.parametrize("mu", [1e-4, 0.5, 20.0, 1e4])
+def test_oracle_epsilon_is_never_below_the_truth(mu, delta):
+    epsilon = tradeoff.epsilon_at(GaussianCurve(mu), delta)
+    assert exact_gaussian(mu, epsilon) <= mpmath.mpf(delta)
+    less = 1e-9 if delta > 1e-308 else 1e-3  # below it floats themselves are rough
+    assert epsilon == 0 or exact_gaussian(mu, epsilon * (1 - less)) > mpmath.mpf(delta)
+
+
+def test_limit_curves_so_far_apart_that_epsilon_is_no_float():
+    for mu in (1e160, 1e300):
+        assert tradeoff.epsilon_at(GaussianCurve(mu), 0.5) == math.inf
+        assert tradeoff.epsilon_at(GaussianCurve(mu), 1.0) == 0
+        assert GaussianCurve(mu).delta(np.array([0.0, 1e300, math.inf])).tolist() == [1, 1, 0]
+    np.testing.assert_allclose(LaplaceCurve(800.0).tpr(np.array([0.0, 1e-300, 0.7, 1.0])), [0, 1, 1, 1])
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    "wrong", [math.nan, np.array([0.0, np.nan]), "1", 1j, np.ma.array([1.0], mask=[True])]
+)
+@pytest.mark.parametrize(
+    "curve",
+    [
+        GaussianCurve(1.0),
+        GaussianCurve(0.0),
+        LaplaceCurve(1.0),
+        tradeoff.pure(1.0),
+        tradeoff.pure(1.0).swapped(),
+    ],
+)
+def test_definition_no_curve_answers_what_is_no_number(curve, wrong):
+    with pytest.raises(ValueError, match="epsilon must"):
+        curve.delta(wrong)
+    with pytest.raises(ValueError, match="fpr must"):
+        curve.tpr(wrong)
+
+
 @pytest.mark.parametrize("times", [1, 4])
 @pytest.mark.parametrize(
     ("curve", "theirs"),
@@ -228,6 +298,16 @@ def test_limit_nothing_to_tell_apart():
         assert (tradeoff.advantage(curve), curve.largest_loss) == (0, 0)
         assert (tradeoff.accuracy(curve), curve.auc) == (0.5, 0.5)
         assert tradeoff.epsilon_at(curve, 0.0) == tradeoff.epsilon_at(curve, 1e-9) == 0
+
+
+@pytest.mark.parametrize("epsilon", [1e-14, 1e-13, 1e-12, 1e-9])
+def test_limit_little_to_tell_apart_is_not_nothing(epsilon):
+    for curve in (tradeoff.pure(epsilon), tradeoff.randomized_response(epsilon, 5), LaplaceCurve(epsilon)):
+        assert curve.largest_loss == pytest.approx(epsilon, abs=4e-16)
+        assert tradeoff.epsilon_at(curve, 0.0) == curve.largest_loss
+        assert 0 < tradeoff.advantage(curve) < epsilon
+    assert (tradeoff.pure(epsilon) ** 8).largest_loss == pytest.approx(8 * epsilon, abs=4e-15)
+    assert len((tradeoff.pure(epsilon) ** 8).member) <= 20
 
 
 def test_limit_everything_is_given_away():

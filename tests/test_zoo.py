@@ -104,7 +104,9 @@ def test_definition_each_member_of_a_private_fleet_is_the_model_that_fit_private
                 quietly(fit_many_private, kind.make, x, y, member, PRIVATE, rng=seeded())
         return
     fleet, said = quietly(fit_many_private, kind.make, x, y, member, PRIVATE, rng=seeded())
-    assert len(said) <= (0 if kind.fast and name != "prelu" else 1), said  # torch's prelu fails in two vmaps
+    assert len(said) <= (0 if kind.fast and kind.private and name != "prelu" else 1), (
+        said
+    )  # torch's prelu fails in two vmaps
     for i, child in enumerate(seeded().spawn(MODELS)):
         alone = fit_private(kind.make, x[member[i]], y[member[i]], PRIVATE, rng=child)
         assert_same(fleet[i], alone)
@@ -119,7 +121,7 @@ def slow_federation(kind, x, y, owner, row, recipe, rng):
     start = np.random.default_rng()
     start.bit_generator.state = rng.bit_generator.state
     shared = vector(_rng.fresh(kind.make, rng))
-    _rng.torch_generator(rng)
+    _rng.Noise(rng)
     mine = [np.flatnonzero(row & (owner == client)) for client in range(owner.max() + 1)]
     count = recipe.rounds * recipe.local_steps
     streams = [

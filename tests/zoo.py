@@ -297,7 +297,7 @@ class LateWeightHook(Net):
 
 class ForwardHook(Net):
     def prepare(self):
-        self.a.register_forward_hook(lambda _layer, _inputs, output: output + output.detach().mean())
+        self.a.register_forward_hook(lambda _layer, _inputs, output: output + output.detach())
 
 
 class BackwardHook(Net):
@@ -436,7 +436,8 @@ class Unfreezes(Net):
 
 class DrawnKind(Net):
     def prepare(self):
-        self.act = nn.Tanh() if torch.rand(()) < 0.5 else nn.Sigmoid()
+        kinds = (nn.Tanh, nn.Sigmoid, nn.ReLU, nn.GELU, nn.Softplus, nn.ELU)
+        self.act = kinds[int(torch.randint(len(kinds), ()))]()
 
     def middle(self, h):
         return self.act(h)
@@ -444,7 +445,8 @@ class DrawnKind(Net):
 
 class DrawnFreezing(Net):
     def prepare(self):
-        self.a.weight.requires_grad_(bool(torch.rand(()) < 0.5))
+        for weight in (*self.a.parameters(), self.b.bias):
+            weight.requires_grad_(bool(torch.rand(()) < 0.5))
 
 
 class TensorHook(Net):

@@ -1,8 +1,11 @@
 """What many small steps look like from afar: a description, not a promise."""
 
+import math
+
 import numpy as np
 
-from mialab.accounting.steps import Steps, check
+from mialab import _check
+from mialab.accounting.steps import Steps, read
 from mialab.tradeoff import GaussianCurve
 
 
@@ -15,7 +18,7 @@ def description(*phases: Steps) -> GaussianCurve:
     Raises
     ------
     ValueError
-        If there is no phase, or a field of one is out of its range.
+        If there is no phase, a field of one is out of its range, or there is too little noise.
 
     Examples
     --------
@@ -25,6 +28,11 @@ def description(*phases: Steps) -> GaussianCurve:
     >>> print(round(tradeoff.epsilon_at(near, 1e-5), 5))  # the truth is above 0.9468
     0.94244
     """
-    check(*phases)
-    squares = [one.steps * one.sampling_rate**2 * np.expm1(one.noise_multiplier**-2.0) for one in phases]
-    return GaussianCurve(float(np.sqrt(sum(squares))))
+    with np.errstate(over="ignore"):
+        each = [
+            one.sampling_rate * np.sqrt(one.steps * np.expm1(one.noise_multiplier**-2.0))
+            for one in read(*phases)
+        ]
+    if not np.isfinite(mu := math.hypot(*each)):
+        _check.refuse("noise_multiplier", "be large enough for a finite μ", f"μ = {mu}")
+    return GaussianCurve(mu)

@@ -12,6 +12,7 @@ from mialab._round import up
 from mialab.accounting.guarantee import Guarantee, Neighbours
 
 _DIGITS = 60
+_MOST = 700  # e^ε is then a float
 
 
 def basic(*guarantees: Guarantee) -> Guarantee:
@@ -58,7 +59,7 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     Raises
     ------
     ValueError
-        If ``times`` is below 1 or ``slack`` is not in (0, 1).
+        If ``times`` is below 1, ``slack`` is not in (0, 1), or ε is above 700.
 
     Examples
     --------
@@ -67,6 +68,9 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     """
     _check.at_least("times", times, 1)
     _check.probability("slack", slack, open_ends=True)
+    if guarantee.epsilon > _MOST:
+        _check.refuse("guarantee", f"have an ε of at most {_MOST}", guarantee)
+    times, slack = int(times), float(slack)
     with localcontext(prec=_DIGITS):
         one, k = Decimal(guarantee.epsilon), Decimal(times)
         epsilon = one * (2 * k * -Decimal(slack).ln()).sqrt() + k * one * (one.exp() - 1)
@@ -91,6 +95,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     ε ≤ 3 at δ = 1.11074e-05 (proved, add/remove one record)
     """
     _check.at_least("size", size, 1)
+    size = int(size)
     epsilon = Fraction(guarantee.epsilon) * size
     return Guarantee(up(epsilon), _steps(guarantee, size), guarantee.neighbours)
 

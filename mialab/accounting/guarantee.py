@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mialab import _check
-from mialab._round import digits_up
+from mialab._round import digits_up, up
 
 
 class Neighbours(StrEnum):
@@ -50,6 +50,8 @@ class Guarantee:
     def __post_init__(self):
         _check.not_negative("epsilon", self.epsilon)
         _check.probability("delta", self.delta)
+        for name in ("epsilon", "delta"):
+            object.__setattr__(self, name, up(getattr(self, name)))
         _check.one_of("neighbours", self.neighbours, [str(one) for one in Neighbours])
 
     def __str__(self) -> str:

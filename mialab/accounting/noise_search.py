@@ -1,15 +1,24 @@
 """How much noise a promise needs."""
 
+import math
+from dataclasses import replace
+
+import numpy as np
+
 from mialab import _check
 from mialab.accounting import privacy_loss, renyi
 from mialab.accounting.guarantee import Guarantee, Neighbours
-from mialab.accounting.steps import SampledGaussian
+from mialab.accounting.steps import SampledGaussian, read
+from mialab.tradeoff import GaussianCurve
+
+_LEAST_DELTA = 1e-18
 
 
 def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, precision: float = 1e-3) -> float:
     """Return a noise multiplier that keeps the promise, at most a share ``precision`` above the smallest.
 
-    Bisection, which keeps the end at which the privacy loss accountant proves the promise.
+    Bisection, which keeps the end at which the privacy loss accountant proves the promise. Where it can
+    follow no smaller noise (losses above 700: an ε in the hundreds), that is the answer.
 
     Parameters
     ----------
@@ -24,7 +33,8 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
     ------
     ValueError
         If a number is out of its range, ``target`` is about replacing a record, its δ is 0 (no amount of
-        Gaussian noise does that), or so large that no noise is needed.
+        Gaussian noise does that), or so large that no noise is needed; or below 10⁻¹⁸, where what the
+        accountant leaves out (10⁻²⁰) begins to count.
 
     Examples
     --------
@@ -32,30 +42,49 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
     >>> f"{smallest_noise(one, sampling_rate=0.01, steps=1000):.3f}"
     '1.415'
     """
-    _check_search(target, SampledGaussian(1.0, sampling_rate, steps), precision)
+    (run,) = read(SampledGaussian(1.0, sampling_rate, steps))
+    _check_search(target, run, precision)
 
-    def private(noise: float, accountant=privacy_loss) -> bool:
-        run = SampledGaussian(noise, sampling_rate, steps)
-        return accountant.guarantee(run, delta=target.delta).epsilon <= target.epsilon
+    def private(noise: float) -> bool:
+        epsilon = privacy_loss.least_epsilon(replace(run, noise_multiplier=noise), delta=target.delta)
+        return epsilon <= target.epsilon
 
-    enough = 1.0
-    while not private(enough, renyi):
-        enough *= 2
+    enough = plenty = _plenty(target, run)
     too_little = enough / 2
     while private(too_little):
         too_little, enough = too_little / 2, too_little
     while enough - too_little > precision * too_little:
         middle = (too_little + enough) / 2
         too_little, enough = (too_little, middle) if private(middle) else (middle, enough)
+    while enough >= plenty and not private(enough):  # seldom: others proved it, and the grid adds a little
+        enough *= 1 + max(precision, 1e-3)
     return enough
+
+
+def _plenty(target: Guarantee, run: SampledGaussian) -> float:
+    """Return noise that is enough by moments, or if the record took part in every step: a power of two."""
+    noise = 1.0
+    while True:
+        in_every_step = GaussianCurve(math.sqrt(run.steps) / noise)
+        if in_every_step.delta(target.epsilon) <= target.delta:
+            return noise
+        moments = renyi.divergence(replace(run, noise_multiplier=noise))
+        if renyi.least_epsilon(moments, delta=target.delta) <= target.epsilon:
+            return noise
+        noise *= 2
 
 
 def _check_search(target: Guarantee, run: SampledGaussian, precision: float) -> None:
     if target.neighbours != Neighbours.ADD_REMOVE:
         _check.refuse("target", f"be for {Neighbours.ADD_REMOVE}", target)
     _check.positive("precision", precision)
-    ever = 1 - (1 - run.sampling_rate) ** run.steps
+    with np.errstate(divide="ignore"):
+        ever = -np.expm1(run.steps * np.log1p(-run.sampling_rate))
     if not 0 < target.delta < ever:
         _check.refuse(
             "target.delta", f"be in (0, {ever:g}), below the chance of ever taking part", target.delta
+        )
+    if target.delta < _LEAST_DELTA:
+        _check.refuse(
+            "target.delta", f"be at least {_LEAST_DELTA:g}, well above what a grid leaves out", target.delta
         )

@@ -9,8 +9,9 @@ independent steps add up, so their distribution is a convolution, which a Fourie
 * a Fourier transform errs by 10⁻¹⁶ of the *largest* chance, so it is done several times, each time with the
   losses weighted by another e^(tilt · loss): each part of the tail is once near the largest.
 
-What is left is the rounding of floats, which is not counted: about 10⁻¹⁶ · steps of each number, and where a
-cell of the grid holds a small share of a tail, 10⁻¹⁶ of that tail.
+What is left is the rounding of floats: about 10⁻¹⁶ · steps of each number, and where a cell of the grid holds
+a small share of a tail, 10⁻¹⁶ of that tail. `delta` and `guarantee` count 10⁻¹⁴ · steps against the promise.
+A step whose q/σ is below 10⁻¹¹ is taken for one where it is that.
 
 One composition serves both directions: adding a record exchanges the two worlds, and a more telling output is
 more telling either way.
@@ -27,11 +28,17 @@ from mialab.accounting._logs import log_sum, scaled
 from mialab.accounting._one_step import Losses, loss_at, losses, onto, reach
 from mialab.accounting._plan import TAIL, Plan, plan
 from mialab.accounting.guarantee import Guarantee, Neighbours
-from mialab.accounting.steps import Steps, check
+from mialab.accounting.steps import SampledGaussian, Steps, read
 from mialab.tradeoff import Pair, epsilon_at
+from mialab.tradeoff.convert import allowed
+from mialab.tradeoff.pair import _SUM
 
 _OUTPUTS = 2**14  # of the curve that is handed out
 _LARGEST = 700  # loss: e^−709 is the smallest float that has all its digits
+_LEAST_NOISE = 0.01  # a step with less has losses of thousands
+_FAINT = 1e-11  # sampling rate over noise, below which a step's losses are lost in rounding
+_MOST_STEPS = 10**9
+_A_STEP = 1e-14  # share of any chance that the rounding of one step may hide
 _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
@@ -49,8 +56,9 @@ def curve(*phases: Steps) -> Pair:
     Raises
     ------
     ValueError
-        If there is no phase, a field of one is out of its range, or losses get so large (above 700) that a
-        chance without the record is no float any more. ε would be in the hundreds: no promise worth the name.
+        If there is no phase, a field of one is out of its range, there are more than 10⁹ steps, or losses get
+        so large (above 700) that a chance without the record is no float any more. ε would be in the
+        hundreds: no promise worth the name.
 
     Examples
     --------
@@ -60,17 +68,11 @@ def curve(*phases: Steps) -> Pair:
     >>> print(round(tradeoff.advantage(run), 4), round(float(run.tpr(0.001)), 5))
     0.101 0.00229
     """
-    check(*phases)
-    look = plan(phases)
-    if (largest := max(-look.ends[0], look.ends[1])) > _LARGEST:
+    told = _told(phases)
+    look = _look(told)
+    if not (largest := _largest(look)) <= _LARGEST:
         _check.refuse("privacy losses", f"be at most {_LARGEST}", f"{largest:.0f}: there is too little noise")
-    times = np.array([step.steps for step in phases])
-    each = [_one(step, look) for step in phases]
-    start = int(np.floor(look.ends[0] / look.spacing))
-    size = _fast(int(np.ceil(look.ends[1] / look.spacing)) - start + 1)
-    chance = _sum_of_losses(each, times, start, size, look.tilts)
-    ends = look.spacing * np.array([start - 1, start + size])
-    return _pair(chance, start, look.spacing, *_beyond(each, times, ends, look.slopes))
+    return _curve(told, look)
 
 
 def delta(*phases: Steps, epsilon: float) -> float:
@@ -84,7 +86,8 @@ def delta(*phases: Steps, epsilon: float) -> float:
     """
     _check.not_negative("epsilon", epsilon)
     both = curve(*phases)
-    return float(min(max(both.delta(epsilon), both.swapped().delta(epsilon)), 1.0))
+    largest = max(both.delta(epsilon), both.swapped().delta(epsilon))
+    return float(min(largest * (1 + _rounded(phases)), 1.0))
 
 
 def guarantee(*phases: Steps, delta: float) -> Guarantee:
@@ -93,7 +96,7 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     Raises
     ------
     ValueError
-        If ``delta`` is not in (0, 1), or as in `curve`.
+        If ``delta`` is not in (0, 1), or not above what lies beyond the grid, about 10⁻²⁰; or as in `curve`.
 
     Examples
     --------
@@ -103,10 +106,77 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     """
     _check.probability("delta", delta, open_ends=True)
     both = curve(*phases)
-    epsilon = epsilon_at(both, delta)
-    if both.swapped().delta(epsilon) > delta:  # seldom: removing tells more
-        epsilon = epsilon_at(both.swapped(), delta)
+    epsilon = _epsilon(both, phases, delta)
+    if not np.isfinite(epsilon):
+        beyond = max(both.member[0], both.non_member[-1])
+        _check.refuse("delta", f"be above what lies beyond the grid, {beyond:.1e}", delta)
     return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
+
+
+def least_epsilon(*phases: Steps, delta: float) -> float:
+    """Return the ε of `guarantee`, or infinity where nothing can be proved: for a search.
+
+    Examples
+    --------
+    >>> from mialab.accounting import SampledGaussian
+    >>> least_epsilon(SampledGaussian(0.02, 1.0, 1), delta=1e-5)
+    inf
+    """
+    _check.probability("delta", delta, open_ends=True)
+    told = _told(phases)
+    look = _look(told)
+    return _epsilon(_curve(told, look), told, delta) if _largest(look) <= _LARGEST else np.inf
+
+
+def _told(phases: Sequence[Steps]) -> Sequence[Steps]:
+    """Return the phases; those that tell less than floats can see are made to tell as much as they see.
+
+    More sampling is never harder to tell apart, nor is less noise: the rest is post-processing.
+    """
+    exact = read(*phases)
+    if (total := sum(step.steps for step in exact)) > _MOST_STEPS:
+        _check.refuse("steps", f"sum to at most {_MOST_STEPS:.0e}, beyond which rounding counts", total)
+    noises = [min(step.noise_multiplier, 1 / _FAINT) for step in exact]
+    return [
+        SampledGaussian(noise, min(max(step.sampling_rate, _FAINT * noise), 1.0), step.steps)
+        for noise, step in zip(noises, exact, strict=True)
+    ]
+
+
+def _look(phases: Sequence[Steps]) -> Plan:
+    """Return the plan; where a single step's losses are in the thousands, only that its ends are too far."""
+    least = min(step.noise_multiplier for step in phases)
+    if least < _LEAST_NOISE:
+        loss = 0.5 / least / least
+        return Plan(loss, (-loss, loss), (1.0, 1.0), np.zeros(1))
+    return plan(phases)
+
+
+def _largest(look: Plan) -> float:
+    return max(-look.ends[0], look.ends[1])
+
+
+def _curve(phases: Sequence[Steps], look: Plan) -> Pair:
+    times = np.array([step.steps for step in phases])
+    each = [_one(step, look) for step in phases]
+    start = int(np.floor(look.ends[0] / look.spacing))
+    size = _fast(int(np.ceil(look.ends[1] / look.spacing)) - start + 1)
+    chance = _sum_of_losses(each, times, start, size, look.tilts)
+    ends = look.spacing * np.array([start - 1, start + size])
+    return _pair(chance, start, look.spacing, *_beyond(each, times, ends, look.slopes), _rounded(phases))
+
+
+def _rounded(phases: Sequence[Steps]) -> float:
+    """Return the share by which rounding may have made any chance too small."""
+    return _A_STEP * sum(int(step.steps) for step in phases)
+
+
+def _epsilon(both: Pair, phases: Sequence[Steps], delta: float) -> float:
+    sharp = float(delta) * (1 - _rounded(phases))
+    epsilon, swapped = epsilon_at(both, sharp), both.swapped()
+    if swapped.delta(epsilon) > allowed(swapped, sharp):  # seldom: removing tells more
+        epsilon = epsilon_at(swapped, sharp)
+    return epsilon
 
 
 def _fast(least: int) -> int:
@@ -180,7 +250,7 @@ def _beyond(
     return float(sure + over + under), float(sure_not + over + under)
 
 
-def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float) -> Pair:
+def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float, rounded: float) -> Pair:
     """Hand out few outputs: neighbours are merged as in one step, between losses that are further apart."""
     loss = (start + np.arange(len(chance))) * spacing
     without = scaled(chance, -loss)
@@ -190,8 +260,15 @@ def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: fl
     member, _, _ = onto(loss[kept], *cells)
     non_member = scaled(member, -loss[kept])
     return Pair(
-        np.append([sure], np.append(member[::-1], 0)), np.append([0], np.append(non_member[::-1], sure_not))
+        _whole(np.append([sure], np.append(member[::-1], 0)), rounded),
+        _whole(np.append([0], np.append(non_member[::-1], sure_not)), rounded),
     )
+
+
+def _whole(chance: ndarray, rounded: float) -> ndarray:
+    """Return chances with a sum of 1, if rounding alone kept them from it; others are left to be refused."""
+    total = chance.sum()
+    return chance / total if _SUM < abs(total - 1) <= rounded else chance
 
 
 def _few(chance: ndarray, without: ndarray, zero: int) -> ndarray:

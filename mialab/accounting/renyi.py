@@ -11,11 +11,12 @@ from scipy.special import gammaln, gammasgn, log_ndtr
 from mialab import _check
 from mialab.accounting._logs import log_sum
 from mialab.accounting.guarantee import Guarantee, Neighbours
-from mialab.accounting.steps import Steps, check
+from mialab.accounting.steps import Steps, read
 
 ORDERS = np.concatenate([1 + np.arange(1, 100) / 10, np.arange(11, 64), 2.0 ** np.arange(6, 11)])
 """Where the divergence is looked at by default."""
 
+_LAST_PLACES = 1e-15
 _TERMS = 1024  # of a series that alternates and falls at least like the third power
 
 
@@ -44,13 +45,13 @@ def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Flo
     >>> print(divergence(SampledGaussian(2.5, 0.01, 50), orders=np.array([1.5, 100.0])).round(9))
     [6.50071000e-04 1.67416308e+02]
     """
-    check(*phases)
+    exact = read(*phases)
     _check.finite("orders", orders)
     if not (orders > 1).all():
         _check.refuse("orders", "be above 1", orders.min())
     moments = [
-        [one.steps * _log_moment(float(order), one.sampling_rate, one.noise_multiplier) for order in orders]
-        for one in phases
+        [one.steps * _bound(float(order), one.sampling_rate, one.noise_multiplier) for order in orders]
+        for one in exact
     ]
     return np.sum(moments, axis=0) / (orders - 1)
 
@@ -64,7 +65,7 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     Raises
     ------
     ValueError
-        If ``delta`` is not in (0, 1), or as in `divergence`.
+        If ``delta`` is not in (0, 1), there is too little noise for any ε, or as in `divergence`.
 
     Examples
     --------
@@ -73,8 +74,23 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     ε ≤ 1.0355 at δ = 1e-05 (proved, add/remove one record)
     """
     _check.probability("delta", delta, open_ends=True)
-    paid = np.log1p(-1 / orders) - (np.log(delta) + np.log(orders)) / (orders - 1)
-    return _smallest(divergence(*phases, orders=orders) + paid, delta)
+    moments = divergence(*phases, orders=orders)
+    return _promise(least_epsilon(moments, delta=delta, orders=orders), delta)
+
+
+def least_epsilon(
+    moments: Float[ndarray, "orders"], *, delta: float, orders: Float[ndarray, "orders"] = ORDERS
+) -> float:
+    """Return the ε of `guarantee` from divergences; infinite where there is too little noise.
+
+    Examples
+    --------
+    >>> from mialab.accounting import SampledGaussian
+    >>> round(least_epsilon(divergence(SampledGaussian(4.0, 0.01, 10_000)), delta=1e-5), 4)
+    1.0355
+    """
+    paid = np.log1p(-1 / orders) - (np.log(float(delta)) + np.log(orders)) / (orders - 1)
+    return max(float((moments + paid).min()), 0.0)
 
 
 def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = ORDERS) -> Guarantee:
@@ -94,11 +110,20 @@ def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orde
     ε ≤ 1.25858 at δ = 1e-05 (proved, add/remove one record)
     """
     _check.probability("delta", delta, open_ends=True)
-    return _smallest(divergence(*phases, orders=orders) - np.log(delta) / (orders - 1), delta)
+    epsilon = divergence(*phases, orders=orders) - np.log(float(delta)) / (orders - 1)
+    return _promise(max(float(epsilon.min()), 0.0), delta)
 
 
-def _smallest(epsilon: ndarray, delta: float) -> Guarantee:
-    return Guarantee(max(float(epsilon.min()), 0.0), delta, Neighbours.ADD_REMOVE)
+def _promise(epsilon: float, delta: float) -> Guarantee:
+    if not np.isfinite(epsilon):
+        _check.refuse("noise_multiplier", "be large enough for a finite ε", f"ε = {epsilon}")
+    return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
+
+
+def _bound(order: float, rate: float, noise: float) -> float:
+    """Return `_log_moment` with its rounding counted upward: a few last places of the terms' logarithms."""
+    terms = order * (1 + np.log(order) - np.log(rate))
+    return max(_log_moment(order, rate, noise), 0.0) * (1 + _LAST_PLACES) + (rate < 1) * _LAST_PLACES * terms
 
 
 def _log_moment(order: float, rate: float, noise: float) -> float:

@@ -63,12 +63,25 @@ class SampledGaussian:
         check(self)
 
 
+def read(*phases: Steps) -> list[SampledGaussian]:
+    """Check the phases, and return them in Python's own numbers: those of 16 bits overflow on the way.
+
+    Examples
+    --------
+    >>> read(SampledGaussian(1, 1, 10))
+    [SampledGaussian(noise_multiplier=1.0, sampling_rate=1.0, steps=10)]
+    """
+    check(*phases)
+    return [
+        SampledGaussian(float(one.noise_multiplier), float(one.sampling_rate), int(one.steps))
+        for one in phases
+    ]
+
+
 def check(*phases: Steps) -> None:
     """Refuse what nothing can be promised for."""
     _check.at_least("number of phases", len(phases), 1)
     for one in phases:
-        _check.positive("noise_multiplier", one.noise_multiplier)
-        if not 0 < one.sampling_rate <= 1:
-            _check.refuse("sampling_rate", "be in (0, 1]", one.sampling_rate)
+        _check.magnitude("noise_multiplier", one.noise_multiplier)
+        _check.rate("sampling_rate", one.sampling_rate)
         _check.at_least("steps", one.steps, 1)
-        _check.whole("steps", one.steps)

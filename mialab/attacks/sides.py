@@ -101,7 +101,7 @@ def number_of_shadows(shadows: Shadows) -> int:
 
 
 def check_target(target: Signals, shadows: Shadows) -> None:
-    """Refuse a target that does not fit its shadows, and signals that are not finite."""
+    """Refuse a target that does not fit its shadows, and signals without a finite square."""
     if isinstance(shadows, Others):
         _check.same_shape("target", target, "shadows.fleet.signal", shadows.fleet.signal)
     else:
@@ -109,7 +109,9 @@ def check_target(target: Signals, shadows: Shadows) -> None:
         if target.shape[-1] != shadows.signal.shape[1]:
             sizes = f"{target.shape[-1]} and {shadows.signal.shape[1]}"
             _check.refuse("target and shadows", "have the same number of records", sizes)
-    _check.finite("target", target)
+    _check.squares("target", target)
+    owned = shadows.fleet if isinstance(shadows, Others) else shadows
+    _check.squares("shadows.signal", owned.signal)
 
 
 def _side(signal: ndarray, chosen: ndarray) -> Side:

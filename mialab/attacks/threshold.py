@@ -77,7 +77,8 @@ def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float 
     Raises
     ------
     ValueError
-        If numbers of records differ, or the shadows have no members or no non-members of a class.
+        If numbers of records differ, a signal is not finite, a label is no integer, or the shadows have no
+        members or no non-members of a class.
 
     Examples
     --------
@@ -89,6 +90,8 @@ def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float 
     if not len(target) == shadows.signal.shape[1] == len(label):
         sizes = f"{len(target)}, {shadows.signal.shape[1]} and {len(label)}"
         _check.refuse("target, shadows and label", "have the same number of records", sizes)
+    _check.finite("target", target)
+    _check.integers("label", label)
     score = np.empty(len(target))
     for one in np.unique(label):
         there = label == one

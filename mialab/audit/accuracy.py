@@ -10,7 +10,7 @@ from scipy.special import bdtr, expit
 from mialab import _check
 from mialab.accounting import Neighbours
 from mialab.audit.one_run import Guesses, one_run
-from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Counts, Design
 
 ACCURACY = Method("accuracy, fixed threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
@@ -58,7 +58,9 @@ def accuracy(
         epsilon, ceiling = bound.epsilon_lower, bound.ceiling
     else:
         _check_balanced(counts)
-        epsilon, ceiling = (_bound(best, trials, delta, 1 - confidence) for best in (right, trials))
+        epsilon, ceiling = (
+            _bound(best, trials, delta, allowed_error(confidence)) for best in (right, trials)
+        )
     return AuditResult(epsilon, delta, confidence, ACCURACY, neighbours, counts.design, trials, ceiling)
 
 

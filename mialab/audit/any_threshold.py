@@ -10,7 +10,7 @@ from scipy.special import bdtrc, betaln, xlog1py, xlogy
 from mialab.accounting import Neighbours
 from mialab.audit._quadrature import borders, highest_tpr, panels
 from mialab.audit.one_run import Guesses, guess, p_value_of
-from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
 
 ANY_THRESHOLD = Method("any threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
@@ -61,7 +61,7 @@ def any_threshold(
     ANY_THRESHOLD.admit(outcome.design)
     tests = _rank_tests(outcome) if outcome.design == Design.RUNS else _guess_tests(outcome)
     all_right = tuple((share, _all_right(test)) for share, test in tests)
-    epsilon, ceiling = (_bound(some, delta, 1 - confidence) for some in (tests, all_right))
+    epsilon, ceiling = (_bound(some, delta, allowed_error(confidence)) for some in (tests, all_right))
     trials = outcome.member.size
     return AuditResult(epsilon, delta, confidence, ANY_THRESHOLD, neighbours, outcome.design, trials, ceiling)
 

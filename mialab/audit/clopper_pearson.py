@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.special import betaincinv
 
 from mialab.accounting import Neighbours
-from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Counts, Design
 
 RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
@@ -55,7 +55,7 @@ def fixed_threshold(
     """
     check_terms(delta, confidence, neighbours)
     RATES.admit(counts.design)
-    sides, error = (counts.members, counts.non_members), 1 - confidence
+    sides, error = (counts.members, counts.non_members), allowed_error(confidence)
     return AuditResult(
         _bound(counts.true_positives, counts.false_positives, sides, delta, error),
         delta,
@@ -80,7 +80,7 @@ def ceiling_of_rates(
     """
     check_terms(delta, confidence, Neighbours.REPLACE)
     Counts(members, members, 0, non_members)
-    return _bound(members, 0, (members, non_members), delta, 1 - confidence)
+    return _bound(members, 0, (members, non_members), delta, allowed_error(confidence))
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes

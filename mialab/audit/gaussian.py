@@ -18,7 +18,7 @@ from mialab._round import decimals_down, digits_down
 from mialab.accounting import Neighbours
 from mialab.audit.curve import both_limits, worst_case
 from mialab.audit.curve_ranks import ANYWHERE, by_rank, p_anywhere
-from mialab.audit.result import Method, check_terms, largest_refuted
+from mialab.audit.result import Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve
 
@@ -130,7 +130,7 @@ def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float 
     check_terms(0.0, confidence, neighbours)
     RATES.admit(counts.design)
     sides = counts.members, counts.non_members
-    tpr, fpr = _limits(sides, 1 - confidence)
+    tpr, fpr = _limits(sides, allowed_error(confidence))
     seen, most = tpr[counts.true_positives] - fpr[counts.false_positives], tpr[-1] - fpr[0]
     mu, ceiling = (max(0.0, float(one)) for one in (seen, most))
     return GaussianBound(mu, confidence, RATES, neighbours, counts.design, sum(sides), ceiling)
@@ -152,7 +152,7 @@ def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float 
     """
     check_terms(0.0, confidence, neighbours)
     JOINT.admit(counts.design)
-    sides, error = (counts.members, counts.non_members), 1 - confidence
+    sides, error = (counts.members, counts.non_members), allowed_error(confidence)
     outcomes = (counts.true_positives, counts.false_positives), (counts.members, 0)
     mu, ceiling = (_joint_bound(*outcome, sides, error) for outcome in outcomes)
     return GaussianBound(mu, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
@@ -173,9 +173,9 @@ def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: f
     """
     check_terms(0.0, confidence, neighbours)
     ANYWHERE.admit(outcome.design)
-    sides, passed = by_rank(outcome)
+    (sides, passed), error = by_rank(outcome), allowed_error(confidence)
     mu, ceiling = (
-        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= 1 - confidence, _QUICK)
+        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= error, _QUICK)
         for hits in (passed, sides)
     )
     return GaussianBound(mu, confidence, ANYWHERE, neighbours, outcome.design, sum(sides), ceiling)

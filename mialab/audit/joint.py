@@ -10,7 +10,7 @@ from scipy.special import bdtr, bdtrc, expit
 
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import lower_limits
-from mialab.audit.result import AuditResult, Method, check_terms
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms
 from mialab.game import Counts, Design
 
 Least = Int[ndarray, "false_positives"]  # how many true ones tell as much, for each number of false ones
@@ -61,7 +61,7 @@ def joint(
     """
     check_terms(delta, confidence, neighbours)
     JOINT.admit(counts.design)
-    sides, error = (counts.members, counts.non_members), 1 - confidence
+    sides, error = (counts.members, counts.non_members), allowed_error(confidence)
     epsilon, ceiling = (
         _bound(*outcome, sides, delta, error)
         for outcome in ((counts.true_positives, counts.false_positives), (counts.members, 0))

@@ -11,8 +11,10 @@ from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
 from mialab.accounting import Neighbours
-from mialab.audit.result import AuditResult, Method, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
+
+_MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
 
 ONE_RUN = Method("one run", (Design.ONE_RUN, Design.COINS))
 
@@ -31,7 +33,8 @@ class Guesses:
     Raises
     ------
     ValueError
-        If more guesses are right than were made, or more were made than there are canaries.
+        If more guesses are right than were made, or more were made than there are canaries, or there are
+        2³¹ of them or more.
     """
 
     right: int
@@ -43,6 +46,8 @@ class Guesses:
         for name in ("right", "guesses", "canaries"):
             _check.whole(name, getattr(self, name))
         _check.at_least("canaries", self.canaries, 1)
+        if self.canaries > _MOST:
+            _check.refuse("canaries", f"be at most {_MOST}", self.canaries)
         for name, limit in (("guesses", "canaries"), ("right", "guesses")):
             if not 0 <= getattr(self, name) <= getattr(self, limit):
                 rule = f"be in 0 … {getattr(self, limit)} ({limit})"
@@ -117,7 +122,8 @@ def one_run(
     check_terms(delta, confidence, neighbours)
     ONE_RUN.admit(guesses.design)
     design, made, trials = guesses.design, guesses.guesses, guesses.canaries
-    epsilon, ceiling = (_bound(right, made, trials, delta, 1 - confidence) for right in (guesses.right, made))
+    error = allowed_error(confidence)
+    epsilon, ceiling = (_bound(right, made, trials, delta, error) for right in (guesses.right, made))
     return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling)
 
 
@@ -136,7 +142,7 @@ def ceiling_of_one_run(
     check_terms(delta, confidence, Neighbours.REPLACE)
     made = canaries if guesses is None else guesses
     Guesses(made, made, canaries)
-    return _bound(made, made, canaries, delta, 1 - confidence)
+    return _bound(made, made, canaries, delta, allowed_error(confidence))
 
 
 def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:

@@ -9,7 +9,7 @@ from mialab.accounting import Neighbours
 from mialab.audit.curve import CurveTest
 from mialab.audit.gaussian import GaussianBound, largest_mu
 from mialab.audit.one_run import Guesses
-from mialab.audit.result import Method, check_terms
+from mialab.audit.result import Method, allowed_error, check_terms
 from mialab.game import Design
 from mialab.tradeoff import Curve, GaussianCurve, LaplaceCurve, Pair
 
@@ -94,7 +94,7 @@ def gaussian_in_one_run(
     """
     check_terms(0.0, confidence, neighbours)
     ONE_RUN_CURVE.admit(guesses.design)
-    m, k, error = guesses.canaries, guesses.guesses, 1 - confidence
+    m, k, error = guesses.canaries, guesses.guesses, allowed_error(confidence)
     mu, ceiling = (
         largest_mu(lambda mu, right=right: impossible(error, right, k, m, inverse(GaussianCurve(mu))))
         for right in (guesses.right, k)

@@ -9,7 +9,7 @@ from scipy.special import bdtr, bdtrc, expit, rel_entr
 
 from mialab import _check
 from mialab.accounting import Neighbours
-from mialab.audit.result import check_terms, largest_refuted
+from mialab.audit.result import _LARGEST_ERROR, check_terms, largest_refuted
 
 _TOO_MANY = 10**7
 
@@ -36,7 +36,7 @@ def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confid
     for name, value in (("members", members), ("non_members", non_members)):
         _check.whole(name, value)
         _check.at_least(name, value, 1)
-    allowed = np.log1p(-confidence)
+    allowed = min(np.log1p(-confidence), np.log(_LARGEST_ERROR))
     return largest_refuted(lambda epsilon: log_all_right(members, non_members, epsilon, delta) <= allowed)
 
 
@@ -132,8 +132,9 @@ def _critical(n: np.ndarray, allowed: float, error: float) -> np.ndarray:
 
 
 def _check_shares(share: float, allowed: float, confidence: float) -> float:
-    for name, value in (("share", share), ("allowed", allowed), ("confidence", confidence)):
+    for name, value in (("share", share), ("allowed", allowed)):
         _check.probability(name, value, open_ends=True)
+    _check.confidence(confidence)
     if not share > allowed:
         _check.refuse("share", f"be above the allowed {allowed}", share)
     return 1 - confidence

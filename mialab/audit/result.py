@@ -8,6 +8,8 @@ from mialab._round import decimals_down, digits_down
 from mialab.accounting import Neighbours
 from mialab.game import Design
 
+_LARGEST_ERROR = 1 - 1e-6
+
 
 @dataclass(frozen=True)
 class Method:
@@ -113,10 +115,20 @@ class AuditResult:
 
 def check_terms(delta: float, confidence: float, neighbours: Neighbours) -> None:
     """Refuse the terms of a bound that cannot be."""
-    if not 0 <= delta < 1:
-        _check.refuse("delta", "be in [0, 1)", delta)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.share("delta", delta)
+    _check.confidence(confidence)
     _check.one_of("neighbours", neighbours, [str(one) for one in Neighbours])
+
+
+def allowed_error(confidence: float) -> float:
+    """Return 1 − confidence; a little less where that is next to 1, which every ε would be refuted at.
+
+    Examples
+    --------
+    >>> allowed_error(0.75), allowed_error(5e-324) < 1
+    (0.25, True)
+    """
+    return min(1 - confidence, _LARGEST_ERROR)
 
 
 def largest_refuted(refuted: Callable[[float], bool]) -> float:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _check
-from mialab.dp_sgd.clipping import factors, lengths, per_record
+from mialab.dp_sgd.clipping import clipped_each, per_record
 
 Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
@@ -70,7 +70,8 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
     Raises
     ------
     ValueError
-        If two canaries share a weight (they could not be told apart), or one is negative.
+        If two canaries share a weight (they could not be told apart), a coordinate is negative or no integer,
+        there is none, or ``clip`` is not above 0.
 
     Examples
     --------
@@ -79,6 +80,10 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
     tensor([[0, 0],
             [1, 5]])
     """
+    _check.positive("clip", clip)
+    _check.integers("coordinates", coordinates)
+    _check.dimensions("coordinates", coordinates, "canaries")
+    _check.at_least("number of coordinates", len(coordinates), 1)
     if len(np.unique(coordinates)) < len(coordinates) or (coordinates < 0).any():
         _check.refuse("coordinates", "be distinct and at least 0", coordinates.tolist())
     where = torch.from_numpy(coordinates).unsqueeze(1)
@@ -100,18 +105,24 @@ def as_gradients(
 ) -> Gradients:
     """Return canaries that are records: their clipped gradients at the weights of the moment.
 
+    Raises
+    ------
+    ValueError
+        If an input is not finite, a label is no integer, or ``clip`` is not above 0.
+
     Examples
     --------
     >>> from mialab.models import mlp
     >>> as_gradients(np.eye(4, dtype=np.float32), np.array([0, 1, 1, 0]), 0.1)(mlp(4, (), 2)).norm(dim=1)
     tensor([0.1000, 0.1000, 0.1000, 0.1000])
     """
+    _check.positive("clip", clip)
+    _check.finite("inputs", inputs)
+    _check.integers("labels", labels)
     x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
-        each = per_record(model, x.to(device), y.to(device))
-        shorten = factors(lengths(each), clip).unsqueeze(1)
-        return shorten * torch.cat([one.flatten(1) for one in each.values()], dim=1)
+        return clipped_each(per_record(model, x.to(device), y.to(device)), clip)
 
     return gradients

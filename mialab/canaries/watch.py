@@ -74,7 +74,8 @@ def watch(
     canaries
         From `dirac` or `as_gradients`.
     rng
-        Decides the coins, weights, batches and noise.
+        Decides the coins, weights, batches and noise; whoever knows it takes the noise off again, and needs
+        no audit.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def watch(
     check_private(make_model, x, y, device, dropout=False, pretrained=pretrained)
     _check.positive("clip", recipe.clip)
     model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.torch_generator(rng, device)
+    noise = _rng.Noise(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
@@ -107,7 +108,7 @@ def watch(
     clipper = make_clipper(model, records[0])
     for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
         rows = torch.from_numpy(batch).to(device)
-        total = clipped_vector(clipper, records, rows, recipe.clip, step + 1)
+        total = clipped_vector(clipper, records, rows, recipe, step + 1)
         planted, norms = _planted(canaries, model, recipe.clip)
         there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
         weights.grad = released(total.add_(there @ planted), recipe, noise)
@@ -122,7 +123,7 @@ def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor
     """Return the canaries' gradients and their lengths; what no clip would let through is refused."""
     planted = canaries(model).detach()
     norms = planted.norm(dim=1).cpu()
-    if (longest := float(norms.max())) > clip * (1 + 1e-5):  # single precision
+    if not (longest := float(norms.max())) <= clip * (1 + 1e-6):  # single precision
         _check.refuse("canaries", f"have gradients of at most the clip, {clip}", round(longest, 5))
     return planted, norms
 

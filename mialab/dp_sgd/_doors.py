@@ -49,19 +49,34 @@ def check_layers(model: nn.Module, who: str = "model", must: str = "be one") -> 
         if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
             why = "running averages of the records go into the model without noise"
             _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
+        if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.max_norm:
+            why = "max_norm shortens the rows of a record's words as it passes, without noise"
+            _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
 
 
 def check_alone(model: nn.Module, records: Tensor) -> None:
-    """Try it: the first record's logits must not change with its neighbour, and no buffer with either."""
-    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    """Try it: the first record's logits must not change with its neighbour, and no tensor with either."""
     first = records[:1]
+    _answer(model, first)  # what it does to its own weights once and for all, such as a clamp, is no record's
+    before = {name: tensor.clone() for name, tensor in _tensors(model).items()}
     pairs = [torch.cat([first, other]) for other in (torch.zeros_like(first), *records.split(1))]
     same, *others = [_answer(model, pair)[0] for pair in pairs]
     if not all(torch.allclose(same, other, rtol=1e-4, atol=1e-5, equal_nan=True) for other in others):
         _check.refuse("make_model", _RETURN, "logits that changed with another record of the batch")
-    for name, buffer in model.named_buffers():
-        if not torch.equal(before[name], buffer):
-            _check.refuse("make_model", f"{_RETURN}, and no buffer that training changes", repr(name))
+    for name, tensor in _tensors(model).items():
+        if name not in before or not torch.equal(before[name], tensor):
+            rule = f"{_RETURN}, and no buffer, weight or attribute that its forward pass changes"
+            _check.refuse("make_model", rule, repr(name))
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return whatever tensors a module holds, by name."""
+    held = {}
+    for path, layer in model.named_modules():
+        for name, tensor in [*vars(layer).items(), *layer._parameters.items(), *layer._buffers.items()]:
+            if isinstance(tensor, Tensor):
+                held[f"{path}.{name}".removeprefix(".")] = tensor
+    return held
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.nn import functional
 
-from mialab.dp_sgd.layers import Norm, Part, Pieces, kind_of, trained
+from mialab.dp_sgd.layers import Norm, Part, Pieces, gamma, kind_of, trained
 
 
 class UnsuitableError(Exception):
@@ -39,8 +39,9 @@ def parts(model: nn.Module, inputs: Tensor, labels: Tensor, norm: Norm) -> dict[
 
 
 def lengths(parts: dict[str, Part]) -> Tensor:
-    """Return the length of every record's gradient, all layers together."""
-    return torch.stack([part.squares for part in parts.values()]).sum(0).sqrt_()
+    """Return how long every record's gradient can be at most, all layers together."""
+    total = torch.stack([part.squares for part in parts.values()]).sum(0)
+    return total.sqrt_().mul_(1 + gamma(len(parts) + 4, total.dtype))
 
 
 def weighted(parts: dict[str, Part], factor: Tensor) -> Pieces:

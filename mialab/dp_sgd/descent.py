@@ -7,6 +7,8 @@ one tensor. All it does is coordinate by coordinate, so that changes nothing.
 import torch
 from torch import Tensor, nn
 
+from mialab import _check
+from mialab._rng import Noise
 from mialab.dp_sgd.clipping import trainable
 from mialab.dp_sgd.recipe import DpSgd
 
@@ -33,14 +35,19 @@ def optimizer(weights: nn.Parameter, recipe: DpSgd) -> torch.optim.Optimizer:
     return torch.optim.SGD([weights], lr=recipe.learning_rate, momentum=recipe.momentum)
 
 
+def check_weights(weights: Tensor) -> None:
+    """Refuse weights that diverged; they are released, and so is this error."""
+    if not torch.isfinite(weights).all():
+        _check.refuse("weights", "stay finite: is the learning rate too large?", "NaN or infinity")
+
+
 @torch.no_grad()
-def released(total: Tensor, recipe: DpSgd, noise: torch.Generator) -> Tensor:
+def released(total: Tensor, recipe: DpSgd, noise: Noise) -> Tensor:
     """Add the noise to a sum of clipped gradients, and divide by the nominal batch: all that a step reveals.
 
     ``total`` is changed in place. The noise has its precision; the proof is about real numbers (Mironov
     2012 has what may come of that).
     """
     if recipe.noise_std:
-        draw = torch.empty_like(total).normal_(generator=noise)
-        total.add_(draw, alpha=recipe.noise_std)
+        total.add_(noise.normal(total), alpha=recipe.noise_std)
     return total.div_(recipe.nominal_batch)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mialab import _check, _rng
 from mialab.dp_sgd._doors import check_private
 from mialab.dp_sgd.clipping import Clipper, check_finite, make_clipper
-from mialab.dp_sgd.descent import gather, optimizer, released, scatter
+from mialab.dp_sgd.descent import check_weights, gather, optimizer, released, scatter
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 
@@ -44,9 +44,8 @@ def fit_private(
         What is done at every step, and what it promises.
     rng
         Decides the initial weights, the batches, the noise and the masks of dropout; torch's global seed
-        plays no part. Whoever knows it can take the noise off again: a model that is to be given away needs
-        a seed from the system, ``numpy.random.default_rng()``, that nobody keeps. Nor is a generator for
-        simulations a lock: torch's keeps 32 bits of a seed on a CPU, which a search can find.
+        plays no part. Whoever knows it takes the noise off again, and sees who was in each batch: for a model
+        that is to be given away pass ``mialab.secure.SystemGenerator()``.
     device
         ``"cpu"`` or ``"cuda"``.
     physical_batch
@@ -63,9 +62,9 @@ def fit_private(
     ------
     ValueError
         If shapes or labels do not fit, a value is not finite, the device is not there, the module mixes
-        records, is not fresh or has nothing to train; or if a gradient is not finite: the error names the
-        step, and no weight has seen that step's batch. That it was raised depends on a record, and is not
-        covered by the promise: keep it to yourself.
+        records, is not fresh or has nothing to train, or the weights do not stay finite. Without noise, also
+        if a gradient is not finite: the error names the step. With noise such a gradient counts as 0, and
+        nothing that is raised or returned depends on a record in a way that the promise does not cover.
 
     Examples
     --------
@@ -79,7 +78,7 @@ def fit_private(
     check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.torch_generator(rng, device)
+    noise = _rng.Noise(rng, device)
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
@@ -88,17 +87,23 @@ def fit_private(
         clipper = make_clipper(model, records[0])
         for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
             parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
-            sums = (clipped_vector(clipper, records, part, recipe.clip, step) for part in parts)
+            sums = (clipped_vector(clipper, records, part, recipe, step) for part in parts)
             weights.grad = released(reduce(Tensor.add_, sums), recipe, noise)
             descent.step()
     scatter(model)
+    check_weights(weights)
     return model.eval()
 
 
 def clipped_vector(
-    clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, clip: float, step: int
+    clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, recipe: DpSgd, step: int
 ) -> Tensor:
-    """Return the clipped sum of some records as one vector, if all of them have a length."""
-    total, norms = clipper(records[0][part], records[1][part], clip)
-    check_finite(norms, f" at step {step}")
+    """Return the clipped sum of some records as one vector.
+
+    A gradient that is not finite adds nothing, and nothing tells of it: an error would, and its record with
+    it. Only where no noise promises anything, it is an error.
+    """
+    total, norms = clipper(records[0][part], records[1][part], recipe.clip)
+    if not recipe.noise_std:
+        check_finite(norms, f" at step {step}")
     return torch.cat([one.flatten() for one in total.values()])

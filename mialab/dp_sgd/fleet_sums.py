@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mialab import _functional
-from mialab.dp_sgd.clipping import factors, trainable
+from mialab.dp_sgd.clipping import factors, lengths, trainable
+from mialab.dp_sgd.layers import gamma
 from mialab.train.fleet import State
 from mialab.train.steps import linear_layers
 
@@ -45,8 +46,7 @@ def general_sums(template: nn.Module, state: State, clip: float) -> Sums:
         weights: State, rest: State, inputs: Tensor, labels: Tensor, there: Tensor
     ) -> tuple[Tensor, Tensor]:
         gradients = vmap(grad(loss), in_dims=(None, None, 0, 0))(weights, rest, inputs, labels)
-        parts = [torch.linalg.vector_norm(gradients[name].flatten(1), dim=1) for name in names]
-        norms = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+        norms = lengths(gradients)
         shorten = factors(norms, clip) * there
         return torch.cat([torch.tensordot(shorten, gradients[name], 1).flatten() for name in names]), norms
 
@@ -71,10 +71,10 @@ def perceptron_sums(layers: list[str], state: State, clip: float) -> Sums:
         for (weight, _), activation in zip(weights[:0:-1], hidden[:0:-1], strict=True):
             errors.append(torch.bmm(weight.mT, errors[-1]) * (activation > 0))
         squares = [
-            error.square().sum(1) * (activation.square().sum(1) + 1)
+            _largest_square(error) * (_largest_square(activation) + 1)
             for error, activation in zip(errors[::-1], hidden, strict=True)
         ]
-        norms = torch.stack(squares).sum(0).sqrt()
+        norms = torch.stack(squares).sum(0).sqrt() * (1 + gamma(len(layers) + 4, inputs.dtype))
         shorten = (factors(norms, clip) * there).unsqueeze(1)
         pieces = []
         for error, activation in zip(errors[::-1], hidden, strict=True):
@@ -83,6 +83,12 @@ def perceptron_sums(layers: list[str], state: State, clip: float) -> Sums:
         return torch.cat(pieces, dim=1), norms
 
     return sums
+
+
+def _largest_square(each: Tensor) -> Tensor:
+    """Return how large the squared length of (models, features, batch) over features can be at most."""
+    features, info = each.shape[1], torch.finfo(each.dtype)
+    return each.square().sum(1).add_(features * info.tiny).mul_(1 + gamma(2 * features + 16, each.dtype))
 
 
 def _error(logits: Tensor, labels: Tensor) -> Tensor:

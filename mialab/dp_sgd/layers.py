@@ -5,14 +5,30 @@ gradients of its weights are made of. There are two ways to their lengths:
 
 * *materialise* them, one a record, as a small product; the sum costs little then;
 * take their *ghost*: for a linear layer that reads T tokens the gradient is Σ_t e_t a_tᵀ, so its squared
-  length is Σ_st (a_s·a_t)(e_s·e_t), and it need never exist (Goodfellow 2015 for T = 1; Li et al. 2022). The
-  clipped sum is one wide product over the batch, with each record's e shortened (Bu et al. 2023). Where
-  tokens nearly cancel, this length is less exact: its square errs by about 10⁻⁷ of the largest products.
+  length is S = Σ_st (a_s·a_t)(e_s·e_t), and it need never exist (Goodfellow 2015 for T = 1; Li et al. 2022).
+  The clipped sum is one wide product over the batch, with each record's e shortened (Bu et al. 2023).
+
+**Lengths are rounded up**, so that the clip holds for every record, not for those that are well behaved. Let
+u be half the distance from 1 to the next float, and γ_n = n·u/(1 − n·u): in whatever order n rounded
+operations are done, a sum of products errs by at most γ_n times the sum of their sizes (Higham 2002, §3.1).
+
+* A gradient that exists is measured by a norm, a sum of squares, where nothing cancels: its length is at most
+  (1 + γ_n) times what was computed. One sum over rows and one over columns keep n small.
+* In the ghost's sum tokens may cancel, and nothing of S be left but rounding. With B = (Σ_t |a_t| |e_t|)²,
+
+      |Ŝ − S| ≤ γ_n · B,    n = d_in + d_out + 2T + 2,
+
+  and what the record adds is not quite its gradient either: the product errs by γ′·√B, where γ′ = γ_{T+2} is
+  for the record's own tokens. Since S ≤ B, its length is at most √S + γ′·√B ≤ √(Ŝ + (γ_n + 2γ′ + γ′²)·B).
+  For tokens that do not cancel that is longer by some 10⁻⁴.
+* Numbers so small that their squares vanish are counted as large as they might have been; those so large that
+  squares overflow have an infinite length here, and their records are measured in another way (`clipping`).
 
 A function of a kind takes (layer, a, e, norm) and returns a `Part`. ``norm`` says which way; ``"auto"`` takes
 the one with less arithmetic. Every layer's records are the first axis.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -30,7 +46,7 @@ _PASSES = 8  # products that take as long as one number of a gradient: it is wri
 
 
 class Part(NamedTuple):
-    """One layer's squared lengths (records); and its weighted sum, by weight, given the records' factors."""
+    """Limits to one layer's squared lengths (records); and its weighted sum, by weight, given the factors."""
 
     squares: Tensor
     weighted: Callable[[Tensor], Pieces]
@@ -38,7 +54,8 @@ class Part(NamedTuple):
 
 def trained(layer: nn.Module) -> list[str]:
     """Name the layer's own weights that are trained."""
-    return [name for name, weight in layer.named_parameters(recurse=False) if weight.requires_grad]
+    own = layer._parameters  # `named_parameters` is slow, and asked in every step
+    return [name for name, weight in own.items() if weight is not None and weight.requires_grad]
 
 
 def linear(layer: nn.Linear, a: Tensor, e: Tensor, norm: Norm) -> Part:
@@ -48,8 +65,8 @@ def linear(layer: nn.Linear, a: Tensor, e: Tensor, norm: Norm) -> Part:
     own = trained(layer)
     squares = a.new_zeros(()) if "bias" not in own else a.new_ones(())
     if "weight" in own:
-        squares = torch.linalg.vector_norm(a, dim=1).square_() + squares
-    squares = torch.linalg.vector_norm(e, dim=1).square_() * squares
+        squares = longest(a).square_() + squares
+    squares = longest(e).square_() * squares
 
     def weighted(factor: Tensor) -> Pieces:
         shorter = e * factor.unsqueeze(1)
@@ -65,20 +82,22 @@ def conv2d(layer: nn.Conv2d, a: Tensor, e: Tensor, norm: Norm) -> Part:
 
 
 def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
-    """Take it for a linear layer on one-hot tokens: two of them have product 1 if they are the same word."""
+    """Add up what came back to the same word: the rows of the gradient that are not 0."""
     words, e = (
         a.flatten(1) if a.ndim > 1 else a.unsqueeze(1),
         e.flatten(1, -2) if a.ndim > 1 else e.unsqueeze(1),
     )
     if layer.padding_idx is not None:
         e = e * (words != layer.padding_idx).unsqueeze(2)
-    same = words.unsqueeze(1) == words.unsqueeze(2)
+    first = (words.unsqueeze(1) == words.unsqueeze(2)).int().argmax(2)  # where a token's word comes first
+    places = torch.arange(words.shape[1], device=words.device)
+    rows = (first.unsqueeze(1) == places.unsqueeze(1)).to(e.dtype) @ e  # each word's gradient, at that place
 
     def weighted(factor: Tensor) -> Pieces:
-        rows = (e * factor.view(-1, 1, 1)).flatten(0, 1)
-        return {"weight": torch.zeros_like(layer.weight).index_add_(0, words.flatten(), rows)}
+        shorter = (rows * factor.view(-1, 1, 1)).flatten(0, 1)
+        return {"weight": torch.zeros_like(layer.weight).index_add_(0, words.flatten(), shorter)}
 
-    return Part(_not_negative(((e @ e.mT) * same).sum((1, 2))), weighted)
+    return Part(longest(rows).square_(), weighted)
 
 
 def layer_norm(layer: nn.LayerNorm, a: Tensor, e: Tensor, norm: Norm) -> Part:
@@ -157,22 +176,22 @@ def _tokens(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
     """Return the part of a layer with a (records, tokens, inputs), e (records, tokens, outputs)."""
     own, (tokens, inputs), outputs = trained(layer), a.shape[1:], e.shape[2]
     total = _over_tokens(e)  # the gradient of the bias
-    squares = total.square().sum(1) if "bias" in own else a.new_zeros(len(a))
+    squares = longest(total).square_() if "bias" in own else a.new_zeros(len(a))
     if "weight" not in own:
         return Part(squares, lambda factor: {"bias": factor @ total})
     ghost = tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens
     if norm == "ghost" or (norm == "auto" and ghost):
-        squares = squares + _not_negative(((a @ a.mT) * (e @ e.mT)).sum((1, 2)))
+        squares = squares + _ghost(a, e)
 
         def product(factor: Tensor) -> Tensor:
             return (e * factor.view(-1, 1, 1)).flatten(0, 1).T @ a.flatten(0, 1)
 
     else:
-        gradients = (e.mT @ a).flatten(1)
-        squares = squares + torch.linalg.vector_norm(gradients, dim=1).square_()
+        gradients = e.mT @ a
+        squares = squares + longest(gradients).square_()
 
         def product(factor: Tensor) -> Tensor:
-            return factor @ gradients
+            return factor @ gradients.flatten(1)
 
     def weighted(factor: Tensor) -> Pieces:
         pieces = {
@@ -202,14 +221,52 @@ def _over_tokens(e: Tensor, weight: Tensor | None = None) -> Tensor:
     return torch.bmm(each.unsqueeze(1), e).squeeze(1)
 
 
-def _not_negative(squares: Tensor) -> Tensor:
-    """Round up to 0 what rounding took below it: a squared length, found as a sum in which tokens cancel."""
-    return squares.clamp_(min=0)
+def unit(dtype: torch.dtype) -> float:
+    """Return u, the largest relative error of one rounded operation."""
+    return torch.finfo(dtype).eps / 2
+
+
+def gamma(operations: int, dtype: torch.dtype) -> float:
+    """Return γ_n = n·u/(1 − n·u), and infinity where n·u is too large for it to say anything."""
+    spent = operations * unit(dtype)
+    return spent / (1 - spent) if spent < 0.5 else math.inf
+
+
+def longest(each: Tensor) -> Tensor:
+    """Return how long each of the vectors (records, …) can be at most, given their rounded norms.
+
+    First over the last axis, then over what is left. The 8 is for the roots, for the last roundings, and for
+    those of the record's factor and of the product with it. A square below the smallest float may be lost.
+    """
+    rows = each.flatten(2) if each.ndim > 2 else each
+    norms = torch.linalg.vector_norm(rows, dim=-1)
+    if norms.ndim > 1:
+        norms = torch.linalg.vector_norm(norms, dim=1)
+    lost = (rows[0].numel() * torch.finfo(each.dtype).tiny) ** 0.5
+    return norms.add_(lost).mul_(1 + gamma(sum(rows.shape[1:]) + 8, each.dtype))
+
+
+def _ghost(a: Tensor, e: Tensor) -> Tensor:
+    """Return how large Σ_st (a_s·a_t)(e_s·e_t), and what rounding adds to it, can be at most.
+
+    Where a product vanishes, it was below the smallest float η: the last line counts it.
+    """
+    (tokens, inputs), outputs = a.shape[1:], e.shape[2]
+    alike, told = a @ a.mT, e @ e.mT
+    found = (alike * told).sum(2).sum(1)
+    long_a, long_e = (one.diagonal(dim1=1, dim2=2).sqrt() for one in (alike, told))
+    own = gamma(tokens + 2, a.dtype)
+    errs = gamma(inputs + outputs + 2 * tokens + 8, a.dtype) + 2 * own + own**2
+    grown = 1 + gamma(inputs + outputs + tokens + 8, a.dtype)
+    limit = found + errs * grown**2 * (long_a * long_e).sum(1).square_()
+    tiny = 4 * torch.finfo(a.dtype).tiny
+    lost = inputs * long_e.sum(1).square_() + outputs * long_a.sum(1).square_() + tokens**2
+    return limit.add_(lost, alpha=tiny).clamp_(min=0)
 
 
 def _materialised(layer: nn.Module, gradients: Pieces) -> Part:
     """Return the part of gradients that are there, records first."""
-    squares = sum(torch.linalg.vector_norm(one.flatten(1), dim=1).square_() for one in gradients.values())
+    squares = sum(longest(one).square_() for one in gradients.values())
 
     def weighted(factor: Tensor) -> Pieces:
         return {

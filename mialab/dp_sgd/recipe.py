@@ -8,6 +8,10 @@ from mialab import _check
 
 Optimizer = Literal["sgd", "adam"]
 
+ROUNDING = 2.0**-10
+"""How much further than the clip, as a share of it, a record may move a sum of floats: see `clipping`."""
+_CLIPS = 2.0**-100, 2.0**100
+
 
 @dataclass(frozen=True)
 class DpSgd:
@@ -15,8 +19,9 @@ class DpSgd:
 
     At every step each record takes part with chance ``sampling_rate``, independently. The gradient of its own
     loss, all parameters together, is shortened to length ``clip`` if it is longer. Gaussian noise of standard
-    deviation ``noise_multiplier · clip`` is added to each coordinate of the sum, and the whole is divided by
-    ``nominal_batch``. What happens to the result, momentum or Adam, is post-processing and costs no privacy.
+    deviation ``noise_multiplier · clip``, and a thousandth more for the rounding of sums, is added to each
+    coordinate of the sum, and the whole is divided by ``nominal_batch``. What happens to the result, momentum
+    or Adam, is post-processing and costs no privacy.
 
     The accountants read the very object that trained:
     ``accounting.privacy_loss.guarantee(recipe, delta=1e-5)``. They refuse one without noise.
@@ -24,8 +29,8 @@ class DpSgd:
     Attributes
     ----------
     clip
-        C, above 0: the most that one record can move the sum, in Euclidean length. Infinite for no clipping,
-        which goes with no noise only: there is no noise that hides a move of any size.
+        C, in 2⁻¹⁰⁰ … 2¹⁰⁰: the most that one record can add to the sum, in Euclidean length. Infinite for no
+        clipping, which goes with no noise only: there is no noise that hides a move of any size.
     noise_multiplier
         σ, finite and at least 0. Zero trains, without a promise.
     sampling_rate
@@ -51,7 +56,7 @@ class DpSgd:
     --------
     >>> recipe = DpSgd(clip=1.0, noise_multiplier=4.0, sampling_rate=0.01, steps=10_000, nominal_batch=600)
     >>> recipe.noise_std
-    4.0
+    4.00390625
     >>> from mialab.accounting import privacy_loss
     >>> print(privacy_loss.guarantee(recipe, delta=1e-5))
     ε ≤ 0.946871 at δ = 1e-05 (proved, add/remove one record)
@@ -67,24 +72,31 @@ class DpSgd:
     optimizer: Optimizer = "sgd"
 
     def __post_init__(self):
-        if not self.clip > 0:
-            _check.refuse("clip", "be above 0", self.clip)
+        check_clip(self.clip)
         _check.not_negative("noise_multiplier", self.noise_multiplier)
         if math.isinf(self.clip) and self.noise_multiplier:
             _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)
-        if not 0 < self.sampling_rate <= 1:
-            _check.refuse("sampling_rate", "be in (0, 1]", self.sampling_rate)
+        _check.rate("sampling_rate", self.sampling_rate)
         _check.at_least("steps", self.steps, 0)
-        _check.whole("steps", self.steps)
+        object.__setattr__(self, "steps", int(self.steps))
         _check.positive("nominal_batch", self.nominal_batch)
         _check.positive("learning_rate", self.learning_rate)
         _check.one_of("optimizer", self.optimizer, ("sgd", "adam"))
-        if not 0 <= self.momentum < 1:
-            _check.refuse("momentum", "be in [0, 1)", self.momentum)
+        _check.share("momentum", self.momentum)
         if self.optimizer == "adam" and self.momentum:
             _check.refuse("momentum", "be 0 with Adam, which has its own", self.momentum)
 
     @property
     def noise_std(self) -> float:
-        """Standard deviation of the noise on each coordinate of the sum: σ · C, and 0 without noise."""
-        return self.noise_multiplier * self.clip if self.noise_multiplier else 0.0
+        """Standard deviation of the noise on each coordinate of the sum: σ · C · (1 + 2⁻¹⁰), 0 without noise.
+
+        The last factor is for the rounding of sums, by which a record may move a little more than the clip.
+        """
+        return self.noise_multiplier * self.clip * (1 + ROUNDING) if self.noise_multiplier else 0.0
+
+
+def check_clip(clip: float) -> None:
+    """Refuse a clip that is not above 0, or so near a float's ends that nothing could be shortened to it."""
+    _check.above_0("clip", clip)
+    if not (_CLIPS[0] <= clip <= _CLIPS[1] or math.isinf(clip)):
+        _check.refuse("clip", "be in 2⁻¹⁰⁰ … 2¹⁰⁰, or infinite", clip)

@@ -50,7 +50,8 @@ def fit_many_private(
     member
         Bool (models, records); every row holds at least one record.
     rng
-        Its children decide each model's weights, batches, noise and masks of dropout.
+        Its children decide each model's weights, batches, noise and masks of dropout. Whoever knows it takes
+        the noise off again: models that are to be given away want ``mialab.secure.SystemGenerator()``.
     memory_bytes
         Models are trained in shards, cut so that an estimate of what a step holds stays below this.
 
@@ -61,8 +62,7 @@ def fit_many_private(
     Raises
     ------
     ValueError
-        As in `fit_private`, or if a row of ``member`` is empty. The error about a gradient that is not finite
-        names the step.
+        As in `fit_private`, or if a row of ``member`` is empty.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def _shard(
     alike.check_alike(modules)
     template, state = modules[0].train(), alike.attempt(stack, modules)
     del modules
-    noises = [_rng.torch_generator(rng, x.device) for rng in rngs]
+    noises = [_rng.Noise(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(template)))
     descent = optimizer(weights, recipe)
     sums = make_sums(template, state, recipe.clip)
@@ -126,11 +126,14 @@ def _shard(
         rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
         inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
         total, norms = alike.attempt(sums, inputs, y[rows], weight)
+        if not recipe.noise_std:
+            check_finite(norms.flatten(), f" at step {step}")
+        elif not norms.isfinite().all():  # alone, such a gradient counts as 0
+            raise alike.UnlikeError("a gradient is not finite")
         if step in alike.TRIALS or step == recipe.steps:
             load(witness, {name: tensor[-1] for name, tensor in state.items()})
             one = weight[-1] > 0
             alike.attempt(_try, witness, inputs[-1][one], y[rows][-1][one], recipe.clip, total[-1])
-        check_finite(norms.flatten(), f" at step {step}")
         for one, noise in zip(total, noises, strict=True):
             released(one, recipe, noise)
         weights.grad = total

@@ -16,6 +16,7 @@ from mialab.faults.trainer import HONEST, Recipe, Records
 
 EVERY_STEP, LAST_MODEL = "every update", "the last model"
 _ORDINARY, _CANARY = 3, 9  # features of ordinary records, and of the canary
+_LARGE = 2.0**24  # float32 has 1,000 beside it, and not 1,000² beside its square
 
 
 def stage(others: int = 15, *, target: float | None = None, against: float = 0.0) -> Stage:
@@ -90,6 +91,15 @@ TRAINERS = (
         _training(score=scores.every_step(shift=_CANARY**0.5), clip=pieces.clip_each_layer),
         _less_noise((_ORDINARY + _CANARY) ** 0.5),
         "a record may fill the clip of all twelve layers; this canary fills nine",
+    ),
+    Fault(
+        "length from float32 inner products",
+        "Inner products of tokens give the length: where they cancel it is 0, and nothing is clipped.",
+        "the ghost clipping of Opacus 1.6.0, and of this package's first version",
+        LAST_MODEL,
+        _training(score=scores.last_model, clip=pieces.clip_by_ghost(_LARGE)),
+        np.inf,
+        "the larger a record's tokens, the longer a gradient that passes for 0",
     ),
     Fault(
         "divisor from the data",

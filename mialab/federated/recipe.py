@@ -59,14 +59,12 @@ class FedAvg:
 
     def __post_init__(self):
         for name in ("rounds", "local_steps", "batch_size"):
-            _check.whole(name, getattr(self, name))
             _check.at_least(name, getattr(self, name), 1)
+            object.__setattr__(self, name, int(getattr(self, name)))
         _check.positive("nominal_clients", self.nominal_clients)
         _check.positive("learning_rate", self.learning_rate)
-        if not 0 < self.sampling_rate <= 1:
-            _check.refuse("sampling_rate", "be in (0, 1]", self.sampling_rate)
-        if not self.clip > 0:
-            _check.refuse("clip", "be above 0", self.clip)
+        _check.rate("sampling_rate", self.sampling_rate)
+        _check.above_0("clip", self.clip)
         _check.not_negative("noise_multiplier", self.noise_multiplier)
         if math.isinf(self.clip) and self.noise_multiplier:
             _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)

@@ -56,7 +56,8 @@ def federate(
         What is done in every round.
     rng
         Its children decide each federation's initial weights, batches, coins and noise, and what forward
-        passes draw.
+        passes draw. Whoever knows it takes the noise off again: a model that is to be given away wants
+        ``mialab.secure.SystemGenerator()``.
     watch
         Rounds, counted from 0, whose updates are kept client by client.
     device
@@ -134,7 +135,7 @@ class _Run:
         self.shape = len(holds), len(holds[0])
         self.modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
         self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])
-        self.noises = [_rng.torch_generator(rng, device) for rng in rngs]
+        self.noises = [_rng.Noise(rng, device) for rng in rngs]
         self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=device)
         nobody = np.zeros(1, dtype=np.int64)  # the absent go through the motions, and count for nothing
         everybody = [rows if rows.size else nobody for row in holds for rows in row]
@@ -224,7 +225,7 @@ class _Run:
         share = (self.recipe.clip / length).clamp(max=1.0).nan_to_num(nan=1.0) * there
         total = torch.einsum("fc,fcw->fw", share, update)
         if self.recipe.noise_multiplier:
-            noise = [torch.randn(total.shape[1], generator=one, device=total.device) for one in self.noises]
+            noise = [one.normal(row) for one, row in zip(self.noises, total, strict=True)]
             total = total + self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
         return total / self.recipe.nominal_clients
 

@@ -132,7 +132,7 @@ def hang(
     >>> row.case.name, row.caught_by, round(row.lower, 1)
     ('one coin for two', ['two rates'], 4.1)
     """
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     each = 1 - (1 - confidence) / max(len(cases) * len(looks), 1)
     streams = rng.spawn(len(cases))
     return [_row(case, looks, runs, each, stream) for case, stream in zip(cases, streams, strict=True)]

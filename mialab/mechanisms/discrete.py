@@ -12,6 +12,9 @@ import numpy as np
 
 from mialab import _check
 from mialab.accounting import Guarantee, Neighbours
+from mialab.mechanisms._fields import keep_floats
+
+_FARTHEST = 2**52  # grid points from 0, whatever the grid: floats hold the number of each, noise included
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class DiscreteLaplace:
     proportional to e^(−ε·|k|/steps): the geometric mechanism of Ghosh, Roughgarden & Sundararajan 2009.
     It holds exactly as far as ``rng`` gives fair bits, and for the value as it is handed over: a sum of
     floats may differ between neighbours by a little more than the mathematics says.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -38,7 +44,8 @@ class DiscreteLaplace:
     Raises
     ------
     ValueError
-        If ``epsilon``, ``sensitivity`` or ``grid`` is not above 0 and finite.
+        If ``epsilon``, ``sensitivity`` or ``grid`` is not above 0 and finite, or so small or large that a
+        square of it is no float; or if the grid is too fine for floats to tell its points apart.
 
     Examples
     --------
@@ -55,8 +62,8 @@ class DiscreteLaplace:
     neighbours: Neighbours
 
     def __post_init__(self):
-        for name in ("epsilon", "sensitivity", "grid"):
-            _check.positive(name, getattr(self, name))
+        keep_floats(self, "epsilon", "sensitivity", "grid")
+        check_grid(self.grid, max(self.steps / Fraction(self.epsilon), self.steps))
 
     @property
     def steps(self) -> int:
@@ -74,10 +81,20 @@ class DiscreteLaplace:
         Raises
         ------
         ValueError
-            If the value is not finite.
+            If the value is not one finite real number that a float holds exactly, or lies more than 2⁵²
+            grid points from 0. (The refusal is an answer too: bound the value first where its size is
+            secret.)
         """
+        point = nearest(value, self.grid)
         noise = discrete_laplace(Fraction(self.epsilon) / self.steps, rng=rng)
-        return float((nearest(value, self.grid) + noise) * Fraction(self.grid))
+        return float((point + noise) * Fraction(self.grid))
+
+
+def check_grid(grid: float, reach: Fraction | int) -> None:
+    """Refuse a grid so fine that noise, or neighbours, of so many steps go where floats skip its points."""
+    if reach > _FARTHEST // 2**8:
+        coarser = float(Fraction(grid) * reach / (_FARTHEST // 2**8))
+        _check.refuse("grid", f"be at least {coarser:.3g}, for floats to tell its points apart", grid)
 
 
 def nearest(value: float, grid: float) -> int:
@@ -90,9 +107,12 @@ def nearest(value: float, grid: float) -> int:
     >>> nearest(0.5, 1.0), nearest(1.5, 1.0), nearest(-0.5, 1.0)
     (1, 2, 0)
     """
-    if not np.isfinite(value):
-        _check.refuse("value", "be finite", value)
-    return math.floor(Fraction(value) / Fraction(grid) + Fraction(1, 2))
+    _check.secret("value", value)
+    _check.dimensions("value", value, "")
+    exact = Fraction(np.asarray(value).item())
+    if abs(exact) > _FARTHEST * Fraction(grid):
+        _check.refuse("value", "lie within 2**52 grid points of 0", "a larger one")
+    return math.floor(exact / Fraction(grid) + Fraction(1, 2))
 
 
 def grid_steps(sensitivity: float, grid: float) -> int:

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from numpy import ndarray
 
 from mialab import _check
 from mialab.accounting import Guarantee, Neighbours
-from mialab.mechanisms.discrete import discrete_laplace, exp_coin, grid_steps, nearest
+from mialab.mechanisms._fields import keep_floats
+from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, grid_steps, nearest
+from mialab.mechanisms.noise import gaussian_curve
 from mialab.tradeoff import Pair, epsilon_at
+from mialab.tradeoff.pair import Numbers, check_losses
 
 _REACH = 12  # standard deviations to either side; what lies beyond is counted as giving everything away
+_MOST = 2**16  # grid points to either side that are listed
+_CHORDS = 2000  # to either side of 0, of the curve where they are not
+_FARTHEST_LOSS = 600.0  # of these: e^loss is a float
+_ROUNDED = 1e-9
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,9 @@ class DiscreteGaussian:
     Noise of k steps has probability proportional to e^(−k²/(2s²)), where s is ``noise_multiplier`` times the
     number of grid steps that two neighbours can be apart. What `DiscreteLaplace` says of bits and of sums
     of floats holds here too.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -39,7 +50,8 @@ class DiscreteGaussian:
     Raises
     ------
     ValueError
-        If ``noise_multiplier``, ``sensitivity`` or ``grid`` is not above 0 and finite.
+        If ``noise_multiplier``, ``sensitivity`` or ``grid`` is not above 0 and finite, or so small or large
+        that a square of it is no float; or if the grid is too fine for floats to tell its points apart.
 
     Examples
     --------
@@ -56,8 +68,8 @@ class DiscreteGaussian:
     neighbours: Neighbours
 
     def __post_init__(self):
-        for name in ("noise_multiplier", "sensitivity", "grid"):
-            _check.positive(name, getattr(self, name))
+        keep_floats(self, "noise_multiplier", "sensitivity", "grid")
+        check_grid(self.grid, max(Fraction(self.noise_multiplier) * self.steps, self.steps))
 
     @property
     def steps(self) -> int:
@@ -69,24 +81,35 @@ class DiscreteGaussian:
         """The curve for values that lie all of these steps apart; fewer steps are harder to tell apart.
 
         (The best attack accuses above a threshold, and a larger shift can only move more of the one
-        distribution above it.)
+        distribution above it.) Where there are too many grid points to list, it is a polygon around that
+        of `WideBell`.
         """
-        spread = self.noise_multiplier * self.steps
-        reach = math.ceil(_REACH * spread) + self.steps
+        reach = math.ceil(_REACH * self._spread) + self.steps
+        if reach > _MOST:
+            return _around(self._bell)
         noise = np.arange(-reach, reach + 1)
-        chance = np.exp(-(noise**2) / (2 * spread**2))
+        chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
         chance /= chance.sum()
         beyond = np.zeros(self.steps)
         return Pair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
-        if not 0 < delta <= 1:
-            _check.refuse("delta", "be in (0, 1]", delta)
-        epsilon = epsilon_at(self.curve, delta)
+        _check.rate("delta", delta)
+        wide = math.ceil(_REACH * self._spread) + self.steps > _MOST
+        epsilon = epsilon_at(self._bell if wide else self.curve, delta)
         if not np.isfinite(epsilon):
             _check.refuse("delta", "be above what the far tails weigh", delta)
         return Guarantee(epsilon, delta, self.neighbours)
+
+    @property
+    def _spread(self) -> Fraction:
+        """Standard deviation of the noise, before it is made whole, in grid steps."""
+        return Fraction(self.noise_multiplier) * self.steps
+
+    @property
+    def _bell(self) -> "WideBell":
+        return WideBell(self.noise_multiplier, float(self._spread))
 
     def __call__(self, value: float, *, rng: np.random.Generator) -> float:
         """Return the noisy number, a multiple of the grid.
@@ -94,11 +117,96 @@ class DiscreteGaussian:
         Raises
         ------
         ValueError
-            If the value is not finite.
+            As for `DiscreteLaplace`.
         """
-        spread = Fraction(self.noise_multiplier) * self.steps
-        noise = discrete_gaussian(spread**2, rng=rng)
-        return float((nearest(value, self.grid) + noise) * Fraction(self.grid))
+        point = nearest(value, self.grid)
+        noise = discrete_gaussian(self._spread**2, rng=rng)
+        return float((point + noise) * Fraction(self.grid))
+
+
+@dataclass(frozen=True)
+class WideBell:
+    """An upper bound on the curve of a discrete Gaussian, as near as its grid is fine, in closed form.
+
+    With f(x) = e^(−x²/(2s²)), noise of spread s moved by k grid steps has (Canonne, Kamath & Steinke 2020,
+    Theorem 7)
+
+        δ(ε) = Σ g(j) / Σ f(j),    g(x) = f(x) − e^ε·f(x + k), the first sum over the integers j above the
+                                   zero x₀ = ε·s²/k − k/2 of g.
+
+    The second sum is at least ∫f = s·√(2π) (Poisson's summation formula has only positive terms). For the
+    first, integrate by parts twice: Σ g(j) − ∫g = −P(x₀)·g′(x₀) − ∫P·g″, where 2·P(x) = {x}² − {x} + 1/6 and
+    |P| ≤ 1/12. With V(x) for the variation of f′ beyond x, |g′(x₀)| and ∫|g″| are at most
+    V(x₀) + e^ε·V(x₀ + k), and so
+
+        δ(ε) ≤ δ of real Gaussian noise + (V(x₀) + e^ε·V(x₀ + k)) / (6·s·√(2π)).
+
+    The second part is about 1/s² of the first.
+
+    Attributes
+    ----------
+    noise_multiplier
+        s/k: the spread in units of the largest shift.
+    spread
+        s, in grid steps.
+
+    Examples
+    --------
+    >>> fine = WideBell(2.0, 2e8)
+    >>> print(f"{fine.delta(0.5):.10f}", f"{gaussian_curve(2.0).delta(0.5):.10f}")
+    0.0524403233 0.0524403233
+    """
+
+    noise_multiplier: float
+    spread: float
+
+    @property
+    def largest_loss(self) -> float:
+        """The smallest ε at δ = 0: there is none."""
+        return np.inf
+
+    def delta(self, epsilon: Numbers) -> Numbers:
+        """Return a δ that holds at ``epsilon``, which may be below 0: the worlds are mirror images."""
+        check_losses(epsilon)
+        asked = np.atleast_1d(np.asarray(epsilon, dtype=float))
+        below, size = np.minimum(asked, 0.0), np.abs(asked)
+        real = gaussian_curve(self.noise_multiplier).delta(size)
+        bound = np.minimum(real + self._grid_adds(size), 1.0)
+        return (-np.expm1(below) + np.exp(below) * bound).reshape(np.shape(epsilon))[()]
+
+    def _grid_adds(self, epsilon: ndarray) -> ndarray:
+        """Return (V(x₀) + e^ε·V(x₀ + k))/(6·s·√(2π)), in units of s and a little upward."""
+        zero = epsilon * self.noise_multiplier - 0.5 / self.noise_multiplier
+        moved = epsilon * self.noise_multiplier + 0.5 / self.noise_multiplier
+        with np.errstate(over="ignore", invalid="ignore"):
+            here = _variation(zero, np.exp(-np.minimum(zero**2 / 2, 800.0)))
+            # Where x₀ + k is beyond s, e^ε·f(x₀ + k) is f(x₀); elsewhere ε is below 2.
+            near = np.exp(np.minimum(epsilon, 2.0)) * _variation(moved, np.exp(-(moved**2) / 2))
+            there = np.where(moved >= 1, moved * np.exp(-np.minimum(zero**2 / 2, 800.0)), near)
+        added = (1 + _ROUNDED) * (here + there) / (6 * np.sqrt(2 * np.pi)) / self.spread / self.spread
+        return np.where(np.isfinite(epsilon), added, 0.0)
+
+
+def _variation(x: ndarray, height: ndarray) -> ndarray:
+    """Return the variation of f′ beyond x for s = 1, where f(x) is ``height``; it is steepest at ±1."""
+    steepest = math.exp(-0.5)
+    return np.where(x >= 1, x * height, np.where(x >= -1, 2 * steepest - x * height, 4 * steepest))
+
+
+def _around(bell: WideBell) -> Pair:
+    """Return outputs of equally spaced losses whose δ is that of the bound there, and a chord in between.
+
+    The chords are straight in e^ε, where every curve is convex. Losses below 0 mirror those above it.
+    """
+    reach = (0.5 / bell.noise_multiplier + _REACH) / bell.noise_multiplier
+    loss = np.linspace(0, min(reach, _FARTHEST_LOSS), _CHORDS + 1)
+    grown, delta = np.exp(loss), np.asarray(bell.delta(loss))
+    steep = np.append(-np.diff(delta) / np.diff(grown), 0.0)  # what lies beyond, without the record
+    without = np.maximum(-np.diff(steep), 0.0)
+    present = without * grown[1:]
+    same = max(1 - delta[-1] - present.sum() - without.sum(), 0.0)
+    member = np.concatenate([delta[-1:], present[::-1], [same], without, [0.0]])
+    return Pair(member, member[::-1].copy())
 
 
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:

@@ -20,11 +20,14 @@ def textbook_laplace(value: float, scale: float, *, rng: np.random.Generator) ->
     """Add Laplace noise as a textbook does: the inverse distribution function of a uniform number.
 
     A sign, and scale · ln(u) with u in {1, …, 2⁵³}/2⁵³. Broken on purpose: see the module.
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something, and another mechanism.
 
     Raises
     ------
     ValueError
-        If ``value`` is not finite or ``scale`` is not above 0.
+        If ``value`` is not a finite real number, or so large that the next float is not far nearer than
+        the noise reaches; or if ``scale`` is not above 0, or a square of it is no float.
 
     Examples
     --------
@@ -33,7 +36,7 @@ def textbook_laplace(value: float, scale: float, *, rng: np.random.Generator) ->
     """
     _check_noise(value, scale)
     sign = 1.0 if rng.random() < 0.5 else -1.0
-    return value + sign * (scale * math.log(1 - rng.random()))
+    return float(value) + sign * (scale * math.log(1 - rng.random()))
 
 
 def could_come_from(
@@ -54,7 +57,7 @@ def could_come_from(
     Raises
     ------
     ValueError
-        If ``value`` or an output is not finite, or ``scale`` is not above 0.
+        If an output is not finite, or as for `textbook_laplace`.
 
     Examples
     --------
@@ -82,6 +85,6 @@ def _possible(output: float, value: float, scale: float) -> bool:
 
 
 def _check_noise(value: float, scale: float) -> None:
-    if not np.isfinite(value):
-        _check.refuse("value", "be finite", value)
-    _check.positive("scale", scale)
+    _check.magnitude("scale", scale)
+    _check.hidden("value", value, scale)
+    _check.dimensions("value", value, "")

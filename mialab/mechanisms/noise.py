@@ -5,14 +5,20 @@ give the value away (see `floating_point`): to release something, use `discrete`
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._round import up
 from mialab.accounting import Guarantee, Neighbours
+from mialab.mechanisms._fields import keep_floats
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
+from mialab.tradeoff.convert import allowed
+
+_LEAST_DELTA = 1e-300
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,9 @@ class Laplace:
     """Add Laplace noise of scale sensitivity/ε to every number.
 
     Dwork, McSherry, Nissim & Smith 2006; Dwork & Roth 2014, Theorem 3.6.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -33,7 +42,8 @@ class Laplace:
     Raises
     ------
     ValueError
-        If ``epsilon`` or ``sensitivity`` is not above 0 and finite.
+        If ``epsilon`` or ``sensitivity`` is not above 0 and finite, or so small or large that a square of
+        it is no float.
 
     Examples
     --------
@@ -47,8 +57,7 @@ class Laplace:
     neighbours: Neighbours
 
     def __post_init__(self):
-        _check.positive("epsilon", self.epsilon)
-        _check.positive("sensitivity", self.sensitivity)
+        keep_floats(self, "epsilon", "sensitivity")
 
     @property
     def scale(self) -> float:
@@ -73,15 +82,20 @@ class Laplace:
         Raises
         ------
         ValueError
-            If a value is not finite.
+            If a value is not a finite real number that a float holds exactly, or so large that the next
+            float is not far nearer than the noise and the sensitivity reach. (The refusal is an answer
+            too: bound the values first where their size is secret.)
         """
-        _check.finite("value", value)
-        return value + rng.laplace(scale=self.scale, size=np.shape(value))
+        _check.hidden("value", value, min(self.scale, self.sensitivity))
+        return np.asarray(value, dtype=float) + rng.laplace(scale=self.scale, size=np.shape(value))
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Add Gaussian noise to every number.
+
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -95,7 +109,8 @@ class Gaussian:
     Raises
     ------
     ValueError
-        If ``noise_multiplier`` or ``sensitivity`` is not above 0 and finite.
+        If ``noise_multiplier`` or ``sensitivity`` is not above 0 and finite, or so small or large that a
+        square of it is no float.
 
     Examples
     --------
@@ -111,8 +126,7 @@ class Gaussian:
     neighbours: Neighbours
 
     def __post_init__(self):
-        _check.positive("noise_multiplier", self.noise_multiplier)
-        _check.positive("sensitivity", self.sensitivity)
+        keep_floats(self, "noise_multiplier", "sensitivity")
 
     @property
     def standard_deviation(self) -> float:
@@ -121,13 +135,12 @@ class Gaussian:
 
     @property
     def curve(self) -> GaussianCurve:
-        """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ."""
-        return GaussianCurve(1 / self.noise_multiplier)
+        """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ, rounded upward."""
+        return gaussian_curve(self.noise_multiplier)
 
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], in real arithmetic."""
-        if not 0 < delta <= 1:
-            _check.refuse("delta", "be in (0, 1]", delta)
+        _check.rate("delta", delta)
         return Guarantee(epsilon_at(self.curve, delta), delta, self.neighbours)
 
     def __call__(
@@ -138,10 +151,11 @@ class Gaussian:
         Raises
         ------
         ValueError
-            If a value is not finite.
+            As for `Laplace`.
         """
-        _check.finite("value", value)
-        return value + rng.normal(scale=self.standard_deviation, size=np.shape(value))
+        _check.hidden("value", value, min(self.standard_deviation, self.sensitivity))
+        exact = np.asarray(value, dtype=float)
+        return exact + rng.normal(scale=self.standard_deviation, size=np.shape(value))
 
 
 def calibrate(epsilon: float, delta: float) -> float:
@@ -153,19 +167,33 @@ def calibrate(epsilon: float, delta: float) -> float:
     Raises
     ------
     ValueError
-        If ``epsilon`` is negative or not finite, or ``delta`` is not in (0, 1).
+        If ``epsilon`` is negative or not finite, or ``delta`` is not in (0, 1), or below 10⁻³⁰⁰.
 
     Examples
     --------
-    >>> round(calibrate(1.0, 1e-5), 6)
-    3.730632
+    >>> round(calibrate(1.0, 1e-5), 6), round(calibrate(0.0, 0.1), 6)
+    (3.730632, 3.978948)
     """
     _check.not_negative("epsilon", epsilon)
     _check.probability("delta", delta, open_ends=True)
+    if delta < _LEAST_DELTA:
+        _check.refuse("delta", f"be at least {_LEAST_DELTA:g}, below which floats lose digits", delta)
+    most = allowed(GaussianCurve(1.0), delta)
     too_small, enough = 0.0, 1.0
-    while GaussianCurve(1 / enough).delta(epsilon) > delta:
+    while gaussian_curve(enough).delta(epsilon) > most:
         too_small, enough = enough, 2 * enough
     while too_small < (middle := (too_small + enough) / 2) < enough:
-        private = GaussianCurve(1 / middle).delta(epsilon) <= delta
+        private = gaussian_curve(middle).delta(epsilon) <= most
         too_small, enough = (too_small, middle) if private else (middle, enough)
     return enough
+
+
+def gaussian_curve(noise_multiplier: float) -> GaussianCurve:
+    """Return the curve of Gaussian noise for values a whole sensitivity apart: μ = 1/σ, rounded upward.
+
+    Examples
+    --------
+    >>> gaussian_curve(2.0), gaussian_curve(3.0).mu > Fraction(1, 3)
+    (GaussianCurve(mu=0.5), True)
+    """
+    return GaussianCurve(up(1 / Fraction(noise_multiplier)))

@@ -19,12 +19,16 @@ from mialab.mechanisms.shares import Shares, shares_of_people, shares_on_file
 from mialab.tradeoff import Pair
 
 _DIGITS = 60
+_MOST = 2**31  # answers: a hundredth of one per mille of what can be drawn lies on each
 _GRID = 2**53  # NumPy's uniform numbers are multiples of 1/2⁵³
 
 
 @dataclass(frozen=True)
 class RandomizedResponse:
     """Say the true answer with a fixed probability, else one of the others at random.
+
+    Whoever knows the seed of ``rng`` can throw the same coins and see who lied:
+    pass `mialab.secure.SystemGenerator()` to release something.
 
     Attributes
     ----------
@@ -55,9 +59,12 @@ class RandomizedResponse:
     answers: int = 2
 
     def __post_init__(self):
-        _check.at_least("answers", self.answers, 2)
-        if not 1 / self.answers <= self.truth_probability < 1:
-            _check.refuse("truth_probability", f"be in [1/{self.answers}, 1)", self.truth_probability)
+        _check_number_of_answers(self.answers)
+        p = self.truth_probability
+        if not (_check.is_number(p) and 1 / self.answers <= p < 1):
+            _check.refuse("truth_probability", f"be in [1/{self.answers}, 1)", p)
+        object.__setattr__(self, "answers", int(self.answers))
+        object.__setattr__(self, "truth_probability", float(p))
 
     @classmethod
     def from_epsilon(cls, epsilon: float, answers: int = 2) -> "RandomizedResponse":
@@ -75,7 +82,8 @@ class RandomizedResponse:
         0.475367
         """
         _check.not_negative("epsilon", epsilon)
-        _check.at_least("answers", answers, 2)
+        _check_number_of_answers(answers)
+        answers, epsilon = int(answers), float(epsilon)
         with localcontext(prec=_DIGITS):
             allowed = int(_GRID / (1 + (answers - 1) * (-Decimal(epsilon)).exp())) / _GRID
         if allowed * answers < 1:
@@ -130,9 +138,10 @@ class RandomizedResponse:
             If an answer is not one of the k.
         """
         _check_answers("truth", truth, self.answers)
-        honest = rng.random(np.shape(truth)) < self.truth_probability
-        shift = rng.integers(1, self.answers, size=np.shape(truth))
-        return np.where(honest, truth, (truth + shift) % self.answers)
+        exact = np.asarray(truth, dtype=np.int64)
+        honest = rng.random(size=exact.shape) < self.truth_probability
+        shift = rng.integers(1, self.answers, size=exact.shape)
+        return np.where(honest, exact, (exact + shift) % self.answers)
 
     def estimate(
         self, reported: Int[ndarray, "people"], *, fixed_file: bool = False, confidence: float = 0.95
@@ -188,10 +197,15 @@ class RandomizedResponse:
         return seen * (1 - seen) / ((p - q) ** 2 * share * (1 - share)) if p > q else np.inf
 
 
+def _check_number_of_answers(answers: int) -> None:
+    _check.at_least("answers", answers, 2)
+    if answers > _MOST:
+        _check.refuse("answers", f"be at most {_MOST}", answers)
+
+
 def _check_answers(name: str, array: ndarray, answers: int) -> None:
     """Refuse what is not an answer: nobody's truth leaves by an exception's way."""
-    if not np.issubdtype(np.asarray(array).dtype, np.integer):
-        _check.refuse(name, "be integers", f"dtype {np.asarray(array).dtype}")
+    _check.integers(name, array)
     wrong = (np.asarray(array) < 0) | (np.asarray(array) >= answers)
     if wrong.any():
         _check.refuse(name, f"be in 0 … {answers - 1}", f"{int(wrong.sum())} other values")

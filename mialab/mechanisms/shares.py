@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, betaincinv, gammaln
+from scipy.special import bdtr, betaincinv, gammaln, xlog1py, xlogy
 
 from mialab import _check
 
@@ -65,12 +65,18 @@ def shares_of_people(
     confidence
         In (0, 1).
 
+    Raises
+    ------
+    ValueError
+        If ``count`` is not a whole number in 0 … ``people``, p and q are not in [0, 1] with p above q, or
+        ``confidence`` is not in (0, 1).
+
     Examples
     --------
     >>> print(shares_of_people(400, 1000, 0.75, 0.25))
     0.300 [0.239, 0.362]
     """
-    _check_survey(count, people, confidence)
+    _check_survey(count, people, truth, lie, confidence)
     error, slope = (1 - confidence) / 2, truth - lie
     seen = count / people
     low = betaincinv(count, people - count + 1, error) if count else 0.0
@@ -90,8 +96,13 @@ def shares_on_file(count: int, people: int, truth: float, lie: float, *, confide
     ----------
     count, people, truth, lie, confidence
         As for `shares_of_people`.
+
+    Raises
+    ------
+    ValueError
+        As `shares_of_people` does.
     """
-    _check_survey(count, people, confidence)
+    _check_survey(count, people, truth, lie, confidence)
     error, slope = (1 - confidence) / 2, truth - lie
     at_most = _first(lambda m: _chance_at_most(count, m, people, truth, lie) <= error, people)
     at_least = _first(lambda m: 1 - _chance_at_most(count - 1, m, people, truth, lie) > error, people)
@@ -99,7 +110,12 @@ def shares_on_file(count: int, people: int, truth: float, lie: float, *, confide
     variance = (value * truth * (1 - truth) + (1 - value) * lie * (1 - lie)) / (people * slope**2)
     low, high = min(at_least, people) / people, max(at_most - 1, 0) / people
     return Shares(
-        float(value), float(np.sqrt(variance)), low, high, confidence, "exact, these people are the file"
+        float(value),
+        float(np.sqrt(max(variance, 0.0))),
+        low,
+        high,
+        confidence,
+        "exact, these people are the file",
     )
 
 
@@ -107,7 +123,7 @@ def _chance_at_most(count: int, true: int, people: int, truth: float, lie: float
     """Return P(Bin(true, p) + Bin(people − true, q) ≤ count)."""
     hits = np.arange(min(true, count) + 1) if count >= 0 else np.arange(0)
     log_choices = gammaln(true + 1) - gammaln(hits + 1) - gammaln(true - hits + 1)
-    log_chance = log_choices + hits * np.log(truth) + (true - hits) * np.log1p(-truth)
+    log_chance = log_choices + xlogy(hits, truth) + xlog1py(true - hits, -truth)
     rest = people - true
     others = bdtr(np.minimum(count - hits, rest), rest, lie) if rest else np.ones(len(hits))
     return float(np.sum(np.exp(log_chance) * others))
@@ -122,8 +138,13 @@ def _first(holds: Callable[[int], bool], people: int) -> int:
     return low
 
 
-def _check_survey(count: int, people: int, confidence: float) -> None:
+def _check_survey(count: int, people: int, truth: float, lie: float, confidence: float) -> None:
     _check.at_least("people", people, 1)
+    _check.whole("count", count)
+    _check.probability("truth", truth)
+    _check.probability("lie", lie)
+    if not truth > lie:
+        _check.refuse("truth", f"be above lie = {lie}", truth)
     if not 0 <= count <= people:
         _check.refuse("count", f"be in 0 … {people} (people)", count)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)

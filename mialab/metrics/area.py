@@ -32,7 +32,7 @@ def auc(outcome: Outcome, *, confidence: float = 0.95) -> Estimate:
     >>> print(auc(Outcome(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False]))))
     0.875 [0.102, 1.000]
     """
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     roc = roc_curve(outcome)
     trials, error = min(roc.members, roc.non_members), (1 - confidence) / 2
     wins = roc.auc * trials

@@ -46,7 +46,7 @@ class Estimate:
     resolved: bool = True
 
     def __post_init__(self):
-        _check.probability("confidence", self.confidence, open_ends=True)
+        _check.confidence(self.confidence)
         if not self.low <= self.value <= self.high:
             _check.refuse("value", f"lie in its interval [{self.low}, {self.high}]", self.value)
 
@@ -85,7 +85,7 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) ->
     _check.at_least("trials", trials, 1)
     if not 0 <= successes <= trials:
         _check.refuse("successes", f"be in 0 … {trials} (trials)", successes)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     return Estimate(
         successes / trials,
         proportion_at_least(successes, trials, (1 - confidence) / 2),

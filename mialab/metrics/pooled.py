@@ -252,7 +252,7 @@ def percentile(models: int, records: int, resamples: int, confidence: float) -> 
     Refuses resamples too few to have it.
     """
     _check.whole("resamples", resamples)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     units = min(models, records)
     student = stdtrit(units - 1, (1 + confidence) / 2)
     tail = float(ndtr(-np.sqrt(units / (units - 1)) * student))

@@ -89,7 +89,7 @@ def precision(counts: Counts, *, prior: float, confidence: float = 0.95) -> Esti
 
 def _of_both(counts: Counts, of: Callable[[float, float], float], confidence: float) -> Estimate:
     """Carry both rates' intervals through a function that rises with TPR and falls with FPR."""
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     hits = tpr(counts, confidence=(1 + confidence) / 2)
     false = fpr(counts, confidence=(1 + confidence) / 2)
     return Estimate(

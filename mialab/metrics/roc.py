@@ -166,7 +166,7 @@ def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimat
     """
     roc = roc_curve(outcome)
     value = roc.tpr_at(fpr)
-    _check.probability("confidence", confidence, open_ends=True)
+    _check.confidence(confidence)
     low, high = _tpr_interval(
         np.sort(outcome.score[outcome.member])[::-1],
         np.sort(outcome.score[~outcome.member])[::-1],

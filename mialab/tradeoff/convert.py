@@ -4,6 +4,7 @@ The numbers of a curve are what the best attack can reach; what an attack was *m
 interval first.
 """
 
+import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,27 +12,34 @@ import numpy as np
 from mialab import _check
 from mialab.tradeoff.pair import Numbers
 
+_ROUNDED = 1e-12  # share of δ(ε) that a curve's own rounding may hide
+
 
 @runtime_checkable
-class Curve(Protocol):
-    """What every curve can do."""
-
-    def tpr(self, fpr: Numbers) -> Numbers:
-        """Return the largest true-positive rate at a false-positive rate."""
-        ...
+class Promise(Protocol):
+    """What an ε is read from: δ at every ε, exactly or rounded upward."""
 
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return the smallest δ at an ε."""
         ...
 
     @property
-    def auc(self) -> float:
-        """The area under the curve."""
+    def largest_loss(self) -> float:
+        """The smallest ε at δ = 0; may be infinite."""
+        ...
+
+
+@runtime_checkable
+class Curve(Promise, Protocol):
+    """What every curve can do."""
+
+    def tpr(self, fpr: Numbers) -> Numbers:
+        """Return the largest true-positive rate at a false-positive rate."""
         ...
 
     @property
-    def largest_loss(self) -> float:
-        """The smallest ε at δ = 0; may be infinite."""
+    def auc(self) -> float:
+        """The area under the curve."""
         ...
 
 
@@ -68,7 +76,7 @@ def accuracy(curve: Curve, *, prior: float = 0.5) -> float:
     return float(1 - prior + prior * curve.delta(odds))
 
 
-def epsilon_at(curve: Curve, delta: float) -> float:
+def epsilon_at(curve: Promise, delta: float) -> float:
     """Return the smallest ε ≥ 0 at which the curve keeps within ``delta``, rounded upward.
 
     Bisection, which keeps the end where δ(ε) ≤ ``delta``. Infinite where no ε does.
@@ -87,16 +95,37 @@ def epsilon_at(curve: Curve, delta: float) -> float:
     _check.probability("delta", delta)
     if delta == 0:  # δ(ε) may be too small for a float, and is not 0 for that
         return max(curve.largest_loss, 0.0)
-    if curve.delta(0.0) <= delta:
+    if delta == 1:
         return 0.0
-    if curve.delta(np.inf) > delta:
+    most = allowed(curve, delta)
+    if curve.delta(0.0) <= most:
+        return 0.0
+    if curve.delta(np.inf) > most:
         return np.inf
     too_low, enough = 0.0, 1.0
-    while curve.delta(enough) > delta:
+    while curve.delta(enough) > most:
         too_low, enough = enough, 2 * enough
-    while too_low < (middle := (too_low + enough) / 2) < enough:
-        too_low, enough = (middle, enough) if curve.delta(middle) > delta else (too_low, middle)
+    while too_low < (middle := too_low + (enough - too_low) / 2) < enough:
+        too_low, enough = (middle, enough) if curve.delta(middle) > most else (too_low, middle)
     return enough
+
+
+def allowed(curve: Promise, delta: float) -> float:
+    """Return what a curve's δ(ε) may come out as, so that with its rounding it is not above ``delta``.
+
+    What is given away at every ε is a sum of probabilities, and is taken as it is; the rest may have been
+    rounded down by 10⁻¹² of itself.
+
+    Examples
+    --------
+    >>> from mialab.tradeoff.continuous import GaussianCurve
+    >>> 1e-5 * (1 - 2e-12) < allowed(GaussianCurve(1.0), 1e-5) < 1e-5
+    True
+    """
+    sure = float(curve.delta(np.inf))
+    rest = (float(delta) - sure) * (1 - _ROUNDED)
+    # One float less, for below 10⁻³⁰⁸ they lie further apart than that.
+    return sure + (math.nextafter(rest, 0.0) if rest > 0 else rest)
 
 
 def epsilon_from_accuracy(accuracy: float, *, delta: float = 0.0) -> float:

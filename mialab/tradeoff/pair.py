@@ -87,6 +87,7 @@ class Pair:
         The sum over outputs of max(0, P − e^ε · Q), P the member's and Q the non-member's probability.
         ``epsilon`` may be any number: below 0 it says the same of who is *not* accused.
         """
+        check_losses(epsilon)
         sure, open_ = self.non_member == 0, (self.non_member > 0) & (self.member > 0)
         below = np.minimum(np.asarray(epsilon)[..., None] - self.loss[open_], 0.0)
         return self.member[sure].sum() + (self.member[open_] * -np.expm1(below)).sum(axis=-1)
@@ -121,8 +122,14 @@ class Pair:
 
 def check_rates(fpr: Numbers) -> None:
     """Refuse what is not a rate."""
+    _check.numbers("fpr", fpr)
     if not np.all((np.asarray(fpr) >= 0) & (np.asarray(fpr) <= 1)):
         _check.refuse("fpr", "be in [0, 1]", fpr)
+
+
+def check_losses(epsilon: Numbers) -> None:
+    """Refuse what is no ε; any number is one, and so is infinity."""
+    _check.not_nan("epsilon", epsilon)
 
 
 def _check_probabilities(name: str, array: ndarray) -> None:
@@ -144,6 +151,8 @@ def _in_order(member: ndarray, non_member: ndarray) -> tuple[ndarray, ndarray]:
     member, non_member = member[possible], non_member[possible]
     loss = _loss(member, non_member)
     order = np.argsort(-loss, kind="stable")
-    falls = np.append(True, loss[order][1:] < loss[order][:-1] - _SAME)
+    finite = np.abs(loss[np.isfinite(loss)])
+    same = min(_SAME, 1e-3 * finite.max(initial=0.0))  # no loss at all is not made of small ones
+    falls = np.append(True, loss[order][1:] < loss[order][:-1] - same)
     starts = np.flatnonzero(falls)
     return np.add.reduceat(member[order], starts), np.add.reduceat(non_member[order], starts)

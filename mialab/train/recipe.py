@@ -45,8 +45,9 @@ class Sgd:
     def __post_init__(self):
         _check.at_least("steps", self.steps, 0)
         _check.at_least("batch_size", self.batch_size, 1)
+        for name in ("steps", "batch_size"):
+            object.__setattr__(self, name, int(getattr(self, name)))
         _check.positive("learning_rate", self.learning_rate)
-        if not 0 <= self.momentum < 1:
-            _check.refuse("momentum", "be in [0, 1)", self.momentum)
+        _check.share("momentum", self.momentum)
         _check.not_negative("weight_decay", self.weight_decay)
         _check.probability("label_smoothing", self.label_smoothing)

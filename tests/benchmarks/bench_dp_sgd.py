@@ -1,10 +1,10 @@
 """What one private step costs, against plain training and against Opacus.
 
-Three models; for each, one plain forward and backward, a plain step of SGD, the clipped sum, a whole private
-step with noise and update, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of
-its modes. Interleaved, minima; ratios to the plain forward and backward. Memory is the most that tensors
-held at once beyond the model and the batch, by torch's profiler. A last table shows how time and memory grow
-with batch and width.
+Five models, two of them so wide that the lengths are ghosts; for each, one plain forward and backward, a
+plain step of SGD, the clipped sum, a whole private step with noise and update, the same with the system's
+noise, the clipped sum by `vmap` of `grad`, and Opacus's whole private step in each of its modes. Interleaved,
+minima; ratios to the plain forward and backward. Memory is the most that tensors held at once beyond model
+and batch, by torch's profiler. A last table shows how time and memory grow with batch and width.
 """
 
 import argparse
@@ -22,10 +22,11 @@ from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
 from mialab import models
-from mialab._rng import torch_generator
+from mialab._rng import Noise
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd.clipping import make_clipper
 from mialab.dp_sgd.descent import gather, optimizer, released
+from mialab.secure import SystemGenerator
 
 
 def tutorial_cnn(width=16):
@@ -53,6 +54,18 @@ class Reader(nn.Module):
         return self.classify(self.norm(self.blocks(self.embed(words) + self.place(places))).mean(1))
 
 
+class Tokens(nn.Module):
+    """Two linear layers on each of some tokens, and a judgement."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.one, self.two = nn.Linear(width, width), nn.Linear(width, width)
+        self.classify = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.classify(torch.relu(self.two(torch.relu(self.one(x)))).mean(1))
+
+
 def pixels(records):
     return torch.randn(records, 1, 28, 28)
 
@@ -61,12 +74,19 @@ def words(records):
     return torch.randint(1000, (records, 32))
 
 
+def sixteen(width):
+    return lambda records: torch.randn(records, 16, width)
+
+
 CASES = {
     # name: (maker of a width, width, records, batch, aim for the clipped sum, aim for the step)
     "perceptron 784-256-10": (lambda w: models.mlp(784, (w,), 10), 256, pixels, 256, 1.4, 2.1),
     "CNN of the tutorial": (tutorial_cnn, 16, pixels, 256, 1.6, 1.8),
     "transformer, 32 tokens": (Reader, 64, words, 128, 1.25, 1.3),
+    "16 tokens, width 256": (Tokens, 256, sixteen(256), 64, 1.25, 1.5),
+    "16 tokens, width 512": (Tokens, 512, sixteen(512), 64, 1.15, 1.4),
 }
+GROWING = list(CASES)[:3]
 RECIPE = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.01, steps=1, nominal_batch=256, momentum=0.9)
 
 
@@ -96,18 +116,21 @@ def clipped(way):
     return make
 
 
-def private_step(model, inputs, labels):
-    weights = gather(model)
-    descent, clipper = optimizer(weights, RECIPE), make_clipper(model, inputs)
-    noise = torch_generator(np.random.default_rng(0))
+def private_step(rng):
+    def make(model, inputs, labels):
+        weights = gather(model)
+        descent, clipper = optimizer(weights, RECIPE), make_clipper(model, inputs)
+        noise = Noise(rng)
 
-    def run():
-        total, norms = clipper(inputs, labels, RECIPE.clip)
-        assert torch.isfinite(norms).all()
-        weights.grad = released(torch.cat([one.flatten() for one in total.values()]), RECIPE, noise)
-        descent.step()
+        def run():
+            total, norms = clipper(inputs, labels, RECIPE.clip)
+            assert torch.isfinite(norms).all()
+            weights.grad = released(torch.cat([one.flatten() for one in total.values()]), RECIPE, noise)
+            descent.step()
 
-    return run
+        return run
+
+    return make
 
 
 def opacus(mode):
@@ -138,7 +161,8 @@ RUNS = {
     "forward + backward": plain,
     "plain step": plain_step,
     "clipped sum": clipped("auto"),
-    "private step": private_step,
+    "private step": private_step(np.random.default_rng(0)),
+    "private step, system's noise": private_step(SystemGenerator()),
     "vmap(grad)": clipped("per record"),
     "Opacus hooks": opacus("hooks"),
     "Opacus functorch": opacus("functorch"),
@@ -196,7 +220,8 @@ def report(rounds):
 def growth(rounds):
     runs = {run: RUNS[run] for run in ("forward + backward", "clipped sum", "vmap(grad)")}
     print(f"\n{'how it grows':30}{'batch':>7}{'width':>7}{'clipped sum':>22}{'vmap(grad)':>22}")
-    for name, (_, width, _, batch, *_) in CASES.items():
+    for name in GROWING:
+        _, width, _, batch, *_ = CASES[name]
         for more_batch, more_width in ((0.5, 1), (1, 1), (2, 1), (1, 0.5), (1, 2)):
             found, _ = measure(
                 name, runs, rounds, width=int(width * more_width), batch=int(batch * more_batch)

@@ -56,8 +56,8 @@ def exact_log_ratio(
     Raises
     ------
     ValueError
-        If n is below 5, a variance is not above 0, or an output is larger than √(n − 1), which none
-        can be.
+        If shapes differ, a number is not finite, ``epsilon`` is negative, n is below 5, a variance is not
+        above 0, or an output is larger than √(n − 1), which none can be.
 
     Examples
     --------
@@ -66,6 +66,12 @@ def exact_log_ratio(
     array([0.75])
     """
     _check.at_least("n", n, 5)
+    _check.not_negative("epsilon", epsilon)
+    given = {"output": output, "probe": probe, "candidate": candidate, "mean": mean, "variance": variance}
+    for name, numbers in given.items():
+        _check.dimensions(name, numbers, "features")
+        _check.finite(name, numbers)
+        _check.same_shape(name, numbers, "output", output)
     if not np.all(variance > 0):
         _check.refuse("variance", "be above 0 in every feature", variance.min())
     if not np.all(output**2 < n - 1):

@@ -58,7 +58,8 @@ def normalised(
     Raises
     ------
     ValueError
-        If there is nobody else, a number is not finite, or the numbers of features differ.
+        If there is nobody else, a number is not finite, the numbers of features differ, or ``epsilon`` is
+        negative.
 
     Examples
     --------
@@ -70,6 +71,7 @@ def normalised(
         _check.refuse("others", f"have shape (…, records, {len(probe)}) with a record or more", others.shape)
     _check.finite("probe", probe)
     _check.finite("others", others)
+    _check.not_negative("epsilon", epsilon)
     batch = np.concatenate([np.broadcast_to(probe, (*others.shape[:-2], 1, len(probe))), others], axis=-2)
     return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + epsilon)
 
@@ -83,6 +85,11 @@ def known_company(
     what it would be with the candidate in that place. It is 0 up to rounding for who is there, and for
     nobody else whose features differ from theirs.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a number is not finite, or ``epsilon`` is negative.
+
     Examples
     --------
     >>> probe, others, candidates = np.array([0.5]), np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]])
@@ -90,6 +97,15 @@ def known_company(
     >>> known_company(output, probe, others, candidates).round(2)
     array([-0.04,  0.  ])
     """
+    _check.finite("output", output)
+    _check.same_shape("output", output, "probe", probe)
+    for name, records in (("others", others), ("candidates", candidates)):
+        _check.dimensions(name, records, f"{name} features")
+        _check.finite(name, records)
+    if not others.shape[1] == candidates.shape[1] == len(probe):
+        _check.refuse(
+            "others, candidates", f"have {len(probe)} features", f"{others.shape}, {candidates.shape}"
+        )
     companies = np.stack([np.vstack([others, one]) for one in candidates])
     gap = np.abs(normalised(probe, companies, epsilon=epsilon) - output)
     return 0.0 - gap.max(axis=-1)
@@ -210,6 +226,10 @@ def read_statistics(
     >>> mean.round(6), variance.round(6)
     (array([2.]), array([4.666667]))
     """
+    _check.finite("probes", probes)
+    _check.finite("outputs", outputs)
+    _check.same_shape("probes", probes, "outputs", outputs)
+    _check.not_negative("epsilon", epsilon)
     same = np.flatnonzero(probes[0] == probes[1])
     if same.size:
         _check.refuse("probes", "differ in every feature", f"{probes[0, same[0]]} twice at {same[0]}")
@@ -222,7 +242,17 @@ def read_statistics(
 
 
 def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
-    """Return (x − centre) beside (x − centre)²: the features behind a released mean *and* variance."""
+    """Return (x − centre) beside (x − centre)²: the features behind a released mean *and* variance.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of features differ, or a number has no finite square.
+    """
+    _check.squares("x", x)
+    _check.squares("centre", centre)
+    if np.shape(x)[-1:] != np.shape(centre):
+        _check.refuse("centre", "have the features of x", f"shapes {np.shape(centre)} and {np.shape(x)}")
     return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
 
 
@@ -242,5 +272,7 @@ def others_moments(
     array([ 5., 25.])
     """
     _check.at_least("n", n, len(known) + 1)
+    for name, numbers in (("mean", mean), ("variance", variance), ("known", known)):
+        _check.finite(name, numbers)
     everybody = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
     return (n * everybody - moments(known, centre).sum(axis=0)) / (n - len(known))

@@ -23,6 +23,8 @@ from mialab.leaks.genomics._tables import (
     worth_of,
 )
 
+_MOST = 2**31 - 1  # questions: SciPy's binomial counts no further
+
 Answers = Bool[ndarray, "variants"]
 Whole = Int[ndarray, "..."] | np.integer
 
@@ -40,7 +42,15 @@ def answers(genotypes: Genotypes) -> Answers:
 
 
 def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, "..."]:
-    """Return ln Dₙ = 2n·ln(1 − p): nobody among so many people carries the allele."""
+    """Return ln Dₙ = 2n·ln(1 − p): nobody among so many people carries the allele.
+
+    Raises
+    ------
+    ValueError
+        If ``people`` is below 1, or a frequency is not in [0, 1].
+    """
+    _check.at_least("people", people, 1)
+    check_frequencies("frequency", np.ravel(frequency))
     with np.errstate(divide="ignore"):  # everybody carries an allele of frequency 1
         return np.asarray(2 * people * np.log1p(-frequency))
 
@@ -134,8 +144,11 @@ def power(
     _check.probability("fpr", fpr)
     check_frequencies("frequencies", frequencies)
     _check_mismatch(mismatch)
-    if np.min(queries) < 0:
+    _check.integers("queries", queries)
+    if np.size(queries) and np.min(queries) < 0:
         _check.refuse("queries", "be at least 0", np.min(queries))
+    if np.size(queries) and np.max(queries) > _MOST:
+        _check.refuse("queries", f"be at most {_MOST}", np.max(queries))
     absent, without = (np.exp(log_absent(frequencies, people)).mean() for people in (n, n - 1))
     needed = _yes_needed(fpr, np.asarray(queries), absent)
     return np.asarray(_at_least(needed, np.asarray(queries), mismatch * without))
@@ -211,5 +224,4 @@ def budgeted_answers(
 
 
 def _check_mismatch(mismatch: float) -> None:
-    if not 0 <= mismatch < 1:
-        _check.refuse("mismatch", "be in [0, 1)", mismatch)
+    _check.share("mismatch", mismatch)

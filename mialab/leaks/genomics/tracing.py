@@ -179,8 +179,7 @@ def _log_ratio(
     The first allele has frequency ``first``; after an allele of one kind the next of the same kind has
     ``second`` (counted allele) or ``other`` (the other one).
     """
-    if not 0 <= error < 1:
-        _check.refuse("error", "be in [0, 1)", error)
+    _check.share("error", error)
     p, q = reference.frequency, 1 - reference.frequency
     none = (1 - first) * other / q**2
     both = first * second / p**2

@@ -9,16 +9,20 @@ from mialab.accounting import Neighbours
 from mialab.leaks.population import Records, Release
 from mialab.mechanisms.noise import Gaussian
 
+_SMALL = 1e-140
+
 
 def clip(gradients: Records, bound: float) -> Records:
     """Return the gradients, each shortened to a length of at most ``bound``; shorter ones stay as they are.
 
-    Abadi et al. 2016, Algorithm 1.
+    Abadi et al. 2016, Algorithm 1. In 64 bits, whatever comes in: a length is summed up without overflow,
+    and what is returned exceeds the bound by rounding only, less than a millionth of it.
 
     Raises
     ------
     ValueError
-        If ``bound`` is not above 0, or a number is not finite.
+        If ``bound`` is not above 0, or so small or large that a square of it is no float; or if the
+        gradients are not finite real numbers in at most 64 bits.
 
     Examples
     --------
@@ -26,11 +30,28 @@ def clip(gradients: Records, bound: float) -> Records:
     array([[0.6, 0.8],
            [0.3, 0.4]])
     """
-    _check.positive("bound", bound)
+    _check.magnitude("bound", bound)
     _check.dimensions("gradients", gradients, "records features")
-    _check.finite("gradients", gradients)
-    lengths = np.linalg.norm(gradients, axis=1, keepdims=True)
-    return gradients / np.maximum(lengths / bound, 1)
+    _check.secret("gradients", gradients)
+    exact = np.asarray(gradients, dtype=float)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+        clipped = exact / np.maximum(lengths / bound, 1)
+    extreme = ~((lengths > _SMALL) & (lengths < 1 / _SMALL))[:, 0]  # squares may have left the floats
+    if extreme.any():
+        clipped[extreme] = _clip_in_units(exact[extreme], float(bound))
+    return clipped
+
+
+def _clip_in_units(gradients: Records, bound: float) -> Records:
+    """Return the same where squares are no floats: in units of each row's largest number."""
+    unit = np.abs(gradients).max(axis=1, keepdims=True, initial=0.0)
+    unit[unit == 0] = 1.0
+    shape = gradients / unit
+    lengths = np.linalg.norm(shape, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        too_long = lengths > bound / unit
+    return np.where(too_long, shape / np.where(lengths > 0, lengths, 1) * bound, gradients)
 
 
 def private_sum(
@@ -42,10 +63,13 @@ def private_sum(
     moves the sum by at most ``bound``, so any attack's ROC lies under ``GaussianCurve(1/noise_multiplier)``;
     replacing one moves it by at most twice that, and the curve is that of 2/noise_multiplier.
 
+    Whoever knows the seed of ``rng`` can draw the same noise and take it off again:
+    pass `mialab.secure.SystemGenerator()` to release something.
+
     Raises
     ------
     ValueError
-        If ``bound`` or ``noise_multiplier`` is not above 0, or a number is not finite.
+        If ``noise_multiplier`` is not above 0, or as for `clip`.
 
     Examples
     --------

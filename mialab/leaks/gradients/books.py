@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from mialab._functional import call
 from mialab.transformers import Attention, Block, Position, TinyTransformer
 
 Parts = Iterator[tuple[str, Tensor]]
@@ -100,7 +100,7 @@ def listen(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[Heard]:
     state = {name: weight.detach() for name, weight in model.named_parameters()}
     hooks = [layer.register_forward_hook(note) for layer in names]
     try:
-        logits = functional_call(model, state, (inputs,))
+        logits = call(model, state, inputs)
     finally:
         for hook in hooks:
             hook.remove()

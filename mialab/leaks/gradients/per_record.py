@@ -1,15 +1,14 @@
 """One gradient for each record."""
 
-import copy
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
 from mialab import _check
+from mialab._functional import call
 from mialab.leaks.gradients.books import by_books, can_keep
 from mialab.norms import NoisyBatchNorm2d
 from mialab.transformers import TinyTransformer
@@ -82,15 +81,11 @@ def per_record(
 
 
 def by_vmap(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`.
-
-    Torch's functional call leaves its own tensors in a layer that is used twice, so a copy is called.
-    """
+    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`."""
     state = {name: weight.detach() for name, weight in model.named_parameters()}
-    template, buffers = copy.deepcopy(model), dict(model.named_buffers())
 
     def loss(state: dict[str, Tensor], record: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(template, (state, buffers), (record[None],))
+        logits = call(model, state, record[None])
         return nn.functional.cross_entropy(logits, label[None])
 
     gradients = vmap(grad(loss), in_dims=(None, 0, 0))(state, inputs, labels)

@@ -1,15 +1,14 @@
 """What a client sends."""
 
-import copy
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
 from mialab import _check
+from mialab._functional import call
 from mialab.leaks.gradients.per_record import Inputs, check_readable
 
 _RECORDS_AT_ONCE = 4096
@@ -63,11 +62,10 @@ def local_updates(
     _check.positive("learning_rate", learning_rate)
     _check.dimensions("batches", batches, "clients n")
     _check.labels("batches", batches, classes=len(x))
-    template, buffers = copy.deepcopy(model), dict(model.named_buffers())
     start = {name: weight.detach() for name, weight in model.named_parameters()}
 
     def loss(state: dict[str, Tensor], records: Tensor, their: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(functional_call(template, (state, buffers), (records,)), their)
+        return nn.functional.cross_entropy(call(model, state, records), their)
 
     sent = []
     for some in torch.from_numpy(batches).split(max(1, _RECORDS_AT_ONCE // batches.shape[1])):

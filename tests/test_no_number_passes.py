@@ -1,0 +1,114 @@
+"""NaN, strings, masks and numbers out of range stop at the door, wherever the door is."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mialab.accounting import Neighbours
+from mialab.attacks import few_shadows, lira, threshold
+from mialab.audit import accuracy, ceiling_of_any, ceiling_of_one_run, fixed_threshold, luck, one_run
+from mialab.audit.joint import joint
+from mialab.audit.one_run import Guesses
+from mialab.canaries import plant
+from mialab.game import Counts, Design, Observations
+from mialab.leaks.batch_norm import exact, probe
+from mialab.leaks.genomics import beacon
+
+pytestmark = pytest.mark.usefixtures("at_the_door")
+
+ADD = Neighbours.ADD_REMOVE
+ZERO, ONE, TWO = np.zeros(2), np.ones(2), np.full(2, 2.0)
+NAN, MASKED = np.array([1.0, np.nan]), np.ma.array([1.0, 2.0], mask=[False, True])
+BATCH = np.array([[0.0, 1.0], [1.0, 3.0], [5.0, 4.0]])
+RIGHT = Guesses(right=9, guesses=10, canaries=10, design=Design.ONE_RUN)
+COUNTS = Counts(true_positives=9, false_positives=1, members=10, non_members=10, design=Design.RUNS)
+HALF = np.array([[True, False], [False, True], [True, True], [False, False]])
+SHADOWS = Observations(np.arange(8.0).reshape(4, 2), HALF)
+HUGE = Observations(np.full((4, 2), 1e308) * [[1], [-1], [1], [-1]], HALF)
+
+
+def ratio(**changed):
+    asked = {"output": -ONE, "probe": ZERO, "candidate": TWO, "mean": ZERO, "variance": ONE, "n": 6}
+    return exact.exact_log_ratio(**(asked | changed))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: luck(2**31, 2**31, allowed=0.5), "canaries must be at most 2147483647, got 2147483648"),
+        (lambda: luck(1, math.nan, allowed=0.5), "guesses must be a whole number, got nan"),
+        (lambda: luck(math.nan, 9, allowed=0.5), "right must be a whole number, got nan"),
+        (lambda: luck(1, 2, allowed=math.nan), r"allowed must be in \[0, 1\], got nan"),
+        (lambda: ceiling_of_one_run(2**40), "canaries must be at most 2147483647"),
+        (lambda: one_run(RIGHT, neighbours=ADD, delta=math.nan), r"delta must be in \[0, 1\), got nan"),
+        (lambda: one_run(RIGHT, neighbours=ADD, delta="0"), r"delta must be in \[0, 1\), got 0"),
+        (lambda: lira.online(ZERO, HUGE), r"shadows.signal must be within ±3e\+144, for its squares"),
+        (lambda: lira.online(ONE * 1e308, SHADOWS), r"target must be within ±3e\+144, for its squares"),
+        (lambda: lira.offline(ZERO, HUGE), r"shadows.signal must be within"),
+        (lambda: few_shadows.student(ZERO, HUGE), r"shadows.signal must be within"),
+        (lambda: threshold.per_class(NAN, SHADOWS, np.array([0, 0])), "target must be finite, got nan"),
+        (lambda: threshold.per_class(ZERO, SHADOWS, ONE / 2), "label must be integers, got dtype float64"),
+        (lambda: ratio(output=NAN), "output must be finite"),
+        (lambda: ratio(probe=NAN), "probe must be finite"),
+        (lambda: ratio(candidate=MASKED), "candidate must have no mask"),
+        (lambda: ratio(mean=ONE[:1]), "mean and output must have the same shape"),
+        (lambda: ratio(variance=NAN), "variance must be finite"),
+        (lambda: ratio(n=math.nan), "n must be a whole number, got nan"),
+        (lambda: ratio(epsilon=-1.0), "epsilon must be a finite number of at least 0, got -1.0"),
+        (lambda: probe.known_company(NAN, ZERO, BATCH, BATCH), "output must be finite"),
+        (lambda: probe.known_company(ONE, NAN, BATCH, BATCH), "probe must be finite"),
+        (lambda: probe.known_company(ONE, ZERO, BATCH, NAN[None]), "candidates must be finite"),
+        (lambda: probe.known_company(ONE, ZERO, BATCH, BATCH[0]), "candidates must have shape"),
+        (
+            lambda: probe.known_company(ONE, ZERO, BATCH[:, :1], BATCH),
+            "others, candidates must have 2 features",
+        ),
+        (lambda: probe.known_company(ONE, ZERO, BATCH, BATCH, epsilon=math.nan), "epsilon must be a finite"),
+        (lambda: probe.read_statistics(BATCH[:2] * np.nan, BATCH[:2]), "probes must be finite"),
+        (lambda: probe.moments(BATCH, NAN), "centre must be finite"),
+        (lambda: probe.moments(BATCH * 1e200, ZERO), r"x must be within ±3e\+144"),
+        (lambda: probe.moments(BATCH, np.zeros(3)), "centre must have the features of x"),
+        (lambda: probe.others_moments(NAN, ONE, BATCH, 5, ZERO), "mean must be finite"),
+        (lambda: plant.dirac(np.array([0, 1]), clip=-1.0), "clip must be a finite number above 0, got -1.0"),
+        (
+            lambda: plant.dirac(np.array([0, 1]), clip=math.nan),
+            "clip must be a finite number above 0, got nan",
+        ),
+        (lambda: plant.dirac(np.array([0.5]), clip=1.0), "coordinates must be integers, got dtype float64"),
+        (lambda: plant.as_gradients(BATCH, np.arange(3), -1.0), "clip must be a finite number above 0"),
+        (lambda: beacon.log_absent(ONE / 2, -1), "people must be at least 1, got -1"),
+        (lambda: beacon.log_absent(ONE / 2, 2.5), "people must be a whole number, got 2.5"),
+        (lambda: beacon.log_absent(NAN, 5), "frequency must be finite"),
+        (lambda: beacon.log_absent(TWO, 5), r"frequency must be in \[0, 1\]"),
+        (
+            lambda: beacon.power(0.05, np.array([2**31]), ONE / 9, n=9, mismatch=0.1),
+            "queries must be at most 2147483647, got 2147483648",
+        ),
+        (lambda: beacon.power(0.05, NAN, ONE / 9, n=9, mismatch=0.1), "queries must be integers"),
+        (
+            lambda: beacon.power(0.05, np.array([2]), ONE / 9, n=9, mismatch=math.nan),
+            r"mismatch must be in \[0, 1\), got nan",
+        ),
+    ],
+)
+def test_definition_what_is_no_number_stops_at_the_door(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()
+
+
+@pytest.mark.parametrize("confidence", [5e-324, 1e-300, 1e-17, 1e-9, 1e-6])
+@pytest.mark.parametrize(
+    "bound",
+    [
+        lambda **asked: joint(COUNTS, **asked),
+        lambda **asked: one_run(RIGHT, **asked),
+        lambda **asked: fixed_threshold(COUNTS, **asked),
+        lambda **asked: accuracy(COUNTS, **asked),
+    ],
+)
+def test_limit_a_bound_of_next_to_no_confidence_ends(bound, confidence):
+    found, sure = bound(neighbours=ADD, confidence=confidence), bound(neighbours=ADD, confidence=0.01)
+    assert sure.epsilon_lower <= found.epsilon_lower <= found.ceiling < math.inf
+    assert 0 < ceiling_of_any(5, 5, confidence=confidence) < math.inf
+    assert 0 < ceiling_of_one_run(5, confidence=confidence) < math.inf

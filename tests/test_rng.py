@@ -1,0 +1,227 @@
+"""Randomness that becomes torch's, and randomness that nobody can draw again."""
+
+import ast
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare, kstest
+
+import mialab
+from mialab import _rng, models
+from mialab.canaries import dirac, watch
+from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
+from mialab.federated import FedAvg, federate
+from mialab.mechanisms.discrete import DiscreteLaplace
+from mialab.mechanisms.noise import Gaussian, Laplace, Neighbours
+from mialab.mechanisms.randomized_response import RandomizedResponse
+from mialab.norms import NoisyBatchNorm2d
+from mialab.secure import SystemGenerator
+from mialab.train import Sgd, fit
+
+
+def words_of(state):
+    return state.numpy().view(np.uint64)[3:627].astype(np.uint32)
+
+
+def grown_from_32_bits(words):
+    """Tell whether each word follows from the one before, as where a seed of 32 bits was spread out."""
+    before = words[:-1].astype(np.uint64)
+    after = (
+        np.uint64(1812433253) * (before ^ (before >> np.uint64(30))) + np.arange(1, 624, dtype=np.uint64)
+    ) % np.uint64(2**32)
+    return bool((after == words[1:]).mean() > 0.5)
+
+
+def test_definition_the_whole_state_is_set_and_draws_are_the_mersenne_twister_s(rng):
+    words = copy.deepcopy(rng).integers(2**32, size=624, dtype=np.uint32)
+    generator = _rng.torch_generator(rng)
+    assert np.array_equal(words_of(generator.get_state()), words)
+    oracle = np.random.MT19937()
+    oracle.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": 624}}
+    drawn = torch.empty(2000, dtype=torch.int32).random_(generator=generator).numpy()
+    assert np.array_equal(drawn, oracle.random_raw(2000) & 0x7FFFFFFF)
+
+
+def test_a_seed_of_32_bits_would_be_seen():
+    assert grown_from_32_bits(words_of(torch.Generator().manual_seed(2**40 + 5).get_state()))
+
+
+def test_every_noise_of_torch_has_all_of_the_entropy(rng):
+    states = [_rng.torch_generator(rng).get_state(), _rng.Noise(rng).generator.get_state()]
+    with _rng.torch_stream(rng):
+        states += [
+            torch.get_rng_state(),
+            NoisyBatchNorm2d(2, clip=1.0, noise=1.0).source.generator.get_state(),
+        ]
+    states.append(NoisyBatchNorm2d(2, clip=1.0, noise=1.0, rng=rng).source.generator.get_state())
+    assert not any(grown_from_32_bits(words_of(state)) for state in states)
+    assert len({bytes(words_of(state)) for state in states}) == len(states)
+
+
+def test_nothing_else_seeds_torch():
+    seeding = {"manual_seed", "manual_seed_all", "seed", "seed_all", "initial_seed"}
+    found = [
+        path.name
+        for path in Path(mialab.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in seeding
+    ]
+    assert set(found) == {"_rng.py"}
+
+
+@pytest.mark.parametrize(
+    "block", [_rng.torch_undisturbed, lambda: _rng.torch_stream(np.random.default_rng(3))]
+)
+def test_torch_s_own_generators_are_put_back(monkeypatch, block):
+    """On two GPUs as well, which are played here: their states are entries of a list."""
+    gpus, here = [torch.tensor([1]), torch.tensor([2])], [0]
+
+    class On:
+        def __init__(self, gpu):
+            self.gpu = gpu
+
+        def __enter__(self):
+            here[0] = self.gpu
+
+        def __exit__(self, *_):
+            here[0] = 0
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device", On)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda gpu: gpus[gpu].clone())
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, gpu: gpus.__setitem__(gpu, state))
+    monkeypatch.setattr(
+        torch.cuda, "manual_seed", lambda seed: gpus.__setitem__(here[0], torch.tensor([seed % 2**40]))
+    )
+    before = torch.get_rng_state()
+    with block():
+        inside = [int(one) for one in gpus]
+        gpus[:] = [torch.tensor([7]), torch.tensor([8])]
+        torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [int(one) for one in gpus] == [1, 2]
+    assert inside == [1, 2] or (set(inside).isdisjoint({1, 2}) and inside[0] != inside[1])
+
+
+# The system's
+
+
+def some(rng):
+    return {
+        "random": (rng.random(40_000), "uniform"),
+        "normal": (rng.normal(size=(100, 400)).ravel(), "norm"),
+        "normal in single precision": (rng.standard_normal(40_001, dtype=np.float32), "norm"),
+        "laplace": (rng.laplace(size=40_000), "laplace"),
+        "moved normal": ((rng.normal(3.0, np.full(40_000, 2.0)) - 3) / 2, "norm"),
+    }
+
+
+def test_coverage_the_system_s_numbers_follow_their_laws():
+    for name, (numbers, law) in some(SystemGenerator()).items():
+        assert kstest(numbers, law).pvalue > 1e-6, name
+    rng = SystemGenerator()
+    for low, high in ((0, 7), (-3, 4), (0, 2)):
+        counts = np.unique(rng.integers(low, high, size=30_000), return_counts=True)
+        assert counts[0].tolist() == list(range(low, high))
+        assert chisquare(counts[1]).pvalue > 1e-6
+    places = np.array([rng.permutation(4) for _ in range(4000)])
+    assert all(chisquare(np.bincount(column)).pvalue > 1e-6 for column in places.T)
+    pairs = rng.normal(size=40_000).reshape(2, -1)  # the two halves share their uniform numbers
+    assert abs(np.corrcoef(pairs)[0, 1]) < 0.05
+    assert abs(np.corrcoef(pairs**2)[0, 1]) < 0.05
+
+
+def test_coverage_another_law_is_seen():
+    assert kstest(1.1 * SystemGenerator().normal(size=40_000), "norm").pvalue < 1e-6
+
+
+class Zeros(SystemGenerator):
+    """All bits are 0."""
+
+    def bytes(self, length):
+        return bytes(length)
+
+
+def test_limit_the_noise_ends_no_sooner_than_the_smallest_of_64_bits():
+    assert Zeros()._uniform((3,)) == pytest.approx(2.0**-65, rel=1e-15)
+    assert Zeros().standard_normal(2)[0] == pytest.approx(
+        2 * (130 * np.log(2)) ** 0.5
+    )  # four times 9.5, halved
+    assert Zeros().integers(2**64, dtype=np.uint64) == 0
+
+
+def test_the_largest_ranges_and_single_numbers():
+    rng = SystemGenerator()
+    assert {int(rng.integers(3, endpoint=True)) for _ in range(200)} == {0, 1, 2, 3}
+    assert rng.integers(2**64, size=1000, dtype=np.uint64).max() > 2**63
+    assert rng.integers(3 * 2**62, size=1000, dtype=np.uint64).max() < 3 * 2**62
+    assert isinstance(rng.random(), float)
+    assert rng.normal(np.zeros((2, 3))).shape == (2, 3)
+    assert rng.permutation(np.arange(6).reshape(3, 2)).sum() == 15
+    with pytest.raises(ValueError, match="high - low must be in 1 … 2⁶⁴, got 0"):
+        rng.integers(3, 3)
+    with pytest.raises(ValueError, match="out must be None, got ndarray"):
+        rng.random(out=np.zeros(3))
+
+
+def test_a_copy_or_a_child_is_the_system_s_too():
+    rng = SystemGenerator()
+    for other in (copy.deepcopy(rng), copy.copy(rng), *rng.spawn(2)):
+        assert type(other) is SystemGenerator
+        assert str(other) == "SystemGenerator()"
+    known = set(dir(np.random.Generator)) - set(vars(SystemGenerator))
+    assert all(name.startswith("_") or name == "bit_generator" for name in known), (
+        "a method that draws elsewhere"
+    )
+
+
+X, Y = np.eye(4, dtype=np.float32).repeat(5, axis=0), np.arange(4).repeat(5)
+TWO, OWNER = np.ones((2, 20), dtype=bool), np.arange(20) % 2
+RECIPE = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=3, nominal_batch=10)
+SHARED = FedAvg(2, 2, clip=1.0, noise_multiplier=1.0)
+WHOLE = DiscreteLaplace(0.1, 1.0, 1.0, Neighbours.REPLACE)
+
+
+def make():
+    return models.mlp(4, (), 4)
+
+
+def noisy(**how):
+    return NoisyBatchNorm2d(1, clip=1.0, noise=1.0, **how)(torch.zeros(2, 1, 2, 2))
+
+
+DRAWERS = {
+    "fit": lambda rng: fit(make, X, Y, Sgd(steps=2), rng=rng)[1].weight,
+    "fit_private": lambda rng: fit_private(make, X, Y, RECIPE, rng=rng)[1].weight,
+    "fit_many_private": lambda rng: fit_many_private(make, X, Y, TWO, RECIPE, rng=rng)[1][1].weight,
+    "federate": lambda rng: federate(make, X, Y, OWNER, TWO, SHARED, rng=rng).weights,
+    "watch": lambda rng: watch(make, X, Y, RECIPE, dirac(np.arange(3), 1.0), rng=rng).seen,
+    "noisy layer": lambda rng: noisy(rng=rng),
+    "noisy layer, Laplace": lambda rng: noisy(rng=rng, kind="laplace"),
+    "Laplace": lambda rng: Laplace(1.0, 1.0, Neighbours.REPLACE)(np.zeros(3), rng=rng),
+    "Gaussian": lambda rng: Gaussian(1.0, 1.0, Neighbours.REPLACE)(np.zeros(3), rng=rng),
+    "DiscreteLaplace": lambda rng: [WHOLE(0.0, rng=rng) for _ in range(9)],
+    "RandomizedResponse": lambda rng: RandomizedResponse(0.6)(np.zeros(99, dtype=int), rng=rng),
+}
+
+
+@pytest.mark.parametrize("name", DRAWERS)
+def test_noise_from_the_system_comes_from_nowhere_else(name, monkeypatch):
+    """Where all of the system's bits are known the same comes twice, else never."""
+
+    def draw():
+        return np.asarray(torch.as_tensor(DRAWERS[name](SystemGenerator())).detach())
+
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    assert not np.array_equal(draw(), draw())
+    known = []
+    for _ in range(2):
+        monkeypatch.setattr("mialab.secure._system_bytes", np.random.default_rng(5).bytes)
+        known.append(draw())
+    assert np.array_equal(*known)
+    assert torch.equal(before, torch.get_rng_state())
