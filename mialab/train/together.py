@@ -151,7 +151,7 @@ class _Run:
 
     def together(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
         """Train models as one tensor program."""
-        witness, again = (self.fresh(copy.deepcopy(rng)) for rng in (rngs[-1], rngs[0]))
+        witness, again = self.fresh(copy.deepcopy(rngs[-1])), copy.deepcopy(rngs[0])
         modules = [self.fresh(rng) for rng in rngs]
         alike.check_alike(modules)
         template, state = modules[0].train(), alike.attempt(stack, modules)
@@ -184,9 +184,7 @@ class _Run:
         model = self.fresh(again) if self.folder else None
         if model is None or any(isinstance(one, nn.UninitializedParameter) for one in model.parameters()):
             return trained()
-        saved = self.saved(
-            f"model-{number:06d}", self.fresh(copy.deepcopy(rng)), row, [again], state_of(model)
-        )
+        saved = self.saved(f"model-{number:06d}", copy.deepcopy(rng), row, [again], state_of(model))
         if saved.restore():
             return model.eval()
         done = trained()
@@ -200,14 +198,19 @@ class _Run:
         return _rng.fresh(self.make_model, rng).to(self.device)
 
     def saved(
-        self, name: str, model: nn.Module, member: np.ndarray, rngs: list[np.random.Generator], tensors: State
+        self,
+        name: str,
+        rng: np.random.Generator,
+        member: np.ndarray,
+        rngs: list[np.random.Generator],
+        tensors: State,
     ) -> "_Saved":
-        """Name a checkpoint; ``model`` is one that is not trained yet, and is used up."""
+        """Name a checkpoint; ``rng`` makes its first model, to ask what it was before training."""
         with np.printoptions(threshold=sys.maxsize):
             states = [f"{one.bit_generator.seed_seq} {one.bit_generator.state}" for one in rngs]
         arrays = [_checksum(array) for array in (member, *to_arrays(tensors).values())]
         fingerprint = hashlib.sha256(f"{self.about} {name} {states} {arrays}".encode()).hexdigest()
-        probe = _probe(model, self.x, self.y, self.recipe)
+        probe = _probe(self.fresh(rng), self.x, self.y, self.recipe)
         return _Saved(Path(self.folder or "") / f"{name}.npz", fingerprint, probe, tensors)
 
 
