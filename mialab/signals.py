@@ -31,7 +31,8 @@ def observe(
     Parameters
     ----------
     models
-        A module, or a fleet from `mialab.train.fit_many`.
+        A module that returns logits, however it was trained, or a fleet from `mialab.train.fit_many`; asked
+        as by `mialab.train.predict`.
     x, y
         Records and their labels.
     signal

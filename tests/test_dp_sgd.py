@@ -601,11 +601,31 @@ def test_fleets_never_see_records_that_are_not_theirs(rng):
     assert np.array_equal(predict(first, x), predict(second, x))
 
 
+def test_definition_with_dropout_models_are_trained_one_by_one(rng):
+    x, y = some_records(rng)
+    member = some_members(rng)
+    with pytest.warns(UserWarning, match="trained one by one, which takes longer: .* draws random numbers"):
+        fleet = fit_many_private(with_dropout, x, y, member, RECIPE, rng=seeded())
+    for i, child in enumerate(seeded().spawn(3)):
+        alone = fit_private(with_dropout, x[member[i]], y[member[i]], RECIPE, rng=child)
+        assert torch.equal(weights_of(fleet[i]), weights_of(alone))
+
+
+def test_definition_a_gradient_that_is_not_finite_counts_as_0_in_a_fleet_too(rng):
+    x, y = some_records(rng)
+    x[5] = 1e38
+    member = np.ones((2, 90), dtype=bool)
+    with pytest.warns(UserWarning, match="one by one, which takes longer: a gradient is not finite"):
+        fleet = fit_many_private(MAKERS["perceptron"], x, y, member, RECIPE, rng=seeded())
+    for i, child in enumerate(seeded().spawn(2)):
+        alone = fit_private(MAKERS["perceptron"], x, y, RECIPE, rng=child)
+        assert torch.equal(weights_of(fleet[i]), weights_of(alone))
+
+
 def test_fleets_refuse_what_they_cannot_do(rng, at_the_door):
     x, y = some_records(rng)
     member = some_members(rng)
     for maker, table, says in (
-        (with_dropout, member, "without layers that draw random numbers"),
         (MAKERS["perceptron"], member & False, "at least one record in every row"),
         (MAKERS["perceptron"], member[:, 1:], "one column for each of the 90 records"),
     ):

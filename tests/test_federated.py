@@ -201,6 +201,41 @@ def test_a_group_norm_network_can_be_federated(rng):
     assert train.predict(trace.shared(2), x).shape == (2, 12, 3)
 
 
+def frozen():
+    model = make()
+    model[1].requires_grad_(False)
+    return model
+
+
+def test_definition_frozen_weights_are_not_sent_and_get_no_noise(rng):
+    x, y, owner = some_records(rng)
+    member = np.ones((2, len(x)), dtype=bool)
+    recipe = FedAvg(3, 3, learning_rate=0.5, clip=0.1, noise_multiplier=2.0)
+    trace = federate(frozen, x, y, owner, member, recipe, rng=np.random.default_rng(5), watch=[0, 2])
+    features = 5 * 4 + 5
+    assert torch.equal(trace.weights[0][:, :features], trace.weights[-1][:, :features])
+    assert not trace.updates[2][..., :features].any()
+    assert (trace.weights[0][:, features:] != trace.weights[-1][:, features:]).all()
+    quiet = FedAvg(1, 3, learning_rate=0.5, clip=0.1)
+    moved = federate(frozen, x, y, owner, member, quiet, rng=np.random.default_rng(5)).weights.diff(dim=0)[0]
+    length = trace.updates[0][..., features:].norm(dim=2, keepdim=True)
+    expected = (trace.updates[0] * (0.1 / length).clamp(max=1)).sum(1) / 3
+    torch.testing.assert_close(moved, expected, rtol=0, atol=1e-6)
+
+
+def test_weights_of_two_precisions_are_refused(at_the_door):
+    class Mixed(nn.Linear):
+        def __init__(self):
+            super().__init__(4, 3)
+            self.wide = nn.Parameter(torch.randn(3, dtype=torch.float64))
+
+        def forward(self, x):
+            return super().forward(x) + self.wide.float()
+
+    with pytest.raises(ValueError, match="whose weights are real, of one precision, got"):
+        call(make_model=Mixed)
+
+
 def call(**changes):
     rng = np.random.default_rng(0)
     x, y, owner = some_records(rng)

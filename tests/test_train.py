@@ -240,7 +240,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_predict_a_fleet_is_its_models_one_by_one(rng, maker, monkeypatch):
-    monkeypatch.setattr("mialab.train.fleet._ANSWERS_AT_ONCE", 100)
+    monkeypatch.setattr("mialab.train.fleet._BYTES_AT_ONCE", 2**16)
     x, y = some_records(rng)
     fleet = fit_many(MAKERS[maker], x, y, some_members(rng), RECIPE, rng=seeded())
     logits = predict(fleet, x)

@@ -1,5 +1,7 @@
 """Canaries: what is planted, and what an update shows of it."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -126,7 +128,9 @@ def test_definition_the_last_step_is_the_way_that_the_weights_went(rng):
     x, y = some_records(rng)
     model, where = make_model(), np.array([48, 9, 82])
     start = weights_of(model)[where]
-    run = canaries.watch(lambda: model, x, y, recipe(), canaries.dirac(where, 0.5), rng=rng)
+    run = canaries.watch(
+        lambda: copy.deepcopy(model), x, y, recipe(), canaries.dirac(where, 0.5), rng=rng, pretrained=True
+    )
     went = (start - weights_of(run.model)[where]) * 10 / (0.3 * 0.5)
     np.testing.assert_allclose(canaries.last_step(run), went, atol=1e-4)
 

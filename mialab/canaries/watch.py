@@ -60,6 +60,7 @@ def watch(
     *,
     rng: np.random.Generator,
     device: str = "cpu",
+    pretrained: bool = False,
 ) -> Watched:
     """Train one private model on the records and on about half of the canaries; keep what is released.
 
@@ -68,7 +69,7 @@ def watch(
 
     Parameters
     ----------
-    make_model, x, y, recipe, device
+    make_model, x, y, recipe, device, pretrained
         As in `dp_sgd.fit_private`.
     canaries
         From `dirac` or `as_gradients`.
@@ -94,7 +95,7 @@ def watch(
     >>> print((caught == run.member).mean())
     1.0
     """
-    check_private(make_model, x, y, device, dropout=False)
+    check_private(make_model, x, y, device, dropout=False, pretrained=pretrained)
     _check.positive("clip", recipe.clip)
     model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.Noise(rng, device)

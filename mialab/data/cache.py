@@ -6,6 +6,7 @@ the right bytes will do. A file that is in the cache already is checked and used
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +105,10 @@ def _get(address: str, path: Path) -> None:
 def _download(address: str, wanted: str, path: Path) -> None:
     """Put a file in its place, whole and checked, or leave nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        _get(address, beside)
-        found = checksum(beside, wanted.partition(":")[0])
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
+        part = Path(beside) / path.name
+        _get(address, part)
+        found = checksum(part, wanted.partition(":")[0])
         if found != wanted:
             _check.refuse("checksum", f"be {wanted}", found)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        part.replace(path)

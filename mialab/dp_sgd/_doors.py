@@ -18,7 +18,13 @@ _RETURN = f"return a module {_ALONE}"
 
 
 def check_private(
-    make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str, *, dropout: bool
+    make_model: Callable[[], nn.Module],
+    x: np.ndarray,
+    y: np.ndarray,
+    device: str,
+    *,
+    dropout: bool,
+    pretrained: bool = False,
 ) -> nn.Module:
     """Refuse what `train.fit` refuses, records without features, and models that mix records.
 
@@ -28,11 +34,9 @@ def check_private(
     """
     if x.ndim < 2:
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
-    model = _doors.check_training(make_model, x, y, device, draws=dropout)
-    if not any(weight.requires_grad for weight in model.parameters()):
-        _check.refuse("make_model", "return a module with at least one parameter to train", "none")
+    model = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
     check_layers(model, "make_model", "return a module")
-    check_alone(model, torch.from_numpy(x[[0, len(x) // 2, -1]]))
+    check_alone(model, torch.from_numpy(x[[0, len(x) // 2, -1]]).to(device))
     return model
 
 

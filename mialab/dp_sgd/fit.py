@@ -27,15 +27,16 @@ def fit_private(
     rng: np.random.Generator,
     device: str = "cpu",
     physical_batch: int | None = None,
+    pretrained: bool = False,
 ) -> nn.Module:
     """Train one fresh model on the records, so that what it tells of any one of them is bounded.
 
     Parameters
     ----------
     make_model
-        Called without arguments, returns a module with fresh random weights. Parameters that need no gradient
-        (``requires_grad_(False)``) stay as they are: features learned from public data can be kept, and the
-        rest be tuned in private. Dropout is allowed: every record has its own mask.
+        Called without arguments, returns a module of its own with fresh random weights. Parameters that need
+        no gradient (``requires_grad_(False)``) stay as they are: features learned from public data can be
+        kept, and the rest be tuned in private. Dropout is allowed: every record has its own mask.
     x, y
         Records and their labels 0 … classes - 1. A record is one row, and that is what is protected: a
         person with two rows is protected half as well.
@@ -50,6 +51,8 @@ def fit_private(
     physical_batch
         Most records to look at in one go: a larger batch is summed up in parts, which changes rounding alone.
         Noise is still added once.
+    pretrained
+        As in `train.fit`: what the first weights know of the records is not covered by the promise.
 
     Returns
     -------
@@ -59,9 +62,9 @@ def fit_private(
     ------
     ValueError
         If shapes or labels do not fit, a value is not finite, the device is not there, the module mixes
-        records or has nothing to train, or the weights do not stay finite. Without noise, also if a gradient
-        is not finite: the error names the step. With noise such a gradient counts as 0, and nothing that is
-        raised or returned depends on a record in a way that the promise does not cover.
+        records, is not fresh or has nothing to train, or the weights do not stay finite. Without noise, also
+        if a gradient is not finite: the error names the step. With noise such a gradient counts as 0, and
+        nothing that is raised or returned depends on a record in a way that the promise does not cover.
 
     Examples
     --------
@@ -72,7 +75,7 @@ def fit_private(
     >>> train.predict(model, x[::50]).argmax(axis=-1)
     array([0, 1, 2, 3])
     """
-    check_private(make_model, x, y, device, dropout=True)
+    check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.Noise(rng, device)

@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
+from mialab import _functional
 from mialab.dp_sgd.clipping import factors, lengths, trainable
 from mialab.dp_sgd.layers import gamma
 from mialab.train.fleet import State
@@ -27,7 +28,7 @@ Sums = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 def make_sums(template: nn.Module, state: State, clip: float) -> Sums:
     """Choose the way for a module: perceptrons by hand, everything else in general."""
     layers = linear_layers(template)
-    if layers is None or len(trainable(template)) < len(list(template.parameters())):
+    if layers is None or len(trainable(template)) < 2 * len(layers):  # some are frozen, or used at two places
         return general_sums(template, state, clip)
     return perceptron_sums(layers, state, clip)
 
@@ -38,7 +39,7 @@ def general_sums(template: nn.Module, state: State, clip: float) -> Sums:
     rest = {name: tensor for name, tensor in state.items() if name not in names}
 
     def loss(weights: State, rest: State, record: Tensor, label: Tensor) -> Tensor:
-        logits = functional_call(template, {**weights, **rest}, (record.unsqueeze(0),))
+        logits = _functional.call(template, {**weights, **rest}, record.unsqueeze(0))
         return nn.functional.cross_entropy(logits, label.unsqueeze(0))
 
     def one_model(

@@ -1,5 +1,6 @@
 """Many private models, trained as one tensor program."""
 
+import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,13 +13,14 @@ from tqdm import tqdm
 from mialab import _check, _rng
 from mialab._types import MemberMatrix
 from mialab.dp_sgd._doors import check_private
-from mialab.dp_sgd.clipping import check_finite, trainable
+from mialab.dp_sgd.clipping import check_finite, make_clipper, trainable
 from mialab.dp_sgd.descent import optimizer, released
+from mialab.dp_sgd.fit import fit_private
 from mialab.dp_sgd.fleet_sums import make_sums
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
-from mialab.train import Fleet, _doors
-from mialab.train.fleet import State, assemble
+from mialab.train import Fleet, _doors, alike
+from mialab.train.fleet import State, assemble, load, stack
 from mialab.train.steps import linear_layers
 
 
@@ -32,22 +34,24 @@ def fit_many_private(
     rng: np.random.Generator,
     device: str = "cpu",
     memory_bytes: float = 2**30,
+    pretrained: bool = False,
 ) -> Fleet:
     """Train one private model for every row of ``member``, each on the records of its row.
 
     Model ``i`` is the one that `fit_private` would train alone on ``x[member[i]], y[member[i]]`` with
-    ``rng.spawn(len(member))[i]``, up to rounding: its own weights, batches and noise.
+    ``rng.spawn(len(member))[i]``, up to rounding: its own weights, batches and noise. Modules that cannot be
+    trained as one tensor program are trained by `fit_private`, one by one; a warning says so, and why.
 
     Parameters
     ----------
-    make_model, x, y, recipe, device
-        As in `fit_private`; layers that draw random numbers are refused here. The nominal batch is the same
-        for all models, whatever the number of their records: it is public.
+    make_model, x, y, recipe, device, pretrained
+        As in `fit_private`. The nominal batch is the same for all models, whatever the number of their
+        records: it is public.
     member
         Bool (models, records); every row holds at least one record.
     rng
-        Its children decide each model's weights, batches and noise. Whoever knows it takes the noise off
-        again: models that are to be given away want ``mialab.secure.SystemGenerator()``.
+        Its children decide each model's weights, batches, noise and masks of dropout. Whoever knows it takes
+        the noise off again: models that are to be given away want ``mialab.secure.SystemGenerator()``.
     memory_bytes
         Models are trained in shards, cut so that an estimate of what a step holds stays below this.
 
@@ -58,8 +62,7 @@ def fit_many_private(
     Raises
     ------
     ValueError
-        As in `fit_private`, or if a row of ``member`` is empty. The error about a gradient that is not finite
-        names the step.
+        As in `fit_private`, or if a row of ``member`` is empty.
 
     Examples
     --------
@@ -74,16 +77,30 @@ def fit_many_private(
     array([[0, 1, 2, 3],
            [0, 1, 2, 3]])
     """
-    example = check_private(make_model, x, y, device, dropout=False)
+    example = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _doors.check_member(member, len(x))
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
-    with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
-        shards = [slice(start, start + size) for start in starts]
-        return assemble([_shard(make_model, records, member[one], recipe, rngs[one], bar) for one in shards])
+    why = alike.why_not(example, records[0], 1)
+    if why is None:
+        try:
+            with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
+                shards = [slice(start, start + size) for start in starts]
+                again = copy.deepcopy(rngs)
+                return assemble(
+                    [_shard(make_model, records, member[one], recipe, again[one], bar) for one in shards]
+                )
+        except alike.UnlikeError as error:
+            why = str(error)
+    alike.notice(why)
+    models = [
+        fit_private(make_model, x[row], y[row], recipe, rng=one, device=device, pretrained=pretrained)
+        for row, one in zip(member, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
+    ]
+    return Fleet(models[0], stack(models), tuple(models))
 
 
 def _shard(
@@ -96,28 +113,46 @@ def _shard(
 ) -> Fleet:
     """Train some of the models."""
     x, y = records
-    fleet = Fleet.of([_rng.fresh(make_model, rng) for rng in rngs])
-    state = {name: tensor.to(x.device) for name, tensor in fleet.state.items()}
+    witness = _rng.fresh(make_model, copy.deepcopy(rngs[-1])).to(x.device).train()
+    modules = [_rng.fresh(make_model, rng).to(x.device) for rng in rngs]
+    alike.check_alike(modules)
+    template, state = modules[0].train(), alike.attempt(stack, modules)
+    del modules
     noises = [_rng.Noise(rng, x.device) for rng in rngs]
-    weights = _gather(state, list(trainable(fleet.template)))
+    weights = _gather(state, list(trainable(template)))
     descent = optimizer(weights, recipe)
-    sums = make_sums(fleet.template.train(), state, recipe.clip)
+    sums, clipper = make_sums(template, state, recipe.clip), make_clipper(witness, x)
     for step, (batch, there) in enumerate(_filled(member, recipe, rngs), start=1):
         rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
         inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
-        total, norms = sums(inputs, y[rows], weight)
-        check_finite(norms.flatten(), f" at step {step}")
+        total, norms = alike.attempt(sums, inputs, y[rows], weight)
+        if not recipe.noise_std:
+            check_finite(norms.flatten(), f" at step {step}")
+        elif not norms.isfinite().all():  # alone, such a gradient counts as 0
+            raise alike.UnlikeError("a gradient is not finite")
+        if step in alike.TRIALS or step == recipe.steps:
+            load(witness, {name: tensor[-1] for name, tensor in state.items()})
+            one = weight[-1] > 0
+            alone, _ = alike.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
+            _check_sum(total[-1], torch.cat([part.flatten() for part in alone.values()]))
         for one, noise in zip(total, noises, strict=True):
             released(one, recipe, noise)
         weights.grad = total
         descent.step()
         bar.update()
-    return Fleet(fleet.template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
+    return Fleet(template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
+
+
+def _check_sum(total: Tensor, alone: Tensor) -> None:
+    """Hold a model's sum against the sum that it has alone."""
+    if not alike.close(total, alone, torch.zeros_like(total), 0.0):
+        raise alike.UnlikeError("as one tensor program, the sum of its clipped gradients is another")
 
 
 def _gather(state: State, names: list[str]) -> nn.Parameter:
     """Return all trainable weights as one matrix (models, weights); the state now holds views of it."""
-    matrix = nn.Parameter(torch.cat([state[name].flatten(1) for name in names], dim=1))
+    rows = [state[name].reshape(len(state[name]), -1) for name in names]
+    matrix = nn.Parameter(torch.cat(rows, dim=1))
     pieces = matrix.detach().split([state[name][0].numel() for name in names], dim=1)
     state.update({name: piece.view(state[name].shape) for name, piece in zip(names, pieces, strict=True)})
     return matrix

@@ -1,6 +1,8 @@
 """Many federations, trained as one tensor program."""
 
+import copy
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,8 +15,9 @@ from mialab import _check, _rng
 from mialab._types import MemberMatrix
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
-from mialab.train import Sgd, _doors
-from mialab.train.steps import make_step
+from mialab.train import Sgd, _doors, alike, alone
+from mialab.train.fleet import load
+from mialab.train.steps import at_rest, make_step
 from mialab.train.streams import fleet_batches
 
 
@@ -29,14 +32,19 @@ def federate(
     rng: np.random.Generator,
     watch: Collection[int] = (),
     device: str = "cpu",
+    pretrained: bool = False,
 ) -> Trace:
     """Train one shared model for every row of ``member``, each client on its own records of that row.
+
+    In every round a client starts from a fresh module with the shared weights. Weights that need no gradient
+    (``requires_grad_(False)``) stay as they are: no client sends them, and they get no noise. Modules that
+    cannot be trained as one tensor program are trained client by client; a warning says so, and why.
 
     Parameters
     ----------
     make_model
-        Called without arguments, returns a module with fresh random weights. It may have no buffers: running
-        averages are another channel, which this does not simulate.
+        Called without arguments, returns a module of its own with fresh random weights. It may have no
+        buffers: running averages are another channel, which this does not simulate.
     x, y
         All records and their labels 0 … classes - 1.
     owner
@@ -47,12 +55,15 @@ def federate(
     recipe
         What is done in every round.
     rng
-        Its children decide each federation's initial weights, batches, coins and noise. Whoever knows it
-        takes the noise off again: a model that is to be given away wants ``mialab.secure.SystemGenerator()``.
+        Its children decide each federation's initial weights, batches, coins and noise, and what forward
+        passes draw. Whoever knows it takes the noise off again: a model that is to be given away wants
+        ``mialab.secure.SystemGenerator()``.
     watch
         Rounds, counted from 0, whose updates are kept client by client.
     device
         ``"cpu"`` or ``"cuda"``.
+    pretrained
+        As in `train.fit`.
 
     Returns
     -------
@@ -62,8 +73,8 @@ def federate(
     ------
     ValueError
         If shapes or labels do not fit, a client holds nothing in all rows, a value is not finite, the module
-        has buffers, a round to watch is not there, or the device is not there; or if training diverged: the
-        error names the round.
+        has buffers or is not fresh, a round to watch is not there, or the device is not there; or if training
+        diverged: the error names the round.
 
     Examples
     --------
@@ -78,15 +89,26 @@ def federate(
     >>> trace.updates[0].shape  # one federation, two clients
     torch.Size([1, 2, 76])
     """
-    example = _doors.check_training(make_model, x, y, device)
+    example = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
     _doors.check_member(member, len(x))
     holds = _records_of(owner, member, len(x))
     if list(example.buffers()):
         _check.refuse("make_model", "return a module without buffers", type(example).__name__)
+    kinds = sorted({f"{weight.dtype}" for weight in example.parameters()})
+    if len(kinds) > 1 or "complex" in kinds[0]:
+        _check.refuse("make_model", "return a module whose weights are real, of one precision", kinds)
     strangers = sorted(set(watch) - set(range(recipe.rounds)))
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
-    return _Run(make_model, x, y, holds, recipe, rng.spawn(len(member)), device).trace(set(watch))
+    run, rngs = partial(_Run, make_model, x, y, holds, recipe, device=device), rng.spawn(len(member))
+    why = alike.why_not(example, torch.from_numpy(x).to(device), recipe.batch_size)
+    if why is None:
+        try:
+            return run(copy.deepcopy(rngs), together=True).trace(set(watch))
+        except alike.UnlikeError as error:
+            why = str(error)
+    alike.notice(why)
+    return run(rngs, together=False).trace(set(watch))
 
 
 def _records_of(owner: ndarray, member: ndarray, records: int) -> list[list[ndarray]]:
@@ -107,11 +129,12 @@ def _records_of(owner: ndarray, member: ndarray, records: int) -> list[list[ndar
 class _Run:
     """One call of `federate`."""
 
-    def __init__(self, make_model, x, y, holds, recipe, rngs, device):
-        self.recipe, self.rngs = recipe, rngs
+    def __init__(self, make_model, x, y, holds, recipe, rngs, *, together, device):
+        self.make_model, self.recipe, self.rngs, self.first = make_model, recipe, rngs, copy.deepcopy(rngs)
         self.x, self.y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
         self.shape = len(holds), len(holds[0])
-        self.template, self.start = _fresh(make_model, rngs, device)
+        self.modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
+        self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])
         self.noises = [_rng.Noise(rng, device) for rng in rngs]
         self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=device)
         nobody = np.zeros(1, dtype=np.int64)  # the absent go through the motions, and count for nothing
@@ -119,29 +142,39 @@ class _Run:
         streams = [child for rng in rngs for child in rng.spawn(self.shape[1])]
         steps = recipe.rounds * recipe.local_steps
         self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
+        self.draws = [rng.spawn(1)[0] for rng in rngs]  # for forward passes
+        self.trained = torch.stack([_vector(one, _is_trained) for one in self.modules])
+        self.sgd = Sgd(recipe.local_steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
+        self.own = () if together else tuple(self.modules)
+        self.local_training = self.together() if together else self.one_by_one
 
     def trace(self, watch: set[int]) -> Trace:
         """Go through all rounds."""
         shared, updates, took_part = [self.start], {}, []
-        train = self.local_training()
         for round_ in tqdm(range(self.recipe.rounds), "rounds", delay=2, leave=False):
-            update = train(shared[-1])
+            update = self.local_training(shared[-1])
             there = self.coins()
             took_part.append(there)
-            shared.append(shared[-1] + self.averaged(update, there))
+            shared.append(shared[-1] + torch.where(self.trained, self.averaged(update, there), 0.0))
             if not torch.isfinite(shared[-1]).all():
                 _check.refuse("shared weights", f"stay finite, in round {round_}", "NaN or infinity")
             if round_ in watch:
                 updates[round_] = update
-        return Trace(self.template, torch.stack(shared), updates, torch.stack(took_part))
+        return Trace(self.template, torch.stack(shared), updates, torch.stack(took_part), self.own)
 
-    def local_training(self) -> Callable[[Tensor], Tensor]:
-        """Return a function from the shared weights to what every client would send."""
+    def fresh(self, federation: int) -> nn.Module:
+        """Return one more module with a federation's initial weights, in training mode."""
+        return _rng.fresh(self.make_model, copy.deepcopy(self.first[federation])).to(self.x.device).train()
+
+    def together(self) -> Callable[[Tensor], Tensor]:
+        """Return a function from the shared weights to what every client would send: one tensor program."""
+        alike.check_alike(self.modules)
         rows = self.start.repeat_interleave(self.shape[1], dim=0)
         state = {name: piece.contiguous() for name, piece in unflatten(rows, self.template).items()}
-        velocity = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
-        sgd = Sgd(self.recipe.local_steps, self.recipe.batch_size, self.recipe.learning_rate, momentum=0.0)
-        step = make_step(self.template.train(), state, velocity, sgd)
+        velocity = at_rest(self.template, state)
+        step = alike.attempt(make_step, self.template.train(), state, velocity, self.sgd)
+        steps = self.recipe.rounds * self.recipe.local_steps
+        step = alike.tried(step, state, velocity, self.sgd, self.fresh(-1), steps)
 
         def run(shared: Tensor) -> Tensor:
             rows = shared.repeat_interleave(self.shape[1], dim=0)
@@ -153,6 +186,26 @@ class _Run:
             return (flatten(state).detach() - rows).unflatten(0, self.shape)
 
         return run
+
+    def one_by_one(self, shared: Tensor) -> Tensor:
+        """Do the same client by client."""
+        federations, clients = self.shape
+        batches = list(self.next_batches())
+        updates = [
+            self.alone(one // clients, shared[one // clients], [(x[one], y[one]) for x, y in batches])
+            for one in range(federations * clients)
+        ]
+        return torch.stack(updates).unflatten(0, self.shape)
+
+    def alone(self, federation: int, shared: Tensor, batches: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Return what one client would send."""
+        local = self.fresh(federation)
+        load(local, {name: one[0] for name, one in unflatten(shared.unsqueeze(0), local).items()})
+        descent = alone.optimizer(local, self.sgd)
+        with _rng.torch_stream(self.draws[federation]):
+            for inputs, labels in batches:
+                alone.step(local, descent, inputs, labels, self.sgd)
+        return torch.where(self.trained[federation], _vector(local) - shared, 0.0)
 
     def next_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one round's local steps, (federations · clients, batch, …)."""
@@ -177,8 +230,10 @@ class _Run:
         return total / self.recipe.nominal_clients
 
 
-def _fresh(make_model, rngs, device) -> tuple[nn.Module, Tensor]:
-    """Return a template, and the initial weights of every federation in a row each."""
-    modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
-    rows = [torch.cat([weight.detach().flatten() for weight in one.parameters()]) for one in modules]
-    return modules[0], torch.stack(rows)
+def _is_trained(weight: Tensor) -> Tensor:
+    return torch.full_like(weight, weight.requires_grad, dtype=torch.bool)
+
+
+def _vector(module: nn.Module, of: Callable[[Tensor], Tensor] = torch.detach) -> Tensor:
+    """Return all weights of a module, or something of each of them, in one row."""
+    return torch.cat([of(weight).detach().flatten() for weight in module.parameters()])

@@ -29,12 +29,15 @@ class Trace:
         the clip. A client that sat the round out has a row too; see ``took_part``.
     took_part
         Bool (rounds, federations, clients).
+    modules
+        A module of every federation, where they were trained one by one; else none.
     """
 
     template: nn.Module
     weights: Float[Tensor, "rounds federations weights"]
     updates: dict[int, Float[Tensor, "federations clients weights"]]
     took_part: Tensor
+    modules: tuple[nn.Module, ...] = ()
 
     @property
     def rounds(self) -> int:
@@ -69,7 +72,7 @@ class Trace:
         return self._fleet(self.weights[round_] + self.updates[round_][:, client])
 
     def _fleet(self, flat: Float[Tensor, "federations weights"]) -> Fleet:
-        return Fleet(self.template, unflatten(flat, self.template))
+        return Fleet(self.template, unflatten(flat, self.template), self.modules)
 
 
 def unflatten(flat: Float[Tensor, "models weights"], template: nn.Module) -> dict[str, Tensor]:
@@ -77,11 +80,11 @@ def unflatten(flat: Float[Tensor, "models weights"], template: nn.Module) -> dic
     named = dict(template.named_parameters())
     pieces = flat.split([weight.numel() for weight in named.values()], dim=1)
     return {
-        name: piece.unflatten(1, weight.shape)
+        name: piece.unflatten(1, weight.shape) if weight.ndim else piece.squeeze(1)
         for (name, weight), piece in zip(named.items(), pieces, strict=True)
     }
 
 
 def flatten(state: dict[str, Tensor]) -> Float[Tensor, "models weights"]:
     """Put the parameters of every model in one row."""
-    return torch.cat([tensor.flatten(1) for tensor in state.values()], dim=1)
+    return torch.cat([tensor.reshape(len(tensor), -1) for tensor in state.values()], dim=1)

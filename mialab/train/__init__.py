@@ -9,6 +9,8 @@ order of batches, and member ``i`` of the fleet is the model that `fit` would ha
     alone.py       fit                 one model, the plain loop
     together.py    fit_many            many models, in shards, with checkpoints
     steps.py                           one step of a whole shard, two ways
+    alike.py                           whether one tensor program is right; else one by one
+    hidden.py                          what a module holds besides parameters and buffers
     fleet.py       Fleet, predict      the trained models and their logits
     checkpoint.py                      files that are whole or absent
 """

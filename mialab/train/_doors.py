@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mialab import _check, _rng
 
@@ -17,12 +17,18 @@ def check_device(device: str) -> None:
 
 
 def check_training(
-    make_model: Callable[[], nn.Module], x: np.ndarray, y: np.ndarray, device: str, *, draws: bool = False
+    make_model: Callable[[], nn.Module],
+    x: np.ndarray,
+    y: np.ndarray,
+    device: str,
+    *,
+    draws: bool = False,
+    pretrained: bool = False,
 ) -> nn.Module:
-    """Refuse a module in place of its maker, records that do not fit, and labels out of range.
+    """Refuse what is no maker of fresh modules, records that do not fit, and labels out of range.
 
     Layers that draw random numbers are refused as well, unless ``draws``. Returns the throw-away model that
-    was asked.
+    was asked, on its device.
     """
     check_device(device)
     if isinstance(make_model, nn.Module):
@@ -35,21 +41,52 @@ def check_training(
     _check.dimensions("y", y, "records")
     if len(x) != len(y):
         _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")
-    with _rng.torch_undisturbed():
-        model = make_model()
+    model, other = (_rng.fresh(make_model, np.random.default_rng(seed)) for seed in range(2))
+    _check_fresh(model, other, pretrained)
     for layer in model.modules():
         if isinstance(layer, nn.modules.dropout._DropoutNd) and not draws:
             _check.refuse("make_model", "return a module without layers that draw random numbers", layer)
-    _check.labels("y", y, classes=_classes(model, x))
+    if not any(weight.requires_grad for weight in model.parameters()):
+        _check.refuse("make_model", "return a module with at least one parameter to train", "none")
+    with _rng.torch_undisturbed():
+        classes = _classes(model.to(device), torch.from_numpy(x[[0, -1]]).to(device))
+    _check.labels("y", y, classes=classes)
     return model
 
 
-def _classes(model: nn.Module, x: np.ndarray) -> int:
+def _check_fresh(model: nn.Module, other: nn.Module, pretrained: bool) -> None:
+    """Refuse the same module twice, or the same weights, from two random streams."""
+    for one in (model, other):
+        if not isinstance(one, nn.Module):
+            _check.refuse("make_model", "return a module", type(one).__name__)
+    others = dict(other.named_parameters())
+    for name, weight in model.named_parameters():
+        again = others.get(name)
+        if again is None or isinstance(weight, nn.UninitializedParameter):
+            continue
+        if weight.is_meta:
+            _check.refuse("make_model", "return a module with weights that hold values", f"{name!r} on meta")
+        if weight.numel() and weight.data_ptr() == again.data_ptr():
+            rule = "return a module of its own at every call"
+            _check.refuse("make_model", rule, f"the same parameter {name!r} twice")
+        if weight.requires_grad and not pretrained and torch.equal(weight, again) and not _is_plain(weight):
+            rule = "return fresh random weights at every call (or pretrained must be True)"
+            _check.refuse("make_model", rule, f"the same {name!r} twice")
+
+
+def _is_plain(weight: Tensor) -> bool:
+    """Return whether a tensor looks set and not drawn or learned: one value, or a pattern of two as in I."""
+    values = weight.unique().numel()
+    return values == 1 or values == 2 < weight.numel()
+
+
+def _classes(model: nn.Module, x: Tensor) -> int:
     """Ask a model how many logits it returns."""
     with torch.no_grad():
-        logits = model.eval()(torch.from_numpy(x[:1]))
-    if logits.ndim != 2:
-        _check.refuse("the module", "return logits of shape (records, classes)", tuple(logits.shape))
+        logits = model.eval()(x)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        _check.refuse("the module", "return logits of shape (records, classes)", got)
     return logits.shape[1]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import nn
+from torch import Tensor, nn
 
 from mialab import _rng
 from mialab.train import _doors
@@ -22,21 +22,27 @@ def fit(
     *,
     rng: np.random.Generator,
     device: str = "cpu",
+    pretrained: bool = False,
 ) -> nn.Module:
     """Train one fresh model on all of the records.
 
     Parameters
     ----------
     make_model
-        Called without arguments, returns a module with fresh random weights.
+        Called without arguments, returns a module of its own with fresh random weights.
     x, y
         Records and their labels 0 … classes - 1.
     recipe
         What is done at every step.
     rng
-        Decides the initial weights and the order of the records; torch's global seed plays no part.
+        Decides the initial weights, the order of the records, and what the forward pass draws; torch's global
+        seed plays no part.
     device
         ``"cpu"`` or ``"cuda"``.
+    pretrained
+        Say so if the weights that ``make_model`` gives are meant to be the same every time, as when they were
+        learned from public data. What they know of the records already is not covered by anything that is
+        said of the training.
 
     Returns
     -------
@@ -45,7 +51,8 @@ def fit(
     Raises
     ------
     ValueError
-        If shapes or labels do not fit, a value is not finite, or the device is not there.
+        If shapes or labels do not fit, a value is not finite, the device is not there, or ``make_model``
+        returns the same module again, or the same weights without ``pretrained``.
 
     Examples
     --------
@@ -55,20 +62,43 @@ def fit(
     >>> train.predict(model, x).argmax(axis=-1)
     array([0, 1, 2, 3])
     """
-    _doors.check_training(make_model, x, y, device)
-    model = _rng.fresh(make_model, rng).to(device).train()
+    _doors.check_training(make_model, x, y, device, pretrained=pretrained)
     inputs, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
-    optimizer = torch.optim.SGD(
+    return descend(make_model, inputs, labels, recipe, rng=rng)
+
+
+def descend(
+    make_model: Callable[[], nn.Module],
+    inputs: Tensor,
+    labels: Tensor,
+    recipe: Sgd,
+    *,
+    rng: np.random.Generator,
+) -> nn.Module:
+    """Make a model and train it, where its records are."""
+    with _rng.torch_stream(rng):  # the initial weights, and then what the forward pass draws
+        model = make_model().to(inputs.device).train()
+        descent = optimizer(model, recipe)
+        for batch in batches(len(inputs), recipe.steps, recipe.batch_size, rng=rng):
+            step(model, descent, inputs[batch], labels[batch], recipe)
+    return model.eval()
+
+
+def optimizer(model: nn.Module, recipe: Sgd) -> torch.optim.Optimizer:
+    """Return torch's own, with the recipe's settings."""
+    return torch.optim.SGD(
         model.parameters(),
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
     )
-    for batch in batches(len(x), recipe.steps, recipe.batch_size, rng=rng):
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(
-            model(inputs[batch]), labels[batch], label_smoothing=recipe.label_smoothing
-        )
-        loss.backward()
-        optimizer.step()
-    return model.eval()
+
+
+def step(
+    model: nn.Module, descent: torch.optim.Optimizer, inputs: Tensor, labels: Tensor, recipe: Sgd
+) -> None:
+    """Take one step of one model."""
+    descent.zero_grad()
+    loss = nn.functional.cross_entropy(model(inputs), labels, label_smoothing=recipe.label_smoothing)
+    loss.backward()
+    descent.step()

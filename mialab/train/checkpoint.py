@@ -4,11 +4,13 @@ A checkpoint is a ``.npz`` file of plain arrays; nothing in it is ever unpickled
 its place and moved there in one step, so that an interruption leaves the old file or the new one.
 """
 
-import os
+import tempfile
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
+from torch import Tensor
 
 Arrays = dict[str, np.ndarray]
 
@@ -16,13 +18,11 @@ Arrays = dict[str, np.ndarray]
 def write(path: Path, arrays: Arrays, fingerprint: str) -> None:
     """Write arrays and the fingerprint of the run they belong to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
+        part = Path(beside) / path.name
+        with part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays, fingerprint=np.array(fingerprint))
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        part.replace(path)
 
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
@@ -42,8 +42,40 @@ def read(path: Path, fingerprint: str) -> Arrays | None:
     except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
         raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
     if found != fingerprint:
-        raise ValueError(
-            f"checkpoint must belong to this run, got one made with another model, recipe, data, membership "
-            f"or rng: {path}. Use another folder, or make rng afresh from the same seed"
-        )
+        refuse(path)
     return arrays
+
+
+def refuse(path: Path) -> None:
+    """Refuse a file that was made by another run."""
+    raise ValueError(
+        f"checkpoint must belong to this run, got one made with another model, recipe, data, membership "
+        f"or rng: {path}. Use another folder, or make rng afresh from the same seed"
+    )
+
+
+def restore(path: Path, arrays: Arrays, tensors: dict[str, Tensor]) -> None:
+    """Put arrays back into the tensors they were made of.
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or kinds of numbers are not theirs; then no tensor was changed.
+    """
+    wrong = sorted(arrays.keys() ^ tensors.keys())
+    wrong += [
+        name for name, tensor in tensors.items() if name in arrays and _kind(tensor) != _kind(arrays[name])
+    ]
+    if wrong:
+        raise ValueError(
+            f"checkpoint must hold the arrays of this run, got another {wrong[0]!r}: remove {path}"
+        )
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(arrays[name]))
+
+
+def _kind(array: Tensor | np.ndarray) -> tuple[tuple[int, ...], np.dtype]:
+    """Return an array's shape and kind of numbers."""
+    dtype = array.new_empty(0, device="cpu").numpy().dtype if isinstance(array, Tensor) else array.dtype
+    return tuple(array.shape), dtype

@@ -1,6 +1,7 @@
 """The trained models, and what they answer."""
 
-import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,13 +9,17 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from mialab import _check
+from mialab import _check, _functional, _rng
+from mialab.train import hidden
 
 State = dict[str, Tensor]
 
-_ANSWERS_AT_ONCE = 2**17  # records × models in one forward pass: bounds the memory of `predict`
+_BYTES_AT_ONCE = 2**27  # what all layers together may answer in one forward pass
+_CLOSE = 1e-2  # of the largest logit; products on a GPU have few digits, a wrong model none
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +31,11 @@ class Fleet:
     template
         A module of that shape; its own weights mean nothing.
     state
-        For every parameter and buffer of the template, a tensor with the models as its first axis.
+        For every parameter and buffer of the template, a tensor with the models as its first axis. A weight
+        that is used at two places is there once.
+    modules
+        The models themselves, where they differ in more than parameters and buffers or had to be trained one
+        by one; else none. Their weights mean nothing either.
 
     Examples
     --------
@@ -39,13 +48,14 @@ class Fleet:
 
     template: nn.Module
     state: State
+    modules: tuple[nn.Module, ...] = ()
 
     @classmethod
     def of(cls, modules: list[nn.Module]) -> "Fleet":
         """Stack modules of one shape."""
-        states = [module.state_dict() for module in modules]
-        stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
-        return cls(copy.deepcopy(modules[0]), stacked)
+        alike = len({hidden.fingerprint(module) for module in modules}) == 1
+        own = () if alike else tuple(hidden.copy_of(module) for module in modules)
+        return cls(hidden.copy_of(modules[0]), stack(modules), own)
 
     def __len__(self) -> int:
         """Return the number of models."""
@@ -55,13 +65,32 @@ class Fleet:
         """Return one model as a module of its own, in evaluation mode."""
         if not 0 <= model < len(self):
             raise IndexError(f"model must be in 0 … {len(self) - 1}, got {model}")
-        alone = copy.deepcopy(self.template)
-        alone.load_state_dict({name: stacked[model] for name, stacked in self.state.items()})
+        alone = hidden.copy_of(self.modules[model] if self.modules else self.template)
+        load(alone, {name: stacked[model] for name, stacked in self.state.items()})
         return alone.eval()
 
     def part(self, start: int, stop: int) -> "Fleet":
         """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory."""
-        return Fleet(self.template, {name: stacked[start:stop] for name, stacked in self.state.items()})
+        state = {name: stacked[start:stop] for name, stacked in self.state.items()}
+        return Fleet(self.template, state, self.modules[start:stop])
+
+
+def state_of(module: nn.Module) -> State:
+    """Return a module's parameters and buffers by name, each once, sharing their memory."""
+    named = [*module.named_parameters(), *module.named_buffers()]
+    return {name: tensor.detach() for name, tensor in named}
+
+
+def stack(modules: list[nn.Module]) -> State:
+    """Stack the parameters and buffers of modules of one shape."""
+    states = [state_of(module) for module in modules]
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def load(module: nn.Module, state: State) -> None:
+    """Write parameters and buffers into a module."""
+    for name, tensor in state_of(module).items():
+        tensor.copy_(state[name].detach())
 
 
 def predict(
@@ -69,40 +98,133 @@ def predict(
 ) -> Float[ndarray, "*models records classes"]:
     """Return the logits of one model, or of every model of a fleet, for every record.
 
-    Models answer in evaluation mode, on the device where they are; the answer is a float32 array of
-    shape (records, classes) for a module and (models, records, classes) for a fleet.
+    Models answer in evaluation mode, on the device where they are, a bounded piece of the records at a time,
+    and are left as they were. A module may return its logits alone, as the first of several answers, as
+    ``"logits"`` (or the only tensor) of a dictionary, or as ``.logits`` of an object. The answer is an array
+    of shape (records, classes) for a module and (models, records, classes) for a fleet, in the models'
+    precision, float32 at least. Records are cast to that precision first, the one thing here that may round.
 
     Raises
     ------
     ValueError
-        If a record holds NaN or infinity.
+        If a record holds NaN or infinity, or a module returns no logits of shape (records, classes).
+
+    Examples
+    --------
+    >>> predict(nn.Linear(2, 3), np.eye(2, dtype=np.float32)).shape
+    (2, 3)
     """
     _check.finite("x", x)
-    fleet = models if isinstance(models, Fleet) else Fleet.of([models])
-    device = next(iter(fleet.state.values())).device
     # NumPy gives an axis of length 1 any stride; one that looks like channels-last breaks vmap of GroupNorm.
     inputs = torch.from_numpy(x).clone(memory_format=torch.contiguous_format)
-    template = copy.deepcopy(fleet.template).eval()
+    logits = _ask_fleet(models, inputs) if isinstance(models, Fleet) else _ask(models, inputs)
+    return (logits.float() if logits.dtype.itemsize < 4 else logits).numpy()
+
+
+@torch.no_grad()
+def _ask(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Ask one module, piece by piece."""
+    with _evaluating(module):
+        pieces = _pieces(module, inputs, models=1)
+        return torch.cat([_logits(module(piece), len(piece)).cpu() for piece in pieces])
+
+
+@torch.no_grad()
+def _ask_fleet(fleet: Fleet, inputs: Tensor) -> Tensor:
+    """Ask all models at once, or one by one where that cannot be."""
+    if not fleet.modules and len(inputs):
+        with suppress(Exception):  # of a tensor program; the models' own comes again
+            return _ask_together(fleet, inputs)
+    return torch.stack([_ask(fleet[model], inputs) for model in range(len(fleet))])
+
+
+def _ask_together(fleet: Fleet, inputs: Tensor) -> Tensor:
+    template = fleet[0]
 
     def forward(state: State, records: Tensor) -> Tensor:
-        return functional_call(template, state, (records,))
+        return _logits(_functional.call(template, state, records), len(records))
 
-    rows = max(1, _ANSWERS_AT_ONCE // len(fleet))
-    with torch.no_grad():
-        pieces = [
-            vmap(forward, in_dims=(0, None))(fleet.state, piece.to(device)).cpu()
-            for piece in inputs.split(rows)
-        ]
-    logits = torch.cat(pieces, dim=1).numpy()
-    return logits if isinstance(models, Fleet) else logits[0]
+    ask, pieces = vmap(forward, in_dims=(0, None)), _pieces(template, inputs, models=len(fleet))
+    buffers = {name: fleet.state[name].clone() for name, _ in template.named_buffers()}
+    logits = torch.cat([ask({**fleet.state, **buffers}, piece).cpu() for piece in pieces], dim=1)
+    expected, got = _ask(fleet[len(fleet) - 1], inputs[:2]), logits[-1, :2]
+    if not torch.allclose(got, expected, rtol=0, atol=_CLOSE * float(expected.abs().amax()), equal_nan=True):
+        raise RuntimeError("one tensor program answers something else")
+    return logits
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode; after it, give every layer its own mode and its buffers back."""
+    modes = [(layer, layer.training) for layer in module.modules()]
+    buffers = [
+        (layer, name, buffer, buffer.clone())
+        for layer, _ in modes
+        for name, buffer in layer.named_buffers(recurse=False)
+    ]
+    try:
+        module.eval()
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+        for layer, name, buffer, value in buffers:
+            setattr(layer, name, buffer.copy_(value))
+
+
+def _pieces(module: nn.Module, inputs: Tensor, models: int) -> list[Tensor]:
+    """Cut records into pieces of nearly one size that can be asked at once, cast for the module."""
+    own = [*module.parameters(), *module.buffers()]
+    precision = next((one.dtype for one in own if one.is_floating_point()), inputs.dtype)
+    inputs = inputs.to(
+        own[0].device if own else inputs.device, precision if inputs.is_floating_point() else None
+    )
+    rows = _BYTES_AT_ONCE / (models * bytes_per_record(module, inputs))
+    return list(inputs.tensor_split(-(-len(inputs) // max(1, int(rows))) or 1))
+
+
+@torch.no_grad()
+def bytes_per_record(module: nn.Module, inputs: Tensor) -> float:
+    """Return how many bytes all operations of a forward pass make of one record; at least 1."""
+    few = inputs[:2]
+    with _rng.torch_undisturbed(), _Made() as made:
+        module(few)
+    return max(1.0, made.bytes / max(1, len(few)))
+
+
+class _Made(TorchDispatchMode):
+    """Counts the bytes of all new tensors."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        answer = func(*args, **(kwargs or {}))
+        if not any(one.alias_info for one in func._schema.returns):
+            self.bytes += sum(one.nbytes for one in tree_leaves(answer) if isinstance(one, Tensor))
+        return answer
+
+
+def _logits(answer: object, records: int) -> Tensor:
+    """Find the logits in what a module returned."""
+    if isinstance(answer, (list, tuple)) and not hasattr(answer, "logits") and answer:
+        return _logits(answer[0], records)
+    if isinstance(answer, Mapping):
+        tensors = [one for one in answer.values() if isinstance(one, Tensor)]
+        answer = answer.get("logits", tensors[0] if len(tensors) == 1 else None)
+    logits = getattr(answer, "logits", answer)
+    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == records:
+        return logits
+    got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    raise ValueError(f"the module must return logits of shape (records, classes), got {got}")
 
 
 def assemble(fleets: list[Fleet]) -> Fleet:
     """Join the shards of a fleet in their order."""
-    names = fleets[0].state
-    return Fleet(
-        fleets[0].template, {name: torch.cat([part.state[name] for part in fleets]) for name in names}
-    )
+    state = {name: torch.cat([part.state[name] for part in fleets]) for name in fleets[0].state}
+    if any(part.modules for part in fleets):
+        modules = [part.modules or tuple(part[one] for one in range(len(part))) for part in fleets]
+        return Fleet(fleets[0].template, state, sum(modules, ()))
+    return Fleet(fleets[0].template, state)
 
 
 def to_arrays(state: State) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """One step of a whole shard, two ways.
 
-Every way is a function ``step(inputs, labels)`` that updates stacked weights and velocities in place.
+Every way is a function ``step(inputs, labels)`` that updates stacked weights and velocities in place; what
+has no velocity is not trained.
 `general_step` takes any module: one `torch.func.vmap` of the forward pass, one ordinary backward pass
 through the sum of the models' losses (they share no weight, so each gets its own gradient).
 `perceptron_step` is for stacks of linear layers with ReLU between them, where the work of a small model
@@ -14,38 +15,50 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
+from mialab import _functional
 from mialab.train.fleet import State
 from mialab.train.recipe import Sgd
 
 Step = Callable[[Tensor, Tensor], None]
 
 
+def at_rest(template: nn.Module, state: State) -> State:
+    """Return a velocity of zero for every parameter that is trained."""
+    return {
+        name: torch.zeros_like(state[name])
+        for name, weight in template.named_parameters()
+        if weight.requires_grad
+    }
+
+
 def make_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
     """Choose the way for a module: perceptrons by hand, everything else in general."""
     layers = linear_layers(template)
-    if layers is None:
+    if layers is None or len(velocity) < 2 * len(layers):  # some are frozen, or used at two places
         return general_step(template, state, velocity, recipe)
     return perceptron_step(layers, state, velocity, recipe)
 
 
 def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
-    """Return a step for any module; ``velocity`` has one tensor for every parameter."""
+    """Return a step for any module; like torch's, it leaves weights alone that the loss does not know."""
     weights = {name: state[name].requires_grad_() for name in velocity}
     buffers = {name: tensor for name, tensor in state.items() if name not in velocity}
 
     def forward(weights: State, buffers: State, inputs: Tensor) -> Tensor:
-        return functional_call(template, (weights, buffers), (inputs,))
+        return _functional.call(template, {**weights, **buffers}, inputs)
 
     def step(inputs: Tensor, labels: Tensor) -> None:
         logits = vmap(forward)(weights, buffers, inputs)
         loss = nn.functional.cross_entropy(
             logits.flatten(0, 1), labels.flatten(), reduction="sum", label_smoothing=recipe.label_smoothing
         )
-        gradients = torch.autograd.grad(loss / labels.shape[1], list(weights.values()))
+        gradients = torch.autograd.grad(loss / labels.shape[1], list(weights.values()), allow_unused=True)
         with torch.no_grad():
             for weight, speed, gradient in zip(weights.values(), velocity.values(), gradients, strict=True):
+                if gradient is None:
+                    continue
                 if recipe.weight_decay:
                     gradient = gradient.add(weight, alpha=recipe.weight_decay)
                 speed.mul_(recipe.momentum).add_(gradient)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from mialab import _check
 from mialab._types import Member
@@ -114,13 +114,11 @@ def predict_batches(
     if len(everyones) != len(fleet):
         _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
     _check.at_least("records in a batch", everyones.shape[2], 2)
-    template, records = without_memory(fleet.template), torch.from_numpy(x)
-    names = set(template.state_dict())
-    logits = []
+    records, logits = torch.from_numpy(x), []
     for one, rows in enumerate(everyones):
-        state = {name: stacked[one] for name, stacked in fleet.state.items() if name in names}
+        model = without_memory(fleet[one])
         pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
-        logits.append(torch.cat([_forward(template, state, records[piece]) for piece in pieces]))
+        logits.append(torch.cat([_forward(model, records[piece]) for piece in pieces]))
     answers = torch.stack(logits).numpy()
     return answers if isinstance(models, Fleet) else answers[0]
 
@@ -155,7 +153,6 @@ def predict_in_company(
 
 
 @torch.no_grad()
-def _forward(template: nn.Module, state: dict, batches: torch.Tensor) -> torch.Tensor:
+def _forward(model: nn.Module, batches: torch.Tensor) -> torch.Tensor:
     """Return the logits of every batch, each normalised by itself."""
-    device = next(iter(state.values())).device
-    return vmap(lambda batch: functional_call(template, state, (batch,)))(batches.to(device)).cpu()
+    return vmap(model)(batches.to(next(model.parameters()).device)).cpu()

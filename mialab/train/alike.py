@@ -1,0 +1,201 @@
+"""Whether a fleet, as one tensor program, is its single models; where it is not, they are trained one by one.
+
+Three things decide it. Rules, for what a step need not show: one forward pass in training mode is looked
+at, operation by operation. A trial: at a few steps one model of the fleet takes the same step alone. And any
+error of the tensor program.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mialab import _rng
+from mialab.train import alone, hidden
+from mialab.train.fleet import State, load, state_of
+from mialab.train.recipe import Sgd
+
+Step = Callable[[Tensor, Tensor], None]
+
+TRIALS = (1, 2, 10)  # and the first after an interruption, and the last
+_LOOKED_AT = 32  # records in the forward pass that is looked at
+
+
+class UnlikeError(Exception):
+    """Why a fleet is not, as one tensor program, its single models."""
+
+
+def notice(why: str) -> None:
+    """Say that models are trained one by one, and why."""
+    warnings.warn(f"the models are trained one by one, which takes longer: {why}", UserWarning, stacklevel=3)
+
+
+def why_not(module: nn.Module, inputs: Tensor, batch_size: int) -> str | None:
+    """Look at a module, which is used up, and return why it cannot be trained as one tensor program.
+
+    Examples
+    --------
+    >>> why_not(nn.Linear(2, 3), torch.ones(4, 2), 4) is None
+    True
+    >>> why_not(nn.Sequential(nn.Linear(2, 3), nn.RReLU()), torch.ones(4, 2), 4)
+    'its forward pass draws random numbers'
+    """
+    if any(_hooks(one) for one in (*module.modules(), *module.parameters())):
+        return "it has hooks"
+    if any(isinstance(layer, nn.RNNBase) for layer in module.modules()):
+        return "it has recurrent layers"
+    rows = np.resize(np.arange(len(inputs)), min(batch_size, _LOOKED_AT))
+    before = [(name, id(tensor)) for name, tensor in _named(module)], hidden.fingerprint(module)
+    try:
+        with _rng.torch_undisturbed(), _Look(module) as look:
+            module.train()(inputs[rows])
+    except Exception as error:
+        return said(error)
+    after = [(name, id(tensor)) for name, tensor in _named(module)], hidden.fingerprint(module)
+    if look.why or before == after:
+        return look.why
+    return "its forward pass changes what it holds"
+
+
+def check_alike(modules: Sequence[nn.Module]) -> None:
+    """Refuse models that differ in more than parameters and buffers."""
+    first = hidden.fingerprint(modules[0])
+    if any(hidden.fingerprint(module) != first for module in modules[1:]):
+        raise UnlikeError("the models differ in more than their parameters and buffers")
+
+
+def tried(
+    step: Step, state: State, velocity: State, recipe: Sgd, witness: nn.Module, steps: int, done: int = 0
+) -> Step:
+    """Return a step of a fleet that its last model takes alone as well, at a few of the steps.
+
+    Parameters
+    ----------
+    step, state, velocity
+        The step, and what it changes.
+    recipe
+        Of the step.
+    witness
+        A model like the last one, in training mode, which is used up.
+    steps, done
+        How many there will be, and have been.
+
+    Returns
+    -------
+    A step that raises `UnlikeError` where the two differ, or the step itself raises.
+    """
+    number = done
+    trials = {*TRIALS, done + 1, steps}
+
+    def run(inputs: Tensor, labels: Tensor) -> None:
+        nonlocal number
+        number += 1
+        if number not in trials:
+            attempt(step, inputs, labels)
+            return
+        before = {name: tensor[-1].detach().clone() for name, tensor in state.items()}
+        attempt(_alone, witness, before, velocity, recipe, inputs[-1], labels[-1])
+        attempt(step, inputs, labels)
+        expected = state_of(witness)
+        moved = max(_norm(expected[name], before[name]) for name in velocity)
+        for name, tensor in state.items():
+            if not close(tensor[-1], expected[name], before[name], moved):
+                raise UnlikeError(f"as one tensor program, step {number} is another for {name!r}")
+
+    return run
+
+
+def attempt(do: Callable, *arguments):
+    """Call a part of a tensor program; its errors are reasons to do without."""
+    try:
+        return do(*arguments)
+    except UnlikeError:
+        raise
+    except Exception as error:
+        raise UnlikeError(said(error)) from error
+
+
+def said(error: Exception) -> str:
+    """Return the first line of an error."""
+    return f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+def close(got: Tensor, expected: Tensor, before: Tensor, moved: float) -> bool:
+    """Return whether what one step made of a tensor is, up to rounding, what it should be.
+
+    The error is measured by how far the tensor went; rounding, by its size and by how far others ``moved``.
+    On a GPU products are made in fewer digits.
+    """
+    if not expected.isfinite().all():
+        return not got.isfinite().all()
+    share = 1e-3 if got.device.type == "cpu" else 3e-2
+    allowed = share * _norm(expected, before) + 1e-6 * (_norm(expected) + moved)
+    return _norm(got, expected) <= allowed or math.isnan(moved)
+
+
+def _norm(tensor: Tensor, origin: Tensor | None = None) -> float:
+    """Return a tensor's length, or its distance from another, whatever its kind of numbers."""
+    wide = tensor.detach().to(torch.complex128)
+    return float(torch.linalg.vector_norm(wide if origin is None else wide - origin.detach().to(wide)))
+
+
+def _alone(
+    witness: nn.Module, state: State, velocity: State, recipe: Sgd, inputs: Tensor, labels: Tensor
+) -> None:
+    """Let one model take a step alone, from the fleet's weights and velocities."""
+    load(witness, state)
+    descent = alone.optimizer(witness, recipe)
+    weights = dict(witness.named_parameters())
+    for name, speed in velocity.items():
+        descent.state[weights[name]]["momentum_buffer"] = speed[-1].clone()
+    with _rng.torch_undisturbed():
+        alone.step(witness, descent, inputs, labels, recipe)
+
+
+def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+
+
+def _hooks(thing: nn.Module | nn.Parameter) -> bool:
+    """Return whether something is called when a module or a weight is used: a copy or a stack has it not."""
+    names = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+    return any(getattr(thing, name, None) for name in (*names, "_post_accumulate_grad_hooks"))
+
+
+class _Look(TorchDispatchMode):
+    """Sees every operation of a forward pass, and remembers why a tensor program would get one wrong."""
+
+    def __init__(self, module: nn.Module):
+        super().__init__()
+        self.weights = {weight.untyped_storage().data_ptr() for weight in module.parameters()}
+        self.why: str | None = None
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.why = self.why or self.judge(func, args)
+        return func(*args, **(kwargs or {}))
+
+    def judge(self, func, args: tuple) -> str | None:
+        """Return what is wrong with an operation."""
+        name = func.overloadpacket.__name__
+        named = {kind.name: arg for arg, kind in zip(args, func._schema.arguments, strict=False)}
+        attends = name.startswith("_scaled_dot_product") and not named.get("dropout_p")
+        if torch.Tag.nondeterministic_seeded in func.tags and not attends:
+            return "its forward pass draws random numbers"
+        if torch.Tag.data_dependent_output in func.tags:
+            return "its forward pass looks at values"
+        if name == "_embedding_bag" or (name == "embedding" and (args[2:] or (-1,)) != (-1,)):
+            return "an embedding treats some of its rows in a way of their own"
+        written = [arg for arg, kind in zip(args, func._schema.arguments, strict=False) if _is_written(kind)]
+        if any(
+            isinstance(arg, Tensor) and arg.untyped_storage().data_ptr() in self.weights for arg in written
+        ):
+            return "its forward pass writes to its weights"
+        return None
+
+
+def _is_written(argument) -> bool:
+    return argument.alias_info is not None and argument.alias_info.is_write
