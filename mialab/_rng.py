@@ -2,8 +2,11 @@
 
 On a CPU torch's generator keeps 32 bits of any seed: a search finds them, and with them all of the noise.
 So no seed is handed over, but the whole state, 624 words. A GPU's generator has a seed of 64 bits.
+
+Torch's global generators are one for all threads: who sets them, or draws from them, does so behind a lock.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,13 +18,14 @@ from mialab.secure import SystemGenerator
 
 _WORDS = 624  # of the Mersenne Twister's state
 _BYTES = 5056  # of torch's state: seed, place, the words, and what is left of a pair of normal numbers
+_ONE_AT_A_TIME = threading.RLock()
 _FIRST = 3  # the words' place in it, in units of eight bytes
 
 
 @contextmanager
 def torch_undisturbed() -> Iterator[None]:
     """Run a block whose draws from torch's global generators don't matter, and leave no trace of them."""
-    with torch.random.fork_rng(devices=_gpus()):
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=_gpus()):
         yield
 
 
@@ -31,7 +35,7 @@ def torch_stream(rng: np.random.Generator) -> Iterator[None]:
 
     Used for what can only draw from torch's global generators, such as a module's initial weights.
     """
-    with torch.random.fork_rng(devices=(gpus := _gpus())):
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=(gpus := _gpus())):
         torch.set_rng_state(_state(_words(rng)))
         for gpu in gpus:
             with torch.cuda.device(gpu):

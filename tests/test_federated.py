@@ -1,6 +1,7 @@
 """Training together: a slow reading of the paper, limits, the noise, and the doors."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from mialab import _rng, models, train
 from mialab.accounting import privacy_loss
 from mialab.dp_sgd import DpSgd
 from mialab.federated import FedAvg, federate
+from mialab.federated.rounds import _Run
 from mialab.train.streams import batches
 
 
@@ -289,3 +291,45 @@ def test_the_door_of_the_trace(at_the_door):
         trace.sent(0, 0)
     with pytest.raises(ValueError, match=r"client must be in 0 … 2, got 3"):
         trace.sent(1, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_definition_no_update_of_any_size_adds_more_than_the_clip(dtype):
+    """As a stranger would send it: huge, tiny, uneven or not finite; and in company."""
+    torch.manual_seed(0)
+    sizes = [10.0**k for k in (*range(-36, 37, 4), *((-300, 150, 300) if dtype == torch.float64 else ()))]
+    uneven = torch.randn(len(sizes), 50, dtype=torch.float64) * 10 ** (4 * torch.randn(len(sizes), 50))
+    update = (torch.tensor(sizes, dtype=torch.float64).unsqueeze(1) * uneven).clamp(-3e307, 3e307).to(dtype)
+    update[3, 7], update[5, 0] = math.inf, math.nan
+    run = SimpleNamespace(
+        shape=(1, 1),
+        recipe=FedAvg(1, 1, clip=0.3, noise_multiplier=1e-12),
+        start=torch.zeros(1, 50),
+        noises=[],
+    )
+    run.noises = [SimpleNamespace(normal=torch.zeros_like)]
+    present = torch.ones(1, 1, dtype=torch.bool)
+    for row in update:
+        added = _Run.averaged(run, row.view(1, 1, -1), present).double().norm()
+        assert added <= 0.3 * (1 + 1e-6)
+        assert torch.isfinite(row).all() or added == 0
+        if torch.isfinite(row).all() and row.abs().max() > 1:
+            assert added > 0.3 * (1 - 1e-6)
+    run.shape = (1, 5)
+    crowd = torch.randn(1, 5, 50) * 1e6
+    there = torch.tensor([[True, True, False, True, True]])
+    with_it, without = there.clone(), there.clone()
+    with_it[0, 2] = True
+    moved = _Run.averaged(run, crowd.double(), with_it) - _Run.averaged(run, crowd.double(), without)
+    assert moved.norm() <= 0.3 * (1 + 1e-12)
+
+
+def test_an_update_that_is_not_finite_is_an_error_where_nothing_is_promised(rng):
+    x, y, owner = some_records(rng)
+    member = np.ones((1, len(x)), dtype=bool)
+    wild = {"learning_rate": 1e30, "local_steps": 3}
+    with pytest.raises(ValueError, match="what clients send must stay finite, in round 0"):
+        federate(make, x, y, owner, member, FedAvg(2, 3, clip=1.0, **wild), rng=np.random.default_rng(0))
+    private = FedAvg(2, 3, clip=1.0, noise_multiplier=1.0, **wild)
+    trace = federate(make, x, y, owner, member, private, rng=np.random.default_rng(0))
+    assert torch.isfinite(trace.weights).all()

@@ -40,7 +40,8 @@ def fit_many_private(
 
     Model ``i`` is the one that `fit_private` would train alone on ``x[member[i]], y[member[i]]`` with
     ``rng.spawn(len(member))[i]``, up to rounding: its own weights, batches and noise. Modules that cannot be
-    trained as one tensor program are trained by `fit_private`, one by one; a warning says so, and why.
+    trained as one tensor program are trained by `fit_private`, one by one; a warning says so, and why. (It is
+    for whoever trains: where a step came out differently, that may be a record's doing.)
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def fit_many_private(
                 )
         except alike.UnlikeError as error:
             why = str(error)
-    alike.notice(why)
+    if why:
+        alike.notice(why)
     models = [
         fit_private(make_model, x[row], y[row], recipe, rng=one, device=device, pretrained=pretrained)
         for row, one in zip(member, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
@@ -128,8 +130,10 @@ def _shard(
         total, norms = alike.attempt(sums, inputs, y[rows], weight)
         if not recipe.noise_std:
             check_finite(norms.flatten(), f" at step {step}")
-        elif not norms.isfinite().all():  # alone, such a gradient counts as 0
-            raise alike.UnlikeError("a gradient is not finite")
+        elif (
+            not norms.isfinite().all()
+        ):  # alone, such a gradient counts as 0, or is scaled before it is squared
+            raise alike.UnlikeError  # without a word: a notice would tell of a record
         if step in alike.TRIALS or step == recipe.steps:
             load(witness, {name: tensor[-1] for name, tensor in state.items()})
             one = weight[-1] > 0

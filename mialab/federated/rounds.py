@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mialab import _check, _rng
 from mialab._types import MemberMatrix
+from mialab.dp_sgd.clipping import clipped_each
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
 from mialab.train import Sgd, _doors, alike, alone
@@ -155,6 +156,8 @@ class _Run:
             update = self.local_training(shared[-1])
             there = self.coins()
             took_part.append(there)
+            if not self.recipe.noise_multiplier and not torch.isfinite(update[there]).all():
+                _check.refuse("what clients send", f"stay finite, in round {round_}", "NaN or infinity")
             shared.append(shared[-1] + torch.where(self.trained, self.averaged(update, there), 0.0))
             if not torch.isfinite(shared[-1]).all():
                 _check.refuse("shared weights", f"stay finite, in round {round_}", "NaN or infinity")
@@ -220,14 +223,17 @@ class _Run:
         return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
 
     def averaged(self, update: Tensor, there: Tensor) -> Tensor:
-        """Clip what is sent, add it up, add noise, and divide by a public number."""
-        length = update.norm(dim=2)
-        share = (self.recipe.clip / length).clamp(max=1.0).nan_to_num(nan=1.0) * there
-        total = torch.einsum("fc,fcw->fw", share, update)
+        """Clip what is sent, add it up, add noise, and divide by a public number: all in double precision.
+
+        So a client moves the sum by no more than the clip, whoever else sends something; what comes after the
+        noise may be rounded. With noise, an update that is not finite counts as 0, and nothing tells of it.
+        """
+        rows = clipped_each({"": update.double().flatten(0, 1)}, self.recipe.clip).unflatten(0, self.shape)
+        total = (rows * there.unsqueeze(2)).sum(1)
         if self.recipe.noise_multiplier:
-            noise = [one.normal(row) for one, row in zip(self.noises, total, strict=True)]
-            total = total + self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
-        return total / self.recipe.nominal_clients
+            noise = [one.normal(row) for one, row in zip(self.noises, self.start, strict=True)]
+            total += self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
+        return (total / self.recipe.nominal_clients).to(update.dtype)
 
 
 def _is_trained(weight: Tensor) -> Tensor:
