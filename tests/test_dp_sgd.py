@@ -644,3 +644,14 @@ def test_a_whole_number_may_come_as_a_float(at_the_door):
     assert torch.equal(
         weights_of(fit_private(MAKERS["perceptron"], x, y, recipe, rng=seeded())), weights_of(two)
     )
+
+
+def test_weights_that_diverge_are_refused_at_the_end(rng):
+    """With noise nothing is raised on the way. The weights are released; that they are none is no secret."""
+    x, y = some_records(rng)
+    far, both = dataclasses.replace(RECIPE, clip=1e25, learning_rate=1e20), np.ones((2, 90), dtype=bool)
+    says = "weights must stay finite: is the learning rate too large"
+    with pytest.raises(ValueError, match=says):
+        fit_private(MAKERS["perceptron"], x, y, far, rng=rng)
+    with pytest.raises(ValueError, match=says):
+        fit_many_private(MAKERS["perceptron"], x, y, both, far, rng=rng)

@@ -14,7 +14,7 @@ from mialab import _check, _rng
 from mialab._types import MemberMatrix
 from mialab.dp_sgd._doors import check_private
 from mialab.dp_sgd.clipping import check_finite, make_clipper, trainable
-from mialab.dp_sgd.descent import optimizer, released
+from mialab.dp_sgd.descent import check_weights, optimizer, released
 from mialab.dp_sgd.fit import fit_private
 from mialab.dp_sgd.fleet_sums import make_sums
 from mialab.dp_sgd.recipe import DpSgd
@@ -144,6 +144,7 @@ def _shard(
         weights.grad = total
         descent.step()
         bar.update()
+    check_weights(weights)
     return Fleet(template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
 
 
