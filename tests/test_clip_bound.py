@@ -409,3 +409,31 @@ def test_private_training_refuses_models_that_carry_a_record_past_the_noise(name
 class Whole(nn.Module):
     def forward(self, x):
         return (4 * x).long().clamp(0, 3)
+
+
+class Odd(nn.Module):
+    """A weight without axes, and one without numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.none = nn.Parameter(torch.randn(())), nn.Parameter(torch.randn(0, 3))
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.layer(x) * self.scale + self.none.sum()
+
+
+@pytest.mark.parametrize("clip", [0.3, 1e-25])
+def test_definition_weights_of_odd_shapes_are_clipped_with_the_rest(clip):
+    torch.manual_seed(0)
+    model, inputs, labels = Odd(), torch.randn(1, 4), torch.tensor([1])
+    total, norms = clipped_sum(model, inputs, labels, clip)
+    loss = functional.cross_entropy(model(inputs), labels)
+    found = torch.autograd.grad(loss, list(model.parameters()))
+    length = sum(float(one.square().sum()) for one in found) ** 0.5
+    assert float(norms) == pytest.approx(length, rel=1e-5)
+    for one, other in zip(total.values(), found, strict=True):
+        torch.testing.assert_close(one / clip, other / length, atol=1e-5, rtol=1e-5)
+    x, y = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), np.arange(9) % 3
+    recipe = DpSgd(clip=clip, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=4)
+    assert fit_private(Odd, x, y, recipe, rng=np.random.default_rng(0)).scale.ndim == 0

@@ -198,7 +198,7 @@ def by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> 
 def clipped_each(gradients: Gradients, clip: float) -> Float[Tensor, "records weights"]:
     """Return every record's gradient, shortened to the clip if it is longer, as one row."""
     scaled, factor, _ = _scaled(gradients, clip)
-    return factor.unsqueeze(1) * torch.cat([one.flatten(1) for one in scaled.values()], dim=1)
+    return factor.unsqueeze(1) * torch.cat([one.reshape(len(one), -1) for one in scaled.values()], dim=1)
 
 
 def _scaled(gradients: Gradients, clip: float) -> tuple[Gradients, Tensor, Norms]:
@@ -206,13 +206,13 @@ def _scaled(gradients: Gradients, clip: float) -> tuple[Gradients, Tensor, Norms
 
     A gradient that is not finite is left with nothing.
     """
-    rows = {name: one.flatten(1) for name, one in gradients.items() if one[0].numel()}
+    rows = {name: one.reshape(len(one), -1) for name, one in gradients.items() if one[0].numel()}
     largest = torch.stack([one.abs().amax(1) for one in rows.values()]).amax(0)
     there = torch.isfinite(largest) & (largest > 0)
     unit = torch.where(there, largest, 1)
     scaled = {
-        name: torch.where(there.unsqueeze(1), one.flatten(1), 0).div_(unit.unsqueeze(1)).view_as(one)
-        for name, one in gradients.items()
+        name: torch.where(there.unsqueeze(1), row, 0).div_(unit.unsqueeze(1)).view_as(gradients[name])
+        for name, row in rows.items()
     }
     norms = lengths(scaled)
     factor = torch.minimum(unit, clip / norms) * there

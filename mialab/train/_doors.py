@@ -77,7 +77,7 @@ def _check_fresh(model: nn.Module, other: nn.Module, pretrained: bool) -> None:
 def _is_plain(weight: Tensor) -> bool:
     """Return whether a tensor looks set and not drawn or learned: one value, or a pattern of two as in I."""
     values = weight.unique().numel()
-    return values == 1 or values == 2 < weight.numel()
+    return values < 2 or values == 2 < weight.numel()
 
 
 def _classes(model: nn.Module, x: Tensor) -> int:
