@@ -437,3 +437,99 @@ def test_definition_weights_of_odd_shapes_are_clipped_with_the_rest(clip):
     x, y = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32), np.arange(9) % 3
     recipe = DpSgd(clip=clip, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=4)
     assert fit_private(Odd, x, y, recipe, rng=np.random.default_rng(0)).scale.ndim == 0
+
+
+# Records in another order, long weights, two precisions
+
+
+class Sorts(nn.Module):
+    """Puts the longest first, as packing wants, and its answers back in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x):
+        order = torch.argsort(-(x != 0).sum(1), stable=True)
+        return self.two(torch.relu(self.one(x))[order])[torch.argsort(order)]
+
+
+def test_definition_records_that_are_put_in_another_order_are_not_for_books():
+    torch.manual_seed(0)
+    model, base = Sorts(), torch.randn(8).abs()
+    base[7] = 0
+    inputs = torch.cat([base.repeat(64, 1), 0.1 * torch.randn(1, 8)])
+    inputs[1:64:2] *= 100
+    labels = torch.ones(65, dtype=torch.long)
+    clipper = make_clipper(model, inputs)
+    clip = float(clipper(inputs[:1], labels[:1], 1.0)[1])
+    more, less = (clipper(inputs[:n], labels[:n], clip)[0] for n in (65, 64))
+    moved = torch.cat([(more[name] - less[name]).flatten() for name in more]).norm()
+    assert float(moved) <= clip * (1 + 1e-4)
+    with pytest.raises(ValueError, match="may put records in another order"):
+        make_clipper(model, inputs, "ghost")
+
+
+class Long(nn.Module):
+    def __init__(self, numbers):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(numbers, 1) / numbers**0.5)
+
+    def forward(self, x):
+        return torch.cat([x[:, :1] * self.weight.sum(), x[:, 1:3] * self.weight.square().sum()], 1)
+
+
+@pytest.mark.parametrize("numbers", [3, 10**5, 9 * 10**6])
+def test_limit_a_long_weight_is_not_taken_for_much_longer_than_it_is(numbers):
+    torch.manual_seed(0)
+    model, inputs, labels = Long(numbers), torch.randn(1, 4), torch.tensor([1])
+    total, (norm,) = clipped_sum(model, inputs, labels, 1e-3, "per record")
+    length = (
+        torch.autograd.grad(functional.cross_entropy(model(inputs), labels), model.weight)[0].double().norm()
+    )
+    assert 1 - 1e-6 <= float(norm) / float(length) <= 1 + 1e-5
+    assert float(total["weight"].double().norm()) == pytest.approx(1e-3, rel=1e-5)
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 5).double(), nn.Linear(5, 3)
+
+    def forward(self, x):
+        return self.two(torch.tanh(self.one(x.double())).float())
+
+
+@pytest.mark.parametrize("way", ["auto", "per record"])
+def test_definition_layers_of_two_precisions_are_clipped_together(way):
+    torch.manual_seed(0)
+    model, inputs, labels = Two(), torch.randn(1, 4), torch.tensor([1])
+    total, _ = clipped_sum(model, inputs, labels, 0.1, way)
+    assert float(sum(one.double().square().sum() for one in total.values()) ** 0.5) == pytest.approx(
+        0.1, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("way", ["auto", "per record"])
+def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_counted(way):
+    """A column of two numbers, added up over thousands of records that are nearly alike."""
+
+    class Narrow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.classify = nn.Embedding(50, 2), nn.Linear(2, 3).requires_grad_(False)
+
+        def forward(self, x):
+            return self.classify(self.embed(x[:, 0].long()) * x[:, 1:])
+
+    torch.manual_seed(0)
+    model, records, clip = Narrow(), 4096, 1e-4
+    inputs = torch.cat([torch.zeros(records + 1, 1), 1 + 0.5 * torch.rand(records + 1, 2)], 1)
+    labels = torch.ones(records + 1, dtype=torch.long)
+    clipper = make_clipper(model, inputs[:3], way)
+    more, _ = clipper(inputs, labels, clip)
+    for place in (0, records // 2, records):
+        kept = torch.arange(records + 1) != place
+        less, _ = clipper(inputs[kept], labels[kept], clip)
+        moved = (more["embed.weight"].double() - less["embed.weight"].double()).norm()
+        assert float(moved) <= clip * (1 + 2**-10)

@@ -3,6 +3,7 @@
 import ast
 import copy
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import mialab
 from mialab import _rng, models
 from mialab.canaries import dirac, watch
 from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
+from mialab.dp_sgd.descent import released
 from mialab.federated import FedAvg, federate
 from mialab.mechanisms.discrete import DiscreteLaplace
 from mialab.mechanisms.noise import Gaussian, Laplace, Neighbours
@@ -225,3 +227,56 @@ def test_noise_from_the_system_comes_from_nowhere_else(name, monkeypatch):
         known.append(draw())
     assert np.array_equal(*known)
     assert torch.equal(before, torch.get_rng_state())
+
+
+# What floats give away
+
+
+def as_it_was(total, std, noise):
+    """Add noise in single precision, as it was once added."""
+    return total.clone().add_(torch.empty_like(total).normal_(generator=noise.generator), alpha=std)
+
+
+def blurred(total, std, noise):
+    recipe = DpSgd(clip=1.0, noise_multiplier=std / (1 + 2**-10), sampling_rate=1.0, steps=1, nominal_batch=1)
+    return released(total.clone(), recipe, noise)
+
+
+def share_on_it(seen, std):
+    """Return the share of outputs that a sum of 0 can have, if the noise was scaled in single precision."""
+    guess = (seen.double() / std).float()
+    up, down, found = guess, guess, torch.zeros_like(seen, dtype=torch.bool)
+    for _ in range(5):
+        for one in (up, down):
+            found |= torch.zeros_like(seen).add_(one, alpha=std) == seen
+        up, down = (torch.nextafter(one, torch.full_like(one, end)) for one, end in ((up, 9e9), (down, -9e9)))
+    return float(found.float().mean())
+
+
+@pytest.mark.parametrize("source", [np.random.default_rng(1), SystemGenerator()])
+def test_coverage_no_sum_has_outputs_that_another_has_not(source):
+    """An absent word has a sum of 0: nothing but its noise must be seen of it. Once, its last bits told."""
+    std, noise = 1.3, _rng.Noise(source)
+    absent, there = torch.zeros(4000), torch.full((4000,), 0.01)
+    shares = [share_on_it(blurred(total, std, noise), std) for total in (absent, there)]
+    assert abs(shares[0] - shares[1]) < 4 * (0.5 / 4000) ** 0.5
+    old = _rng.Noise(np.random.default_rng(1))
+    shares = [share_on_it(as_it_was(total, std, old), std) for total in (absent, there)]
+    assert shares[0] == 1
+    assert shares[1] < 0.9
+
+
+def test_limit_torch_s_noise_does_not_end_at_six_standard_deviations(rng):
+    """Torch's own normal numbers in single precision do, which a δ of 1e-8 would notice."""
+    noise = _rng.Noise(rng)
+    with mock.patch.object(noise, "_bits", lambda *shape: torch.zeros(shape, dtype=torch.int32)):
+        farthest = float(noise.normal(torch.zeros(2))[0])
+    assert farthest == pytest.approx((2 * 63 * np.log(2)) ** 0.5, rel=1e-6)
+    for one in (noise, _rng.Noise(SystemGenerator())):
+        drawn = one.normal(torch.zeros(400_001)).numpy()
+        assert drawn.dtype == np.float64
+        assert kstest(drawn, "norm").pvalue > 1e-6
+        assert abs(np.corrcoef(drawn[:200_000], drawn[-200_000:])[0, 1]) < 0.02
+        assert abs(np.corrcoef(drawn[:200_000] ** 2, drawn[-200_000:] ** 2)[0, 1]) < 0.02
+        assert abs((np.abs(drawn) > 4).sum() - 400_001 * 6.334e-5) < 5 * 25.3**0.5
+    assert torch.empty(10**7).normal_(generator=_rng.torch_generator(rng)).abs().max() < 5.78

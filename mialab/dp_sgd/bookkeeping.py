@@ -19,6 +19,9 @@ from torch.nn import functional
 
 from mialab.dp_sgd.layers import Norm, Part, Pieces, gamma, kind_of, trained
 
+# Operations after which a row may belong to another record.
+_MOVES = ("Index", "Gather", "Scatter", "MaskedS", "Sort", "Topk", "Flip", "Roll", "Rot90", "Take")
+
 
 class UnsuitableError(Exception):
     """Why a model is not for book-keeping."""
@@ -49,7 +52,7 @@ def weighted(parts: dict[str, Part], factor: Tensor) -> Pieces:
     return {
         f"{name}.{weight}".removeprefix("."): tensor
         for name, part in parts.items()
-        for weight, tensor in part.weighted(factor).items()
+        for weight, tensor in part.weighted(factor.to(part.squares.dtype)).items()
     }
 
 
@@ -119,6 +122,8 @@ def _uses(loss: Tensor) -> dict[int, int]:
         for node, _ in waiting.pop().next_functions:
             if node is None:
                 continue
+            if node.name().startswith(_MOVES):
+                raise UnsuitableError(f"its forward pass may put records in another order ({node.name()})")
             weight = getattr(node, "variable", None)
             if weight is not None:
                 count[id(weight)] = count.get(id(weight), 0) + 1

@@ -6,15 +6,14 @@ then the sum is finite whatever the records are, and says no more of that one th
 are made in full precision, whatever the global settings for TF32, bfloat16 and autocast are.
 
 **What a record adds is not all that it moves.** A sum of floats is rounded, and a record that joins changes
-the order and the partial sums of all others. If nothing is known of the order, it moves the sum of n records
-of length C by at most 2·γ_n·n·C more than it adds (Higham 2002, §3.1, for the sums with it and without): a
-thousandth of C for 90 records in single precision, which is what `DpSgd.noise_std` adds to the sensitivity.
-That limit wants all roundings to conspire. If they are independent with mean 0, it is u·C·√(2n³/9) in any
-order, and a thousandth is enough for 1,000 records; the blocks in which products are added up make it far
-less. The largest that we found was 2·10⁻⁴·C: in 60,000 records that are nearly alike, and in 2,048 whose
-tokens cancel, so that each passes through the sum as numbers far above the clip. So above 90 records the
-thousandth is measured, not proved. Nor is it proved that a library's products round one record's numbers
-alike whoever stands beside it.
+the order and the partial sums of all others. Where nothing is known of the order, a sum of n records of
+length C moves by up to 2·γ_n·n·C more than what is added (Higham 2002, §3.1, for the sums with it and without).
+So no sum is long: those over gradients are made of blocks of 32, those over rows of a product of blocks of
+4,096, and the blocks are added up in double precision. The first limit is then 4·10⁻⁶·n·C: a thousandth of C,
+which is what `DpSgd.noise_std` adds to the sensitivity, is proved for 256 records that are materialised, and for
+90 that go through a product. Beyond, it rests on roundings that do not conspire: if they are independent with
+mean 0, they move n records in blocks of b by about u·C·b·√(n/5). The largest that we found was a fifth of the
+thousandth. Nor is it proved that a library's products round one record's numbers alike whoever stands beside it.
 """
 
 import copy
@@ -31,7 +30,7 @@ from mialab import _check
 from mialab._functional import call
 from mialab.dp_sgd import bookkeeping
 from mialab.dp_sgd._doors import check_layers
-from mialab.dp_sgd.layers import gamma, longest
+from mialab.dp_sgd.layers import added_up, gamma, longest
 from mialab.dp_sgd.recipe import check_clip
 
 Gradients = dict[str, Tensor]
@@ -128,7 +127,7 @@ def make_clipper(model: nn.Module, example: Tensor, way: Way = "auto") -> Clippe
         return _clipper(model, by_record)
 
     def by_book(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
-        if not _common(clip):
+        if not common(clip):
             return by_record(model, inputs, labels, clip)
         try:
             parts = bookkeeping.parts(model, inputs, labels, way)
@@ -188,11 +187,11 @@ def by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> 
     """Make every record's gradient, then measure, shorten and add."""
     gradients = per_record(model, inputs, labels)
     norms = lengths(gradients)
-    if _common(clip) and torch.isfinite(norms).all():
+    if common(clip) and torch.isfinite(norms).all():
         factor = factors(norms, clip)
     else:
         gradients, factor, norms = _scaled(gradients, clip)
-    return {name: torch.tensordot(factor, one, 1) for name, one in gradients.items()}, norms
+    return {name: added_up(factor.to(one.dtype), one) for name, one in gradients.items()}, norms
 
 
 def clipped_each(gradients: Gradients, clip: float) -> Float[Tensor, "records weights"]:
@@ -219,7 +218,8 @@ def _scaled(gradients: Gradients, clip: float) -> tuple[Gradients, Tensor, Norms
     return scaled, factor, torch.where(there, (unit * norms).clamp(max=torch.finfo(unit.dtype).max), largest)
 
 
-def _common(clip: float) -> bool:
+def common(clip: float) -> bool:
+    """Tell whether factors, and products with them, stay far from a float's ends for this clip."""
     return clip == float("inf") or _COMMON[0] <= clip <= _COMMON[1]
 
 

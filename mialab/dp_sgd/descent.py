@@ -45,9 +45,14 @@ def check_weights(weights: Tensor) -> None:
 def released(total: Tensor, recipe: DpSgd, noise: Noise) -> Tensor:
     """Add the noise to a sum of clipped gradients, and divide by the nominal batch: all that a step reveals.
 
-    ``total`` is changed in place. The noise has its precision; the proof is about real numbers (Mironov
-    2012 has what may come of that).
+    In double precision, rounded once at the end: so what comes out can be had from any sum. A sum that is
+    in double precision itself gets its noise in two parts, for the same reason. (The proof is about real
+    numbers; Mironov 2012 has what comes of floats.) ``total`` may be changed in place.
     """
-    if recipe.noise_std:
-        total.add_(noise.normal(total), alpha=recipe.noise_std)
-    return total.div_(recipe.nominal_batch)
+    if not recipe.noise_std:
+        return total.div_(recipe.nominal_batch)
+    shares = (0.6, 0.8) if total.dtype == torch.float64 else (1.0,)
+    blurred = total.double()
+    for share in shares:
+        blurred = noise.normal(total).mul_(share * recipe.noise_std).add_(blurred)
+    return blurred.div_(recipe.nominal_batch).to(total.dtype)

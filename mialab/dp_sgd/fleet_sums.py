@@ -18,7 +18,7 @@ from torch.func import grad, vmap
 
 from mialab import _functional
 from mialab.dp_sgd.clipping import factors, lengths, trainable
-from mialab.dp_sgd.layers import gamma
+from mialab.dp_sgd.layers import added_up, gamma
 from mialab.train.fleet import State
 from mialab.train.steps import linear_layers
 
@@ -48,7 +48,7 @@ def general_sums(template: nn.Module, state: State, clip: float) -> Sums:
         gradients = vmap(grad(loss), in_dims=(None, None, 0, 0))(weights, rest, inputs, labels)
         norms = lengths(gradients)
         shorten = factors(norms, clip) * there
-        return torch.cat([torch.tensordot(shorten, gradients[name], 1).flatten() for name in names]), norms
+        return torch.cat([added_up(shorten, gradients[name]).flatten() for name in names]), norms
 
     def sums(inputs: Tensor, labels: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
         weights = {name: state[name] for name in names}

@@ -42,6 +42,9 @@ from mialab.models import Position
 Norm = Literal["auto", "ghost", "materialise"]
 Pieces = dict[str, Tensor]
 
+_BLOCK = 32  # records that are added up in the precision they have
+_ROWS = 2**12  # rows of a product that are
+_LONG = 2**13  # numbers in a row whose squares are
 _PASSES = 8  # products that take as long as one number of a gradient: it is written, measured and summed
 
 
@@ -69,8 +72,10 @@ def linear(layer: nn.Linear, a: Tensor, e: Tensor, norm: Norm) -> Part:
     squares = longest(e).square_() * squares
 
     def weighted(factor: Tensor) -> Pieces:
-        shorter = e * factor.unsqueeze(1)
-        pieces = {"weight": lambda: shorter.T @ a, "bias": lambda: shorter.sum(0)}
+        pieces = {
+            "weight": lambda: _product(e * factor.unsqueeze(1), a),
+            "bias": lambda: added_up(factor, e),
+        }
         return {name: pieces[name]() for name in own}
 
     return Part(squares, weighted)
@@ -95,7 +100,8 @@ def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
 
     def weighted(factor: Tensor) -> Pieces:
         shorter = (rows * factor.view(-1, 1, 1)).flatten(0, 1)
-        return {"weight": torch.zeros_like(layer.weight).index_add_(0, words.flatten(), shorter)}
+        total = torch.zeros_like(layer.weight, dtype=torch.float64)
+        return {"weight": total.index_add_(0, words.flatten(), shorter.double()).to(e.dtype)}
 
     return Part(longest(rows).square_(), weighted)
 
@@ -178,25 +184,25 @@ def _tokens(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Part:
     total = _over_tokens(e)  # the gradient of the bias
     squares = longest(total).square_() if "bias" in own else a.new_zeros(len(a))
     if "weight" not in own:
-        return Part(squares, lambda factor: {"bias": factor @ total})
+        return Part(squares, lambda factor: {"bias": added_up(factor, total)})
     ghost = tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens
     if norm == "ghost" or (norm == "auto" and ghost):
         squares = squares + _ghost(a, e)
 
         def product(factor: Tensor) -> Tensor:
-            return (e * factor.view(-1, 1, 1)).flatten(0, 1).T @ a.flatten(0, 1)
+            return _product((e * factor.view(-1, 1, 1)).flatten(0, 1), a.flatten(0, 1))
 
     else:
         gradients = e.mT @ a
         squares = squares + longest(gradients).square_()
 
         def product(factor: Tensor) -> Tensor:
-            return factor @ gradients.flatten(1)
+            return added_up(factor, gradients)
 
     def weighted(factor: Tensor) -> Pieces:
         pieces = {
             "weight": lambda: product(factor).view_as(layer.get_parameter("weight")),
-            "bias": lambda: factor @ total,
+            "bias": lambda: added_up(factor, total),
         }
         return {name: pieces[name]() for name in own}
 
@@ -235,15 +241,45 @@ def gamma(operations: int, dtype: torch.dtype) -> float:
 def longest(each: Tensor) -> Tensor:
     """Return how long each of the vectors (records, …) can be at most, given their rounded norms.
 
-    First over the last axis, then over what is left. The 8 is for the roots, for the last roundings, and for
-    those of the record's factor and of the product with it. A square below the smallest float may be lost.
+    First over the last axis, then over what is left, in double precision. The 8 is for the roots, the last
+    roundings, and those of the record's factor and of the product with it. A square below the smallest float
+    may be lost.
     """
     rows = each.flatten(2) if each.ndim > 2 else each
-    norms = torch.linalg.vector_norm(rows, dim=-1)
+    inner = rows.shape[-1]
+    if inner > _LONG:  # slow, and seldom
+        norms, inner = torch.linalg.vector_norm(rows, dim=-1, dtype=torch.float64), 0
+    else:
+        norms = torch.linalg.vector_norm(rows, dim=-1)
     if norms.ndim > 1:
-        norms = torch.linalg.vector_norm(norms, dim=1)
+        norms = torch.linalg.vector_norm(norms, dim=1, dtype=torch.float64)
     lost = (rows[0].numel() * torch.finfo(each.dtype).tiny) ** 0.5
-    return norms.add_(lost).mul_(1 + gamma(sum(rows.shape[1:]) + 8, each.dtype))
+    many = gamma(sum(rows.shape[1:]), torch.float64)  # what is added up in double precision
+    return norms.to(each.dtype).add_(lost).mul_(1 + gamma(inner + 8, each.dtype) + many)
+
+
+def added_up(factor: Tensor, rows: Tensor) -> Tensor:
+    """Return the sum of (records, …) over records, each times its factor.
+
+    In blocks of 32, whose sums are added up in double precision: else a record that joins late would move
+    the rounding of a long sum by more than is counted for it.
+    """
+    flat, whole = rows.reshape(len(rows), -1), len(rows) - len(rows) % _BLOCK
+    if len(rows) <= _BLOCK or not flat.shape[1]:
+        return (factor @ flat).view(rows.shape[1:])
+    blocks = torch.bmm(factor[:whole].view(-1, 1, _BLOCK), flat[:whole].view(-1, _BLOCK, flat.shape[1]))
+    total = blocks.squeeze(1).sum(0, dtype=torch.float64) + factor[whole:] @ flat[whole:]
+    return total.to(rows.dtype).view(rows.shape[1:])
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Return leftᵀ · right over many rows: in blocks, whose products are added up in double precision."""
+    if len(left) <= _ROWS:
+        return left.T @ right
+    total = torch.zeros(left.shape[1], right.shape[1], dtype=torch.float64, device=left.device)
+    for some, others in zip(left.split(_ROWS), right.split(_ROWS), strict=True):
+        total += some.T @ others
+    return total.to(left.dtype)
 
 
 def _ghost(a: Tensor, e: Tensor) -> Tensor:
@@ -270,8 +306,7 @@ def _materialised(layer: nn.Module, gradients: Pieces) -> Part:
 
     def weighted(factor: Tensor) -> Pieces:
         return {
-            name: torch.tensordot(factor, one, 1).view_as(layer.get_parameter(name))
-            for name, one in gradients.items()
+            name: added_up(factor, one).view_as(layer.get_parameter(name)) for name, one in gradients.items()
         }
 
     return Part(torch.as_tensor(squares), weighted)

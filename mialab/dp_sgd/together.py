@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mialab import _check, _rng
 from mialab._types import MemberMatrix
 from mialab.dp_sgd._doors import check_private
-from mialab.dp_sgd.clipping import check_finite, make_clipper, trainable
+from mialab.dp_sgd.clipping import check_finite, common, make_clipper, trainable
 from mialab.dp_sgd.descent import check_weights, optimizer, released
 from mialab.dp_sgd.fit import fit_private
 from mialab.dp_sgd.fleet_sums import make_sums
@@ -85,7 +85,7 @@ def fit_many_private(
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
-    why = alike.why_not(example, records[0], 1)
+    why = alike.why_not(example, records[0], 1) if common(recipe.clip) else "the clip is hardly a float"
     if why is None:
         try:
             with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
@@ -139,9 +139,9 @@ def _shard(
             one = weight[-1] > 0
             alone, _ = alike.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
             _check_sum(total[-1], torch.cat([part.flatten() for part in alone.values()]))
-        for one, noise in zip(total, noises, strict=True):
-            released(one, recipe, noise)
-        weights.grad = total
+        weights.grad = torch.stack(
+            [released(one, recipe, noise) for one, noise in zip(total, noises, strict=True)]
+        )
         descent.step()
         bar.update()
     check_weights(weights)

@@ -231,8 +231,12 @@ class _Run:
         rows = clipped_each({"": update.double().flatten(0, 1)}, self.recipe.clip).unflatten(0, self.shape)
         total = (rows * there.unsqueeze(2)).sum(1)
         if self.recipe.noise_multiplier:
-            noise = [one.normal(row) for one, row in zip(self.noises, self.start, strict=True)]
-            total += self.recipe.noise_multiplier * self.recipe.clip * torch.stack(noise)
+            for share in (
+                0.6,
+                0.8,
+            ):  # in two parts: one alone, scaled, is a lattice with holes (`_rng.Noise`)
+                noise = torch.stack([one.normal(row) for one, row in zip(self.noises, total, strict=True)])
+                total += share * self.recipe.noise_multiplier * self.recipe.clip * noise
         return (total / self.recipe.nominal_clients).to(update.dtype)
 
 
