@@ -151,7 +151,9 @@ class NoisyBatchNorm2d(_Normalise):
     rng
         Where the noise comes from. If not given, from a generator of the layer's own, set from torch's when
         the layer is made, so that `train.fit` makes it reproducible. Whoever knows either takes the noise off
-        again: a layer that is to be given away wants ``mialab.secure.SystemGenerator()``.
+        again: a layer that is to be given away wants ``mialab.secure.SystemGenerator()``. Without it a copy
+        of the layer, or one that is loaded from a file, draws the same noise again, and a saved layer carries
+        the state of its generator, from which past noise can be computed; keep both to yourself.
 
     Examples
     --------

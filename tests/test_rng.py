@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest
 
 import mialab
 from mialab import _rng, models
-from mialab.canaries import dirac, watch
+from mialab.canaries import dirac, mislabelled, watch
 from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
 from mialab.dp_sgd.descent import released
 from mialab.federated import FedAvg, federate
@@ -170,6 +170,128 @@ def test_the_largest_ranges_and_single_numbers():
         rng.random(out=np.zeros(3))
 
 
+class Ones(SystemGenerator):
+    """All bits are 1."""
+
+    def bytes(self, length):
+        return b"\xff" * length
+
+
+def test_limit_a_number_below_1_stays_below_1_in_single_precision():
+    assert Ones().random(dtype=np.float32) == 1 - 2.0**-24
+    assert Ones().random() == 1 - 2.0**-53
+    numbers = SystemGenerator().random(40_000, dtype=np.float32)
+    assert numbers.dtype == np.float32
+    assert (numbers * 2**24 == np.floor(numbers * 2**24)).all()
+    assert kstest(numbers, "uniform").pvalue > 1e-6
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble, int, ">f4"])
+def test_other_precisions_are_refused(dtype):
+    rng = SystemGenerator()
+    for draw in (rng.random, rng.standard_normal):
+        with pytest.raises(ValueError, match=f"dtype must be float32 or float64, got {np.dtype(dtype)}"):
+            draw(3, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [(0, 300, "uint8"), (-5, 5, "uint8"), (0, 2**64, "int64"), (0, 3, "bool"), (-129, 0, "int8")],
+)
+def test_whole_numbers_do_not_wrap_around(low, high, dtype):
+    with pytest.raises(ValueError, match=f"low and high must fit dtype {dtype}, got {low} and {high}"):
+        SystemGenerator().integers(low, high, size=3, dtype=dtype)
+    with pytest.raises(ValueError, match=r"high|low"):
+        np.random.default_rng().integers(low, high, size=3, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint64", "bool"])
+def test_limit_the_widest_range_of_every_dtype_fits(dtype):
+    low, high = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    drawn = SystemGenerator().integers(low, high, size=3000, dtype=dtype, endpoint=True)
+    assert drawn.dtype == dtype
+    assert int(drawn.min()) <= low + (int(high) - int(low)) // 10
+    assert int(drawn.max()) >= high - (int(high) - int(low)) // 10
+    with pytest.raises(ValueError, match="dtype must be of integers or bool, got float64"):
+        SystemGenerator().integers(3, dtype=float)
+
+
+@pytest.mark.parametrize("scale", [-1.0, np.nan, np.array([1.0, -1.0])])
+def test_a_scale_that_is_none_is_refused(scale):
+    rng = SystemGenerator()
+    for draw in (rng.normal, rng.laplace):
+        with pytest.raises(ValueError, match="scale must be at least 0, got"):
+            draw(0.0, scale)
+        assert draw(3.0, 0.0) == 3.0
+
+
+def test_many_bytes_are_drawn_in_pieces(monkeypatch):
+    asked = []
+    monkeypatch.setattr("mialab.secure._PIECE", 8)
+    monkeypatch.setattr("mialab.secure._system_bytes", lambda n: asked.append(n) or bytes([len(asked)]) * n)
+    assert SystemGenerator().bytes(19) == b"\1" * 8 + b"\2" * 8 + b"\3" * 3
+    assert asked == [8, 8, 3]
+    assert SystemGenerator().bytes(0) == b""
+    assert SystemGenerator().random(5).shape == (5,)
+    with pytest.raises(ValueError, match="length must be at least 0, got -1"):
+        SystemGenerator().bytes(-1)
+
+
+def test_coverage_a_choice_is_even():
+    rng = SystemGenerator()
+    assert chisquare(np.bincount(rng.choice(7, 30_000))).pvalue > 1e-6
+    pairs = np.array([rng.choice(5, 2, replace=False) for _ in range(10_000)])
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    counts = np.bincount(5 * pairs[:, 0] + pairs[:, 1], minlength=25).reshape(5, 5)
+    assert chisquare(counts[~np.eye(5, dtype=bool)]).pvalue > 1e-6
+
+
+def test_oracle_a_choice_has_numpy_s_shapes():
+    numpy_s, rows = np.random.default_rng(0), np.arange(12).reshape(3, 4)
+    cases = [
+        (5,),
+        (5, 3),
+        (5, (2, 2)),
+        (rows,),
+        (rows, 2),
+        (rows, (2, 1)),
+        ([3, 4], 2),
+        (0, 0),
+        (np.array(5),),
+    ]
+    for case in cases:
+        for how in ({}, {"replace": False}, {"replace": False, "shuffle": False}):
+            got, right = SystemGenerator().choice(*case, **how), numpy_s.choice(*case, **how)
+            assert np.shape(got) == np.shape(right)
+            assert set(np.ravel(got)) <= set(np.ravel(case[0])) | set(range(5))
+    assert SystemGenerator().choice(rows, 2, axis=1).shape == (3, 2)
+    assert SystemGenerator().choice(2**62, 3).shape == (3,)
+
+
+def test_what_cannot_be_chosen_is_refused():
+    rng = SystemGenerator()
+    with pytest.raises(ValueError, match="p must be None, got list"):
+        rng.choice(2, p=[0.5, 0.5])
+    with pytest.raises(ValueError, match="size must be in 0 … 3 without replacement, got 4"):
+        rng.choice(3, 4, replace=False)
+    with pytest.raises(ValueError, match="size must be in 0 … 3 without replacement, got -1"):
+        rng.choice(3, -1, replace=False)
+    with pytest.raises(ValueError, match="high - low must be in 1 … 2⁶⁴, got 0"):
+        rng.choice(0, 1)
+
+
+def test_an_array_is_shuffled_in_place():
+    rows = np.arange(300).reshape(100, 3)
+    before = rows.copy()
+    SystemGenerator().shuffle(rows)
+    assert not np.array_equal(rows, before)
+    assert np.array_equal(rows[rows[:, 0].argsort()], before)
+    SystemGenerator().shuffle(rows, axis=1)
+    assert np.array_equal(np.sort(rows[rows[:, 0].argsort()].ravel()), before.ravel())
+    with pytest.raises(ValueError, match="x must be an array, got list"):
+        SystemGenerator().shuffle([1, 2])
+
+
 def test_a_copy_or_a_child_is_the_system_s_too():
     rng = SystemGenerator()
     for other in (copy.deepcopy(rng), copy.copy(rng), *rng.spawn(2)):
@@ -202,6 +324,7 @@ DRAWERS = {
     "fit_many_private": lambda rng: fit_many_private(make, X, Y, TWO, RECIPE, rng=rng)[1][1].weight,
     "federate": lambda rng: federate(make, X, Y, OWNER, TWO, SHARED, rng=rng).weights,
     "watch": lambda rng: watch(make, X, Y, RECIPE, dirac(np.arange(3), 1.0), rng=rng).seen,
+    "mislabelled": lambda rng: mislabelled(X, Y, 9, classes=4, rng=rng)[0],
     "noisy layer": lambda rng: noisy(rng=rng),
     "noisy layer, Laplace": lambda rng: noisy(rng=rng, kind="laplace"),
     "Laplace": lambda rng: Laplace(1.0, 1.0, Neighbours.REPLACE)(np.zeros(3), rng=rng),

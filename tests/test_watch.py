@@ -184,6 +184,47 @@ def test_definition_the_model_is_trained_and_left_whole(rng):
     assert len(storages) == 4
 
 
+class Forgetful(torch.nn.Sequential):
+    """Drop out without a layer."""
+
+    def forward(self, input):
+        return super().forward(torch.nn.functional.dropout(input, 0.5, self.training))
+
+
+def test_definition_what_the_model_draws_follows_the_generator():
+    x, y = some_records(np.random.default_rng(3))
+    found = []
+    for seed, own in ((1, 0), (2, 0), (1, 7)):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        run = canaries.watch(
+            lambda: Forgetful(torch.nn.Linear(6, 3)),
+            x,
+            y,
+            recipe(),
+            canaries.dirac(np.arange(5), 0.5),
+            rng=np.random.default_rng(own),
+        )
+        assert torch.equal(torch.get_rng_state(), before)
+        found.append(run.seen)
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("power", [-70, 0, 70])
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_limit_a_very_small_or_large_clip_changes_units_alone(power, precision):
+    """Canaries are on dead inputs: what is seen of them is no record's."""
+    rng, clip = np.random.default_rng(5), 2.0**power
+    x, y = some_records(rng)
+    x = x.astype(np.float64 if precision is torch.float64 else np.float32)
+    calm = DpSgd(clip, 0.0, 1.0, 3, nominal_batch=10, learning_rate=0.1 / max(clip, 1.0))
+    where = np.arange(48).reshape(8, 6)[:, :3].flatten()
+    run = canaries.watch(lambda: make_model().to(precision), x, y, calm, canaries.dirac(where, clip), rng=rng)
+    np.testing.assert_allclose(run.seen, np.broadcast_to(run.member, run.seen.shape), atol=1e-6)
+    np.testing.assert_allclose(run.length, 1.0, atol=1e-6)
+
+
 # --- the door ------------------------------------------------------------------------------------------
 
 

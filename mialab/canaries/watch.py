@@ -74,8 +74,8 @@ def watch(
     canaries
         From `dirac` or `as_gradients`.
     rng
-        Decides the coins, weights, batches and noise; whoever knows it takes the noise off again, and needs
-        no audit.
+        Decides the coins, weights, batches, noise, and what the model draws: torch's global seed plays no
+        part. Whoever knows it takes the noise off again, and needs no audit.
 
     Raises
     ------
@@ -102,30 +102,35 @@ def watch(
     records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
-    member = rng.random(len(canaries(model))) < 0.5
-    seen, length = (np.empty((recipe.steps, len(member))) for _ in range(2))
-    batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
-    clipper = make_clipper(model, records[0])
-    for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
-        rows = torch.from_numpy(batch).to(device)
-        total = clipped_vector(clipper, records, rows, recipe, step + 1)
-        planted, norms = _planted(canaries, model, recipe.clip)
-        there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
-        weights.grad = released(total.add_(there @ planted), recipe, noise)
-        seen[step] = (planted @ weights.grad).cpu() * (recipe.nominal_batch / recipe.clip**2)
-        length[step] = norms / recipe.clip
-        descent.step()
+    with _rng.torch_stream(rng.spawn(1)[0]):  # for a model that draws
+        member = rng.random(len(canaries(model))) < 0.5
+        seen, length = (np.empty((recipe.steps, len(member))) for _ in range(2))
+        batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
+        clipper = make_clipper(model, records[0])
+        for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
+            rows = torch.from_numpy(batch).to(device)
+            total = clipped_vector(clipper, records, rows, recipe, step + 1)
+            planted, units, length[step] = _planted(canaries, model, recipe.clip)
+            there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
+            weights.grad = released(total.add_(there @ planted.to(total)), recipe, noise)
+            seen[step] = (units @ weights.grad.double()).cpu() * (recipe.nominal_batch / recipe.clip)
+            descent.step()
     scatter(model)
     return Watched(seen, length, member, model.eval(), recipe)
 
 
-def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor, Tensor]:
-    """Return the canaries' gradients and their lengths; what no clip would let through is refused."""
+def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the canaries' gradients, the same in units of the clip, and their lengths in these units.
+
+    What no clip would let through is refused. The units are in double precision: squares of gradients as long
+    as a very small or large clip are no single-precision numbers.
+    """
     planted = canaries(model).detach()
-    norms = planted.norm(dim=1).cpu()
-    if not (longest := float(norms.max())) <= clip * (1 + 1e-6):  # single precision
-        _check.refuse("canaries", f"have gradients of at most the clip, {clip}", round(longest, 5))
-    return planted, norms
+    units = planted.double() / clip
+    norms = units.norm(dim=1).cpu()
+    if not (longest := float(norms.max())) <= 1 + 1e-6:  # single precision
+        _check.refuse("canaries", f"have gradients of at most the clip, {clip}", f"{longest * clip:.6g}")
+    return planted, units, norms
 
 
 def last_step(run: Watched) -> Score:
