@@ -110,7 +110,7 @@ LIED_TO = {
     "counting shadows": changed("noise", ("fair coins", "count_shadows", 16), 0.9),
     "LiRA on noise": changed("noise", ("half of the models", "online", 6), 0.5),
     "the guard is quiet": {"GUARDS": guards(True, True, False)},
-    "and speaks at both": {"GUARDS": guards(False, True, False)},
+    "and speaks at both": {"GUARDS": guards(True, True, False)},
     "every attack passes": {"controls": {"an attack": (1.0, 0.5, 0.45)}},
 }
 
