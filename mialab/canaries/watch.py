@@ -112,7 +112,7 @@ def watch(
             total = clipped_vector(clipper, records, rows, recipe, step + 1)
             planted, units, length[step] = _planted(canaries, model, recipe.clip)
             there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
-            weights.grad = released(total.add_(there @ planted.to(total)), recipe, noise)
+            weights.grad = released(total.add_(there @ planted.to(total)), recipe, noise, weights.dtype)
             seen[step] = (units @ weights.grad.double()).cpu() * (recipe.nominal_batch / recipe.clip)
             descent.step()
     scatter(model)

@@ -7,13 +7,13 @@ are made in full precision, whatever the global settings for TF32, bfloat16 and 
 
 **What a record adds is not all that it moves.** A sum of floats is rounded, and a record that joins changes
 the order and the partial sums of all others. Where nothing is known of the order, a sum of n records of
-length C moves by up to 2·γ_n·n·C more than what is added (Higham 2002, §3.1, for the sums with it and without).
-So no sum is long: those over gradients are made of blocks of 32, those over rows of a product of blocks of
-4,096, and the blocks are added up in double precision. The first limit is then 4·10⁻⁶·n·C: a thousandth of C,
-which is what `DpSgd.noise_std` adds to the sensitivity, is proved for 256 records that are materialised, and for
-90 that go through a product. Beyond, it rests on roundings that do not conspire: if they are independent with
-mean 0, they move n records in blocks of b by about u·C·b·√(n/5). The largest that we found was a fifth of the
-thousandth. Nor is it proved that a library's products round one record's numbers alike whoever stands beside it.
+length C moves by up to 2·γ_n·n·C more than what is added (Higham 2002, §3.1: the sums with it and without).
+So no sum is long: those of gradients are made of blocks of 32, those of rows in a product of blocks of 2,048,
+and blocks are added up in double precision, in which the noise is added too. The limit is then 4·10⁻⁶·n·C, or
+that of the product: a thousandth of C, which `DpSgd.noise_std` adds to the sensitivity, is proved for 256
+records whose gradients are made, and for 90 that go through a product. Beyond, it rests on roundings that do
+not conspire; the bench of a search is `tests/test_clip_bound.py`. Nor is it proved that a library's products
+round one record's numbers alike whoever stands beside it.
 """
 
 import copy
@@ -102,14 +102,14 @@ def clipped_sum(
         _check.refuse("inputs and labels", "have shapes (records, features …) and (records)", shapes)
     total, norms = make_clipper(model, inputs, way)(inputs, labels, clip)
     check_finite(norms)
-    return total, norms
+    return {name: total[name].to(weight.dtype) for name, weight in trainable(model).items()}, norms
 
 
 def make_clipper(model: nn.Module, example: Tensor, way: Way = "auto") -> Clipper:
     """Look at a model once, with some records at hand, and return the function for its clipped sums.
 
     A record whose gradient is not finite adds nothing, and its length says so; whether that is an error is
-    for the caller to say.
+    for the caller to say. Long sums are in double precision.
     """
     _check.one_of("way", way, ("auto", "ghost", "materialise", "per record"))
     check_layers(model)

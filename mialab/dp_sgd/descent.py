@@ -16,6 +16,8 @@ from mialab.dp_sgd.recipe import DpSgd
 def gather(model: nn.Module) -> nn.Parameter:
     """Return all trainable weights as one vector; from now on the model's own are views of it."""
     weights = trainable(model).values()
+    if {weight.dtype for weight in weights} == {torch.float32, torch.float64}:
+        _check.refuse("make_model", "return a module whose trainable weights are of one precision", "two")
     vector = nn.Parameter(torch.cat([weight.detach().flatten() for weight in weights]))
     for weight, piece in zip(weights, vector.detach().split([one.numel() for one in weights]), strict=True):
         weight.data = piece.view(weight.shape)
@@ -42,17 +44,15 @@ def check_weights(weights: Tensor) -> None:
 
 
 @torch.no_grad()
-def released(total: Tensor, recipe: DpSgd, noise: Noise) -> Tensor:
+def released(total: Tensor, recipe: DpSgd, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
     """Add the noise to a sum of clipped gradients, and divide by the nominal batch: all that a step reveals.
 
-    In double precision, rounded once at the end: so what comes out can be had from any sum. A sum that is
-    in double precision itself gets its noise in two parts, for the same reason. (The proof is about real
-    numbers; Mironov 2012 has what comes of floats.) ``total`` may be changed in place.
+    In double precision, rounded once at the end to what the weights have: so what comes out can be had from
+    any sum. Where the weights are in double precision, the noise comes in two parts, for the same reason.
+    (The proof is about real numbers; Mironov 2012 has what comes of floats.) ``total`` may be changed.
     """
-    if not recipe.noise_std:
-        return total.div_(recipe.nominal_batch)
-    shares = (0.6, 0.8) if total.dtype == torch.float64 else (1.0,)
     blurred = total.double()
-    for share in shares:
-        blurred = noise.normal(total).mul_(share * recipe.noise_std).add_(blurred)
-    return blurred.div_(recipe.nominal_batch).to(total.dtype)
+    if recipe.noise_std:
+        for share in (0.6, 0.8) if dtype == torch.float64 else (1.0,):
+            blurred = noise.normal(blurred).mul_(share * recipe.noise_std).add_(blurred)
+    return blurred.div_(recipe.nominal_batch).to(dtype)

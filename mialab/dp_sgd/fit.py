@@ -88,7 +88,7 @@ def fit_private(
         for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
             parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
             sums = (clipped_vector(clipper, records, part, recipe, step) for part in parts)
-            weights.grad = released(reduce(Tensor.add_, sums), recipe, noise)
+            weights.grad = released(reduce(Tensor.add_, sums), recipe, noise, weights.dtype)
             descent.step()
     scatter(model)
     check_weights(weights)
@@ -98,7 +98,7 @@ def fit_private(
 def clipped_vector(
     clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, recipe: DpSgd, step: int
 ) -> Tensor:
-    """Return the clipped sum of some records as one vector.
+    """Return the clipped sum of some records as one vector, in double precision.
 
     A gradient that is not finite adds nothing, and nothing tells of it: an error would, and its record with
     it. Only where no noise promises anything, it is an error.
@@ -106,4 +106,4 @@ def clipped_vector(
     total, norms = clipper(records[0][part], records[1][part], recipe.clip)
     if not recipe.noise_std:
         check_finite(norms, f" at step {step}")
-    return torch.cat([one.flatten() for one in total.values()])
+    return torch.cat([one.double().flatten() for one in total.values()])

@@ -43,7 +43,7 @@ Norm = Literal["auto", "ghost", "materialise"]
 Pieces = dict[str, Tensor]
 
 _BLOCK = 32  # records that are added up in the precision they have
-_ROWS = 2**12  # rows of a product that are
+_ROWS = 2**11  # rows of a product that are
 _LONG = 2**13  # numbers in a row whose squares are
 _PASSES = 8  # products that take as long as one number of a gradient: it is written, measured and summed
 
@@ -101,7 +101,7 @@ def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
     def weighted(factor: Tensor) -> Pieces:
         shorter = (rows * factor.view(-1, 1, 1)).flatten(0, 1)
         total = torch.zeros_like(layer.weight, dtype=torch.float64)
-        return {"weight": total.index_add_(0, words.flatten(), shorter.double()).to(e.dtype)}
+        return {"weight": total.index_add_(0, words.flatten(), shorter.double())}
 
     return Part(longest(rows).square_(), weighted)
 
@@ -261,15 +261,15 @@ def longest(each: Tensor) -> Tensor:
 def added_up(factor: Tensor, rows: Tensor) -> Tensor:
     """Return the sum of (records, …) over records, each times its factor.
 
-    In blocks of 32, whose sums are added up in double precision: else a record that joins late would move
-    the rounding of a long sum by more than is counted for it.
+    In blocks of 32, whose sums are added up, and stay, in double precision: else a record that joins would
+    move the rounding of a long sum by more than is counted for it.
     """
     flat, whole = rows.reshape(len(rows), -1), len(rows) - len(rows) % _BLOCK
     if len(rows) <= _BLOCK or not flat.shape[1]:
         return (factor @ flat).view(rows.shape[1:])
     blocks = torch.bmm(factor[:whole].view(-1, 1, _BLOCK), flat[:whole].view(-1, _BLOCK, flat.shape[1]))
     total = blocks.squeeze(1).sum(0, dtype=torch.float64) + factor[whole:] @ flat[whole:]
-    return total.to(rows.dtype).view(rows.shape[1:])
+    return total.view(rows.shape[1:])
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
@@ -279,7 +279,7 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
     total = torch.zeros(left.shape[1], right.shape[1], dtype=torch.float64, device=left.device)
     for some, others in zip(left.split(_ROWS), right.split(_ROWS), strict=True):
         total += some.T @ others
-    return total.to(left.dtype)
+    return total
 
 
 def _ghost(a: Tensor, e: Tensor) -> Tensor:

@@ -138,9 +138,9 @@ def _shard(
             load(witness, {name: tensor[-1] for name, tensor in state.items()})
             one = weight[-1] > 0
             alone, _ = alike.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
-            _check_sum(total[-1], torch.cat([part.flatten() for part in alone.values()]))
+            _check_sum(total[-1], torch.cat([part.to(total).flatten() for part in alone.values()]))
         weights.grad = torch.stack(
-            [released(one, recipe, noise) for one, noise in zip(total, noises, strict=True)]
+            [released(one, recipe, noise, weights.dtype) for one, noise in zip(total, noises, strict=True)]
         )
         descent.step()
         bar.update()

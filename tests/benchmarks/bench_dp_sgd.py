@@ -125,7 +125,9 @@ def private_step(rng):
         def run():
             total, norms = clipper(inputs, labels, RECIPE.clip)
             assert torch.isfinite(norms).all()
-            weights.grad = released(torch.cat([one.flatten() for one in total.values()]), RECIPE, noise)
+            weights.grad = released(
+                torch.cat([one.double().flatten() for one in total.values()]), RECIPE, noise
+            )
             descent.step()
 
         return run
