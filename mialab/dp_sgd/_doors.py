@@ -4,17 +4,23 @@ The proof bounds what one record changes by the clip of one gradient. It says no
 changes the gradients of others, or the model by another way.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mialab import _check, _rng
-from mialab.train import _doors
+from mialab.train import _doors, hidden, predict
 
 _ALONE = "in which what a record does depends on that record alone"
 _RETURN = f"return a module {_ALONE}"
+_SEEDS = 6  # of the random numbers with which a model is tried
+_BATCH = 8  # records that a model is tried with at once; where there are fewer, some come again
+_LOOKED_AT = 64  # records among which different ones are looked for
 
 
 def check_private(
@@ -29,15 +35,30 @@ def check_private(
     """Refuse what `train.fit` refuses, records without features, and models that mix records.
 
     With ``dropout``, layers that draw random numbers are welcome: each record has a mask of its own, drawn
-    without looking at the data, so its gradient is still a function of that record. Returns the throw-away
-    model that was asked.
+    without looking at the data, so its gradient is still a function of that record. Returns a throw-away
+    model, which has read all records in evaluation mode.
+
+    Whether a model mixes records, or keeps a trace of them, is found out by trying new ones on some of the
+    records. That cannot decide everything. It does not see private data that the maker itself has put into a
+    buffer; models that behave otherwise after many calls, or on other records; traces outside the module, in
+    global variables, classes or files; nor a mixture that random numbers bring about too seldom.
     """
     if x.ndim < 2:
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
     model = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
     check_layers(model, "make_model", "return a module")
-    check_alone(model, torch.from_numpy(x[[0, len(x) // 2, -1]]).to(device))
-    return model
+    check_readable(model, x)
+    check_alone(make_model, x, device)
+    return model.train()
+
+
+def check_readable(model: nn.Module, x: np.ndarray) -> None:
+    """Refuse records that the model cannot read, before one of them is drawn and stops the training."""
+    try:
+        with _rng.torch_undisturbed():
+            predict(model, x)
+    except Exception as error:
+        _check.refuse("x", "hold records that the model can read", f"{type(error).__name__}: {error}")
 
 
 def check_layers(model: nn.Module, who: str = "model", must: str = "be one") -> None:
@@ -54,33 +75,156 @@ def check_layers(model: nn.Module, who: str = "model", must: str = "be one") -> 
             _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
 
 
-def check_alone(model: nn.Module, records: Tensor) -> None:
-    """Try it: the first record's logits must not change with its neighbour, and no tensor with either."""
-    first = records[:1]
-    _answer(model, first)  # what it does to its own weights once and for all, such as a clamp, is no record's
-    before = {name: tensor.clone() for name, tensor in _tensors(model).items()}
-    pairs = [torch.cat([first, other]) for other in (torch.zeros_like(first), *records.split(1))]
-    same, *others = [_answer(model, pair)[0] for pair in pairs]
-    if not all(torch.allclose(same, other, rtol=1e-4, atol=1e-5, equal_nan=True) for other in others):
+def check_alone(make_model: Callable[[], nn.Module], x: np.ndarray, device: str) -> None:
+    """Try it: a record's logits must not change with its neighbours, and nothing in the model with either.
+
+    Two new models from the same random numbers see different records. What differs afterwards and did not
+    before is a record's doing, also where it is done at the first call only.
+    """
+    record, ones, others = (torch.from_numpy(rows).to(device) for rows in _different(x))
+    with _draws(0):
+        model = make_model()
+    with _draws(0):
+        twin = make_model()
+    _check_same_after(model.to(device), twin.to(device), ones, others)
+    if _is_mixed(model, model, record, ones, others) or _is_mixed_when_shaken(twin, record, ones, others):
         _check.refuse("make_model", _RETURN, "logits that changed with another record of the batch")
-    for name, tensor in _tensors(model).items():
-        if name not in before or not torch.equal(before[name], tensor):
+
+
+def _different(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return one record, and two batches of which no record is in both."""
+    rows = np.unique(np.linspace(0, len(x) - 1, _LOOKED_AT).astype(int))
+    found = list({x[row].tobytes(): x[row] for row in rows}.values())
+    if len(found) == 1:
+        found.append(np.zeros_like(found[0]))
+    ones, others = (np.stack((half * _BATCH)[:_BATCH]) for half in (found[::2], found[1::2]))
+    return found[0], ones, others
+
+
+def _check_same_after(model: nn.Module, twin: nn.Module, ones: Tensor, others: Tensor) -> None:
+    """Refuse a trace of the records; and tensors that change at every call, whatever they tell.
+
+    What a model does to its weights once and for all, such as a clamp, is no record's doing.
+    """
+    mine, its = _held(model), _held(twin)
+    strange = {name for name in mine.keys() | its.keys() if not _is_same(mine.get(name), its.get(name))}
+    _answer(model, ones)
+    _answer(twin, others)
+    held = _held(model)
+    before = {name: one.detach().clone() if isinstance(one, Tensor) else one for name, one in held.items()}
+    for seed in range(1, 4):
+        for one, rows in ((model, ones), (twin, others)):
+            _answer(one, rows[: _BATCH >> seed], seed)
+    mine, its = _held(model), _held(twin)
+    for name in [*mine, *(its.keys() - mine.keys())]:
+        one = mine.get(name)
+        steady = isinstance(one, Tensor) or name in strange
+        changed = steady and not _is_same(before.get(name), one)
+        if changed or (name not in strange and not _is_same(one, its.get(name))):
             rule = f"{_RETURN}, and no buffer, weight or attribute that its forward pass changes"
             _check.refuse("make_model", rule, repr(name))
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return whatever tensors a module holds, by name."""
-    held = {}
+def _is_mixed(model: nn.Module, twin: nn.Module, record: Tensor, ones: Tensor, others: Tensor) -> bool:
+    """Return whether a record's logits change with its neighbours: at the first place, or at the last.
+
+    ``twin`` is the same model, or one like it. How many numbers some layers draw depends on the records: then
+    the last record's are others, and only the first one's logits can be compared.
+    """
+    for seed in range(_SEEDS):
+        for place in (0, -1):
+            mine, drawn = _answer_at(model, record, place, ones, seed)
+            its, drawn_too = _answer_at(twin, record, place, others, seed)
+            scale = float(torch.stack([mine, its]).nan_to_num(0.0, 0.0, 0.0).abs().max())
+            same = torch.allclose(mine[place], its[place], rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
+            if not same and (place == 0 or torch.equal(drawn, drawn_too)):
+                return True
+    return False
+
+
+def _is_mixed_when_shaken(model: nn.Module, record: Tensor, ones: Tensor, others: Tensor) -> bool:
+    """Return the same for other weights: a last layer of zeros hides what is below.
+
+    A copy is asked in step with the model, so that what both do to their weights, such as a moving average of
+    them, makes no difference. A model that cannot take such weights, or be copied, has no answer; with its
+    own it has had one.
+    """
+    try:
+        with torch.no_grad(), _draws(0):
+            for weight in model.parameters():
+                if weight.requires_grad:
+                    weight.add_(0.1 * torch.randn_like(weight))
+        _answer(model, ones)
+        return _is_mixed(model, hidden.copy_of(model), record, ones, others)
+    except Exception:
+        return False
+
+
+def _held(model: nn.Module) -> dict[str, Tensor | str]:
+    """Return whatever a module holds, by name: tensors, and a checksum of all else."""
+    held: dict[str, Tensor | str] = {}
     for path, layer in model.named_modules():
-        for name, tensor in [*vars(layer).items(), *layer._parameters.items(), *layer._buffers.items()]:
-            if isinstance(tensor, Tensor):
-                held[f"{path}.{name}".removeprefix(".")] = tensor
+        for name, one in [*vars(layer).items(), *layer._parameters.items(), *layer._buffers.items()]:
+            if name not in hidden._REGISTERED and not nn.parameter.is_lazy(one):
+                held[f"{path}.{name}".removeprefix(".")] = one if isinstance(one, Tensor) else _checksum(one)
     return held
 
 
+def _checksum(value: object) -> str:
+    """Return what tells a value from others."""
+    plain = value is None or isinstance(value, (bool, int, float, complex, str))
+    if plain or (isinstance(value, (dict, list, tuple)) and not value):
+        return repr(value)
+    holder = nn.Module()
+    vars(holder)["held"] = value
+    try:
+        return hidden.fingerprint(holder)
+    except (RuntimeError, ValueError):  # a lazy layer's weights, before its first call
+        return repr(id(value))
+
+
+def _is_same(one: Tensor | str | None, other: Tensor | str | None) -> bool:
+    """Compare two tensors, or checksums; NaN is like NaN."""
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return one is other or (isinstance(one, str) and one == other)
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.equal(one, other) or bool(((one == other) | ((one != one) & (other != other))).all())
+
+
 @torch.no_grad()
-def _answer(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return the logits of a model as it trains, with the same random numbers at every call."""
-    with _rng.torch_stream(np.random.default_rng(0)):
+def _answer(model: nn.Module, inputs: Tensor, seed: int = 0) -> Tensor:
+    """Return the logits of a model as it trains, with the same random numbers at every call of a seed."""
+    with _draws(seed):
         return model.train()(inputs)
+
+
+@torch.no_grad()
+def _answer_at(
+    model: nn.Module, record: Tensor, place: int, batch: Tensor, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Return the logits of a batch with a record put in, and the state that its draws led to."""
+    inputs = batch.clone()
+    inputs[place] = record
+    with _draws(seed):
+        return model.train()(inputs), torch.get_rng_state()
+
+
+@contextmanager
+def _draws(seed: int) -> Iterator[None]:
+    """Run a block with all global generators set from a seed, and put theirs back after it."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (a model may draw from it)
+    random.setstate(_states(seed)[0])
+    np.random.set_state(_states(seed)[1])  # noqa: NPY002
+    try:
+        with _rng.torch_stream(np.random.default_rng(seed)):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+
+
+@cache
+def _states(seed: int) -> tuple:
+    """Return a state for Python's global generator, and one for NumPy's."""
+    return random.Random(seed).getstate(), np.random.RandomState(seed).get_state()
