@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from mialab import models
-from mialab.dp_sgd import DpSgd, clipped_sum, fit_private, layers
+from mialab.dp_sgd import DpSgd, clipped_sum, clipping, fit_private, layers
 from mialab.dp_sgd.clipping import make_clipper
 from mialab.dp_sgd.fleet_sums import make_sums
 from mialab.train import Fleet
@@ -223,24 +223,41 @@ def test_nothing_that_private_training_raises_depends_on_a_record():
 # Other precisions
 
 
-def test_full_precision_inside_whatever_is_set_outside():
-    torch.manual_seed(0)
-    model, inputs, labels = (
-        models.tiny_transformer(1, 8, 5, patch=4, width=8),
-        torch.randn(5, 1, 8, 8),
-        torch.arange(5),
-    )
-    exact, _ = clipped_sum(model, inputs, labels, 0.1)
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+def legacy():
     torch.set_float32_matmul_precision("medium")
-    try:
+
+
+def matmul():
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+
+
+def everything():
+    torch.backends.fp32_precision = "tf32"
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+
+
+@pytest.fixture
+def settings():
+    before = [one.fp32_precision for one in clipping._PRECISIONS]
+    yield
+    for one, precision in zip(clipping._PRECISIONS, before, strict=True):
+        one.fp32_precision = precision
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("lower", [legacy, matmul, everything])
+def test_full_precision_inside_whatever_is_set_outside(lower):
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(5, 1, 8, 8), torch.arange(5)
+    for model in (models.tiny_transformer(1, 8, 5, patch=4, width=8), models.small_cnn(1, 8, 5)):
+        exact, _ = clipped_sum(model, inputs, labels, 0.1)
+        lower()
+        before = [one.fp32_precision for one in clipping._PRECISIONS]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             coarse, _ = clipped_sum(model, inputs, labels, 0.1)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-    assert torch.backends.cudnn.allow_tf32 == before[1]
-    assert all(torch.equal(exact[name], coarse[name]) for name in exact)
+        assert [one.fp32_precision for one in clipping._PRECISIONS] == before
+        assert all(torch.equal(exact[name], coarse[name]) for name in exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

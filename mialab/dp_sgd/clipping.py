@@ -172,15 +172,38 @@ def _clipper(model: nn.Module, clipped: Callable[..., tuple[Gradients, Norms]]) 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Run a block in which products of floats are as precise as floats: the bounds rest on it."""
-    matmul, convolution = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
+    before = [one.fp32_precision for one in _PRECISIONS]
+    matmul, convolution = (None, None) if before else _older_settings()
     try:
+        for one in _PRECISIONS:
+            one.fp32_precision = "ieee"
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.allow_tf32 = convolution
+        for one, precision in zip(_PRECISIONS, before, strict=True):
+            one.fp32_precision = precision
+        if matmul is not None:
+            torch.set_float32_matmul_precision(matmul)
+            torch.backends.cudnn.allow_tf32 = convolution
+
+
+def _older_settings() -> tuple[str, bool]:
+    """Do the same in torch before 2.9; return what was set."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    return before
+
+
+def _precisions() -> list:
+    """List where torch keeps how precise products may be, if it is new enough."""
+    found: list = [torch.backends]
+    for library in (torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn):
+        found += [library, *(getattr(library, name, None) for name in ("matmul", "conv", "rnn"))]
+    return [one for one in found if hasattr(one, "fp32_precision")]
+
+
+_PRECISIONS = _precisions()
 
 
 def by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
