@@ -42,8 +42,10 @@ from mialab.models import Position
 Norm = Literal["auto", "ghost", "materialise"]
 Pieces = dict[str, Tensor]
 
-_BLOCK = 32  # records that are added up in the precision they have
-_ROWS = 2**11  # rows of a product that are
+_FEW = 256  # records whose gradients are added up in the precision they have; of more, blocks
+_BLOCK = 64  # of so many
+_ROWS = 2**11  # rows of a product that are added up in the precision they have
+_WORDS = 2**13  # words that are
 _LONG = 2**13  # numbers in a row whose squares are
 _PASSES = 8  # products that take as long as one number of a gradient: it is written, measured and summed
 
@@ -100,8 +102,9 @@ def embedding(layer: nn.Embedding, a: Tensor, e: Tensor, norm: Norm) -> Part:
 
     def weighted(factor: Tensor) -> Pieces:
         shorter = (rows * factor.view(-1, 1, 1)).flatten(0, 1)
-        total = torch.zeros_like(layer.weight, dtype=torch.float64)
-        return {"weight": total.index_add_(0, words.flatten(), shorter.double())}
+        dtype = e.dtype if len(shorter) <= _WORDS else torch.float64
+        total = torch.zeros_like(layer.weight, dtype=dtype)
+        return {"weight": total.index_add_(0, words.flatten(), shorter.to(dtype))}
 
     return Part(longest(rows).square_(), weighted)
 
@@ -261,11 +264,11 @@ def longest(each: Tensor) -> Tensor:
 def added_up(factor: Tensor, rows: Tensor) -> Tensor:
     """Return the sum of (records, …) over records, each times its factor.
 
-    In blocks of 32, whose sums are added up, and stay, in double precision: else a record that joins would
-    move the rounding of a long sum by more than is counted for it.
+    If they are many, in blocks, whose sums are added up, and stay, in double precision: else a record that
+    joins would move the rounding of a long sum by more than is counted for it.
     """
     flat, whole = rows.reshape(len(rows), -1), len(rows) - len(rows) % _BLOCK
-    if len(rows) <= _BLOCK or not flat.shape[1]:
+    if len(rows) <= _FEW or not flat.shape[1]:
         return (factor @ flat).view(rows.shape[1:])
     blocks = torch.bmm(factor[:whole].view(-1, 1, _BLOCK), flat[:whole].view(-1, _BLOCK, flat.shape[1]))
     total = blocks.squeeze(1).sum(0, dtype=torch.float64) + factor[whole:] @ flat[whole:]
