@@ -8,8 +8,8 @@ are made in full precision, whatever the global settings for TF32, bfloat16 and 
 **What a record adds is not all that it moves.** A sum of floats is rounded, and a record that joins changes
 the order and the partial sums of all others. Where nothing is known of the order, a sum of n records of
 length C moves by up to 2·γ_n·n·C more than what is added (Higham 2002, §3.1: the sums with it and without).
-That is a thousandth of C, which `DpSgd.noise_std` adds to the sensitivity, for 90 records in single precision.
-So no sum is long: those of gradients are made of blocks of 64 (of 256 records if there are no more), those of
+That is a thousandth of C, which `DpSgd.noise_std` adds to the sensitivity, for 90 single-precision records
+only. So no sum is long: those of gradients are made of blocks of 64 (of 256 records if no more), those of
 rows in a product of blocks of 2,048, and blocks are added up in double precision, in which the noise is added
 too. Yet above 90 records the thousandth is measured, not proved: the largest that we found, in up to 60,000
 records that are nearly alike or whose tokens cancel, was less than half of it. Nor is it proved that a
