@@ -238,25 +238,25 @@ def everything():
 
 @pytest.fixture
 def settings():
-    before = [one.fp32_precision for one in clipping._PRECISIONS]
-    yield
-    for one, precision in zip(clipping._PRECISIONS, before, strict=True):
+    places = clipping._precisions(torch.device("cpu"))
+    before = [one.fp32_precision for one in places]
+    yield places
+    for one, precision in zip(places, before, strict=True):
         one.fp32_precision = precision
     torch.set_float32_matmul_precision("highest")
 
 
-@pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("lower", [legacy, matmul, everything])
-def test_full_precision_inside_whatever_is_set_outside(lower):
+def test_full_precision_inside_whatever_is_set_outside(settings, lower):
     torch.manual_seed(0)
     inputs, labels = torch.randn(5, 1, 8, 8), torch.arange(5)
     for model in (models.tiny_transformer(1, 8, 5, patch=4, width=8), models.small_cnn(1, 8, 5)):
         exact, _ = clipped_sum(model, inputs, labels, 0.1)
         lower()
-        before = [one.fp32_precision for one in clipping._PRECISIONS]
+        before = [one.fp32_precision for one in settings]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             coarse, _ = clipped_sum(model, inputs, labels, 0.1)
-        assert [one.fp32_precision for one in clipping._PRECISIONS] == before
+        assert [one.fp32_precision for one in settings] == before
         assert all(torch.equal(exact[name], coarse[name]) for name in exact)
 
 
@@ -550,3 +550,14 @@ def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_count
         less, _ = clipper(inputs[kept], labels[kept], clip)
         moved = (more["embed.weight"].double() - less["embed.weight"].double()).norm()
         assert float(moved) <= clip * (1 + 2**-10)
+
+
+def test_full_precision_in_older_torch(monkeypatch):
+    older, seen = clipping._Older(), []
+    monkeypatch.setattr(clipping, "_precisions", lambda device: [older])
+    torch.set_float32_matmul_precision("medium")
+    with clipping.full_precision(torch.device("cpu")):
+        seen.append(torch.get_float32_matmul_precision())
+    seen.append(torch.get_float32_matmul_precision())
+    torch.set_float32_matmul_precision("highest")
+    assert seen == ["highest", "medium"]

@@ -18,7 +18,8 @@ library's products round one record's numbers alike whoever stands beside it.
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Literal
 
 import torch
@@ -172,38 +173,45 @@ def _clipper(model: nn.Module, clipped: Callable[..., tuple[Gradients, Norms]]) 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Run a block in which products of floats are as precise as floats: the bounds rest on it."""
-    before = [one.fp32_precision for one in _PRECISIONS]
-    matmul, convolution = (None, None) if before else _older_settings()
+    lower = [(one, now) for one in _precisions(device) if (now := one.fp32_precision) not in ("none", "ieee")]
+    autocast = torch.is_autocast_enabled(device.type)
     try:
-        for one in _PRECISIONS:
+        for one, _ in lower:
             one.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(device.type, enabled=False) if autocast else nullcontext():
             yield
     finally:
-        for one, precision in zip(_PRECISIONS, before, strict=True):
-            one.fp32_precision = precision
-        if matmul is not None:
-            torch.set_float32_matmul_precision(matmul)
-            torch.backends.cudnn.allow_tf32 = convolution
+        for one, before in lower:
+            one.fp32_precision = before
 
 
-def _older_settings() -> tuple[str, bool]:
-    """Do the same in torch before 2.9; return what was set."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.allow_tf32 = False
-    return before
+class _Older:
+    """What torch before 2.9 has instead: one setting for products, and one for convolutions on a GPU."""
+
+    @property
+    def fp32_precision(self) -> str | tuple[str, bool]:
+        """Return ``"ieee"``, or what is set."""
+        now = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+        return "ieee" if now == ("highest", False) else now
+
+    @fp32_precision.setter
+    def fp32_precision(self, value: str | tuple[str, bool]) -> None:
+        products, convolutions = ("highest", False) if isinstance(value, str) else value
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
-def _precisions() -> list:
-    """List where torch keeps how precise products may be, if it is new enough."""
-    found: list = [torch.backends]
-    for library in (torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn):
-        found += [library, *(getattr(library, name, None) for name in ("matmul", "conv", "rnn"))]
+@cache
+def _precisions(device: torch.device) -> list:
+    """List where torch keeps how precise products may be."""
+    if not hasattr(torch.backends, "fp32_precision"):
+        return [_Older()]
+    libraries = [torch.backends.mkldnn]
+    if device.type == "cuda":
+        libraries = [torch.backends.cuda, torch.backends.cudnn]
+    names = ("matmul", "conv", "rnn")
+    found = [torch.backends, *libraries, *(getattr(one, name, None) for one in libraries for name in names)]
     return [one for one in found if hasattr(one, "fp32_precision")]
-
-
-_PRECISIONS = _precisions()
 
 
 def by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
