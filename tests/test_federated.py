@@ -314,14 +314,14 @@ def test_definition_no_update_of_any_size_adds_more_than_the_clip(dtype):
         assert added <= 0.3 * (1 + 1e-6)
         assert torch.isfinite(row).all() or added == 0
         if torch.isfinite(row).all() and row.abs().max() > 1:
-            assert added > 0.3 * (1 - 1e-6)
+            assert added > 0.3 * (1 - 1e-5)
     run.shape = (1, 5)
     crowd = torch.randn(1, 5, 50) * 1e6
     there = torch.tensor([[True, True, False, True, True]])
     with_it, without = there.clone(), there.clone()
     with_it[0, 2] = True
     moved = _Run.averaged(run, crowd.double(), with_it) - _Run.averaged(run, crowd.double(), without)
-    assert moved.norm() <= 0.3 * (1 + 1e-12)
+    assert moved.norm() <= 0.3 * (1 + 1e-6)
 
 
 def test_an_update_that_is_not_finite_is_an_error_where_nothing_is_promised(rng):

@@ -13,8 +13,9 @@ class FedAvg:
     In every round each client takes part with chance ``sampling_rate``, by its own coin. It starts from the
     shared weights and makes ``local_steps`` of plain SGD on its own records. What it sends is the difference
     of the weights, shortened to length ``clip`` if it is longer. The server adds Gaussian noise of standard
-    deviation ``noise_multiplier · clip`` to the sum, divides by ``nominal_clients``, and moves the shared
-    weights by that. Every client counts alike, however many records it has.
+    deviation ``noise_multiplier · clip``, and a thousandth more for rounding, to the sum, divides by
+    ``nominal_clients``, and moves the shared weights by that. Every client counts alike, however many records
+    it has.
 
     The accountants read the object: ``accounting.privacy_loss.guarantee(recipe, delta=1e-5)``. **The promise
     is for a client**, all of its records at once, against those who see the shared weights; the server

@@ -13,13 +13,17 @@ from tqdm import tqdm
 
 from mialab import _check, _rng
 from mialab._types import MemberMatrix
-from mialab.dp_sgd.clipping import clipped_each
+from mialab.dp_sgd.clipping import clipped_each, common, factors
+from mialab.dp_sgd.layers import longest
+from mialab.dp_sgd.recipe import ROUNDING
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
 from mialab.train import Sgd, _doors, alike, alone
 from mialab.train.fleet import load
 from mialab.train.steps import at_rest, make_step
 from mialab.train.streams import fleet_batches
+
+_CLIENTS = 64  # whose updates are added up in the precision they have
 
 
 def federate(
@@ -223,20 +227,24 @@ class _Run:
         return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
 
     def averaged(self, update: Tensor, there: Tensor) -> Tensor:
-        """Clip what is sent, add it up, add noise, and divide by a public number: all in double precision.
+        """Clip what is sent, add it up, add noise in double precision, and divide by a public number.
 
-        So a client moves the sum by no more than the clip, whoever else sends something; what comes after the
-        noise may be rounded. With noise, an update that is not finite counts as 0, and nothing tells of it.
+        Lengths are rounded up, and a thousandth of the clip is counted for the rounding of the sum, as in
+        `dp_sgd`. With noise, an update that is not finite counts as 0, and nothing tells of it.
         """
-        rows = clipped_each({"": update.double().flatten(0, 1)}, self.recipe.clip).unflatten(0, self.shape)
-        total = (rows * there.unsqueeze(2)).sum(1)
+        clip, length = self.recipe.clip, longest(update.flatten(0, 1)).unflatten(0, self.shape)
+        if common(clip) and torch.isfinite(length).all():
+            share = (factors(length, clip) * there).unsqueeze(1)
+            blocks = zip(share.split(_CLIENTS, 2), update.split(_CLIENTS, 1), strict=True)
+            total = torch.stack([(one @ sent).squeeze(1) for one, sent in blocks]).sum(0, dtype=torch.float64)
+        else:
+            rows = clipped_each({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
+            total = (rows * there.unsqueeze(2)).sum(1)
         if self.recipe.noise_multiplier:
-            for share in (
-                0.6,
-                0.8,
-            ):  # in two parts: one alone, scaled, is a lattice with holes (`_rng.Noise`)
+            deviation = self.recipe.noise_multiplier * clip * (1 + ROUNDING)
+            for part in (0.6, 0.8):  # one alone, scaled, is a lattice with holes (`_rng.Noise`)
                 noise = torch.stack([one.normal(row) for one, row in zip(self.noises, total, strict=True)])
-                total += share * self.recipe.noise_multiplier * self.recipe.clip * noise
+                total += part * deviation * noise
         return (total / self.recipe.nominal_clients).to(update.dtype)
 
 
