@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mialab import _check, _rng
 from mialab._types import MemberMatrix
 from mialab.dp_sgd.clipping import clipped_each, common, factors
-from mialab.dp_sgd.layers import longest
+from mialab.dp_sgd.layers import gamma, longest
 from mialab.dp_sgd.recipe import ROUNDING
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
@@ -24,6 +24,7 @@ from mialab.train.steps import at_rest, make_step
 from mialab.train.streams import fleet_batches
 
 _CLIENTS = 64  # whose updates are added up in the precision they have
+_PIECE = 64  # numbers of an update whose squares are
 
 
 def federate(
@@ -232,7 +233,7 @@ class _Run:
         Lengths are rounded up, and a thousandth of the clip is counted for the rounding of the sum, as in
         `dp_sgd`. With noise, an update that is not finite counts as 0, and nothing tells of it.
         """
-        clip, length = self.recipe.clip, longest(update.flatten(0, 1)).unflatten(0, self.shape)
+        clip, length = self.recipe.clip, _longest(update.flatten(0, 1)).unflatten(0, self.shape)
         if common(clip) and torch.isfinite(length).all():
             share = (factors(length, clip) * there).unsqueeze(1)
             blocks = zip(share.split(_CLIENTS, 2), update.split(_CLIENTS, 1), strict=True)
@@ -246,6 +247,15 @@ class _Run:
                 noise = torch.stack([one.normal(row) for one, row in zip(self.noises, total, strict=True)])
                 total += part * deviation * noise
         return (total / self.recipe.nominal_clients).to(update.dtype)
+
+
+def _longest(rows: Tensor) -> Tensor:
+    """Return how long rows can be at most: in short pieces, so that rounding up adds little."""
+    whole = rows.shape[1] - rows.shape[1] % _PIECE
+    pieces = [longest(rows[:, whole:])] if whole < rows.shape[1] else []
+    if whole:
+        pieces.append(longest(rows[:, :whole].unflatten(1, (-1, _PIECE))))
+    return torch.linalg.vector_norm(torch.stack(pieces), dim=0) * (1 + gamma(6, rows.dtype))
 
 
 def _is_trained(weight: Tensor) -> Tensor:
