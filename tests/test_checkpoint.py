@@ -191,12 +191,29 @@ def test_a_checkpoint_with_other_arrays_is_refused(tmp_path, damage):
     path = next(tmp_path.iterdir())
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    fingerprint = str(arrays.pop("fingerprint"))
+    fingerprint = str(arrays.pop(".fingerprint"))
     checkpoint.write(path, DAMAGES[damage](arrays), fingerprint)
     with pytest.raises(
         ValueError, match=r"checkpoint must hold the arrays of this run, got another '.*: remove .*npz"
     ):
         run(zoo.Net, tmp_path)
+
+
+class OddNames(zoo.Net):
+    """Its weights are called what a writer of files might call its own."""
+
+    def prepare(self):
+        for name in ("allow_pickle", "args", "file", "fingerprint", "probe", "steps"):
+            self.register_parameter(name, nn.Parameter(torch.randn(8)))
+
+    def middle(self, h):
+        return h * self.file + self.steps * self.probe + self.fingerprint + self.args * self.allow_pickle
+
+
+def test_a_weight_may_have_any_name(tmp_path):
+    first, again = run(OddNames, tmp_path), run(OddNames, tmp_path)
+    assert same(first, run(OddNames, None))
+    assert same(first, again)
 
 
 def test_restoring_changes_all_tensors_or_none(tmp_path):

@@ -1,12 +1,13 @@
 """Files that are whole or absent.
 
-A checkpoint is a ``.npz`` file of plain arrays; nothing in it is ever unpickled. It is written beside
-its place and moved there in one step, so that an interruption leaves the old file or the new one.
+A checkpoint is a ``.npz`` file of plain arrays; nothing is ever pickled into it or out of it. It is written
+beside its place and moved there in one step, so that an interruption leaves the old file or the new one.
+A name that begins with a dot is no tensor's, and is kept for what else belongs to the run.
 """
 
 import tempfile
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -16,12 +17,17 @@ Arrays = dict[str, np.ndarray]
 
 
 def write(path: Path, arrays: Arrays, fingerprint: str) -> None:
-    """Write arrays and the fingerprint of the run they belong to."""
+    """Write arrays, under whatever names, and the fingerprint of the run they belong to.
+
+    Entry by entry: `numpy.savez` takes some names for its own arguments, by version more or fewer.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
         part = Path(beside) / path.name
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays, fingerprint=np.array(fingerprint))
+        with ZipFile(part, "w") as file:
+            for name, array in (arrays | {".fingerprint": np.array(fingerprint)}).items():
+                with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
         part.replace(path)
 
 
@@ -38,7 +44,7 @@ def read(path: Path, fingerprint: str) -> Arrays | None:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        found = str(arrays.pop("fingerprint"))
+        found = str(arrays.pop(".fingerprint"))
     except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
         raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
     if found != fingerprint:

@@ -229,7 +229,7 @@ class _Saved:
         arrays = checkpoint.read(self.path, self.fingerprint)
         if arrays is None:
             return 0
-        steps, probe = arrays.pop("steps", np.array(0)), arrays.pop("probe", np.zeros(0))
+        steps, probe = arrays.pop(".steps", np.array(0)), arrays.pop(".probe", np.zeros(0))
         if probe.shape != self.probe.shape or not np.allclose(probe, self.probe, **_SAME):
             checkpoint.refuse(self.path)
         checkpoint.restore(self.path, arrays, self.tensors)
@@ -238,7 +238,7 @@ class _Saved:
     def keep(self, steps: int, *, last: bool) -> None:
         """Save after the last step, and every so often before it."""
         if last or time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            arrays = to_arrays(self.tensors) | {"steps": np.array(steps), "probe": self.probe}
+            arrays = to_arrays(self.tensors) | {".steps": np.array(steps), ".probe": self.probe}
             checkpoint.write(self.path, arrays, self.fingerprint)
             self.saved_at = time.monotonic()
 
