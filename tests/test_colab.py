@@ -34,7 +34,7 @@ def test_definition_it_resolves_with_what_colab_has():
     done = answer(ROOT)
     assert done.returncode == 0, done.stderr
     pins = (ROOT / "tests/colab.txt").read_text(encoding="utf-8").splitlines()
-    ours = ("torch==", "numpy==", "scipy==", "matplotlib==")
+    ours = ("torch==", "numpy==", "scipy==", "scikit-learn==", "matplotlib==")
     assert {pin for pin in pins if pin.startswith(ours)} <= set(done.stdout.splitlines())
 
 

@@ -4,15 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from packaging.licenses import canonicalize_license_expression
+from packaging.requirements import Requirement
 
 import address
 import notebooks
 import pages
+import versions
 
 ROOT = Path(__file__).parents[1]
 
@@ -239,3 +243,40 @@ def test_coverage_nbval_refuses_a_verdict_that_no_longer_holds(stored):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "holds: no" in done.stdout
+
+
+def test_definition_what_colab_has_is_read_and_may_be_replaced():
+    pins = versions.colabs()
+    assert {"numpy==2.1.3", "scikit-learn==1.6.1", "torch==2.11.0"} <= set(pins)
+    changed = versions.instead(pins, ["torch==2.13.0", "Pooch[http]>=1.8 ; extra"])
+    assert [pin for pin in changed if versions.name_of(pin) == "torch"] == ["torch==2.13.0"]
+    assert {versions.name_of(pin) for pin in changed} == {versions.name_of(pin) for pin in pins} | {"pooch"}
+    assert set(pins) - set(changed) == {"torch==2.11.0"}
+
+
+@pytest.mark.parametrize(("code", "word"), [(0, "pass"), (1, "FAIL")])
+def test_coverage_versions_that_fail_fail_the_command(monkeypatch, capsys, code, word):
+    asked = []
+
+    def run(command, **_):
+        asked.append([str(part) for part in command])
+        return subprocess.CompletedProcess(
+            command, code if "pytest" in command else 0, "numpy==2.1.3\nx==1\n"
+        )
+
+    monkeypatch.setattr(versions.subprocess, "run", run)
+    assert versions.main(["colab", "--with", "torch==2.13.0", "-k", "noise"]) == code
+    assert f"the tests {word} with Python 3.13, numpy==2.1.3\n" in capsys.readouterr().out
+    (tests,) = [command for command in asked if "pytest" in command]
+    assert tests[-2:] == ["-k", "noise"]
+    assert "--ignore=tests/test_site.py" in tests
+
+
+def test_definition_the_licence_is_an_expression_that_the_builder_reads():
+    """A table in its place ends in 2027, and setuptools reads an expression from version 77 on."""
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert canonicalize_license_expression(whole["project"]["license"]) == whole["project"]["license"]
+    assert all((ROOT / name).is_file() for name in whole["project"]["license-files"])
+    (builder,) = map(Requirement, whole["build-system"]["requires"])
+    assert "76.1" not in builder.specifier
+    assert "77.0.3" in builder.specifier
