@@ -5,6 +5,7 @@ make it speak.
 """
 
 import ast
+import pkgutil
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -182,6 +183,16 @@ def test_definition_the_repository_has_one_address():
     assert address.strangers() == []
     assert f"git+{address.address()}" in SETUP
     assert f"repository-code: {address.address()}" in text(ROOT / "CITATION.cff")
+
+
+def test_definition_what_the_page_on_protection_names_is_there():
+    page = text(ROOT / "book/protection.md")
+    names = re.findall(r"`(mialab\.[\w.]+)`", page)
+    files = re.findall(r"/blob/main/([\w./]+)", page)
+    assert len(names) >= 8
+    assert len(files) >= 7
+    assert all(pkgutil.resolve_name(name) for name in names)
+    assert [file for file in files if not (ROOT / file).is_file()] == []
 
 
 def test_definition_the_notation_is_the_packages():

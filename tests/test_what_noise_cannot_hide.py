@@ -56,6 +56,25 @@ def test_definition_noise_is_for_finite_real_numbers(mechanism, value):
             gr.clip(shaped, 1.0) if is_clip else mechanism(shaped, rng=RNG)
 
 
+BAD = {"nan": math.nan, "infinite": math.inf, "large": 1.25e300, "integer": 2**53 + 711}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("mechanism", [*REAL, RandomizedResponse(0.75), a_private_sum], ids=repr)
+def test_definition_a_refusal_says_neither_which_nor_what(mechanism, bad):
+    """The same words, whichever of a thousand values it is, and whatever the others are."""
+    said = []
+    for place, others in ((17, 0), (640, 1)):
+        value = np.full(1000, others, dtype=type(bad))
+        value[place] = bad
+        try:
+            mechanism(value, rng=RNG)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(set(said)) <= 1
+    assert not any(figure in one for one in said for figure in ("17", "640", "1.25", "711"))
+
+
 @pytest.mark.parametrize("mechanism", [*REAL, *EXACT, textbook, a_private_sum], ids=repr)
 def test_definition_what_a_mask_hides_does_not_come_out(mechanism):
     hidden = np.ma.array([1.0, 777.0], mask=[False, True])
