@@ -255,7 +255,7 @@ def test_definition_what_colab_has_is_read_and_may_be_replaced():
 
 
 @pytest.mark.parametrize(("code", "word"), [(0, "pass"), (1, "FAIL")])
-def test_coverage_versions_that_fail_fail_the_command(monkeypatch, capsys, code, word):
+def test_coverage_versions_that_fail_fail_the_command(monkeypatch, capsys, tmp_path, code, word):
     asked = []
 
     def run(command, **_):
@@ -265,6 +265,7 @@ def test_coverage_versions_that_fail_fail_the_command(monkeypatch, capsys, code,
         )
 
     monkeypatch.setattr(versions.subprocess, "run", run)
+    monkeypatch.setattr(versions, "environment", lambda *_: tmp_path / "python")
     assert versions.main(["colab", "--with", "torch==2.13.0", "-k", "noise"]) == code
     assert f"the tests {word} with Python 3.13, numpy==2.1.3\n" in capsys.readouterr().out
     (tests,) = [command for command in asked if "pytest" in command]

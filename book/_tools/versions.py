@@ -33,11 +33,17 @@ def name_of(pin: str) -> str:
     return re.split(r"[\[<>=!~; ]", pin, maxsplit=1)[0].lower()
 
 
-def lowest(python: str, project: Path = ROOT) -> list[str]:
+def environment(folder: Path, python: str) -> Path:
+    """Make an empty environment, and return its interpreter; uv fetches a Python that is not there."""
+    subprocess.run([UV, "venv", "--quiet", "--python", python, folder / "venv"], check=True)
+    return folder / "venv/bin/python"
+
+
+def lowest(inside: Path, project: Path = ROOT) -> list[str]:
     """Resolve the dependencies to the lowest versions that are declared."""
     declared = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     ask = [UV, "pip", "compile", project / "pyproject.toml", "--resolution", "lowest-direct", "--quiet"]
-    ask += ["--no-header", "--no-annotate", "--python", python]
+    ask += ["--no-header", "--no-annotate", "--python", inside]
     found = subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     ours = {name_of(line) for line in declared["dependencies"]}
     return [pin for pin in found if name_of(pin) in ours]
@@ -55,14 +61,23 @@ def instead(pins: list[str], others: list[str]) -> list[str]:
     return [pin for pin in pins if name_of(pin) not in said] + others
 
 
-def install(folder: Path, python: str, pins: list[str]) -> Path:
-    """Make an environment with the package, its tests' tools and these versions; return its interpreter."""
-    subprocess.run([UV, "venv", "--quiet", "--python", python, folder / "venv"], check=True)
-    wanted, inside = folder / "wanted.txt", folder / "venv/bin/python"
+def install(inside: Path, pins: list[str], tools: str = "test") -> None:
+    """Install the package and its tests' tools, with these versions of what is pinned."""
+    wanted = inside.with_name("wanted.txt")
     wanted.write_text("\n".join(pins), encoding="utf-8")
-    ask = [UV, "pip", "install", "--quiet", "--python", inside, "--constraint", wanted, "-e", f"{ROOT}[test]"]
+    ask = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        inside,
+        "--constraint",
+        wanted,
+        "-e",
+        f"{ROOT}[{tools}]",
+    ]
     subprocess.run([*ask, *READ_BY_TESTS], check=True)
-    return inside
 
 
 def installed(inside: Path, pins: list[str]) -> list[str]:
@@ -74,17 +89,20 @@ def installed(inside: Path, pins: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Try one set of versions, and say whether the tests pass."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("which", choices=PYTHON)
     parser.add_argument("--python")
     parser.add_argument("--with", dest="others", action="append", default=[], metavar="PIN")
     parser.add_argument("--all", action="store_true")
     asked, rest = parser.parse_known_args(arguments)
     python = asked.python or PYTHON[asked.which]
-    pins = instead(lowest(python) if asked.which == "oldest" else colabs(), asked.others)
     skip = [] if asked.all else [f"--ignore=tests/test_{name}.py" for name in OF_THE_BOOK]
     with tempfile.TemporaryDirectory() as folder:
-        inside = install(Path(folder), python, pins)
+        inside = environment(Path(folder), python)
+        pins = instead(lowest(inside) if asked.which == "oldest" else colabs(), asked.others)
+        install(inside, pins, "book,test" if asked.all else "test")
         code = subprocess.run(
             [inside, "-m", "pytest", *PYTEST, *skip, *rest], cwd=ROOT, check=False
         ).returncode
