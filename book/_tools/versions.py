@@ -82,7 +82,7 @@ def install(inside: Path, pins: list[str], tools: str = "test") -> None:
 
 def installed(inside: Path, pins: list[str]) -> list[str]:
     """Ask an environment which versions it has of the packages that are pinned."""
-    ask = [UV, "pip", "freeze", "--python", inside]
+    ask = [UV, "pip", "freeze", "--quiet", "--python", inside]
     found = subprocess.run(ask, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     return [line for line in found if name_of(line) in set(map(name_of, pins))]
 
