@@ -423,6 +423,8 @@ ROWS = {
     b"1.0,0,1,1": "label in row 2 of table must be in 1 … 4, got '1.0'",
     b"\xb2,0,1,1": r"label in row 2 of table must be in 1 … 4, got '\\\\xb2'",
     b"": "label in row 2 of table must be in 1 … 4, got ''",
+    b"9" * 5000 + b",0,1,1": "label in row 2 of table must be in 1 … 4, got '9999.{70,80}…$",
+    b"1,0,1,\x1b" + b"x" * 5000: r"column 3 .* in row 2 of table must be 0 or 1, got '\\x1bx{60,80}…$",
     b"1": "row 2 of table must have 3 columns after its label, got 1",
     b"1,0,1": "row 2 of table must have 3 columns after its label, got 2",
     b"1,0,1,1,0": "row 2 of table must have 3 columns after its label, got 4",

@@ -4,13 +4,13 @@ A checkpoint is a ``.npz`` file of plain arrays; nothing in it is ever unpickled
 its place and moved there in one step, so that an interruption leaves the old file or the new one.
 """
 
-import tempfile
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from mialab import _files
 
 Arrays = dict[str, np.ndarray]
 
@@ -18,11 +18,8 @@ Arrays = dict[str, np.ndarray]
 def write(path: Path, arrays: Arrays, fingerprint: str) -> None:
     """Write arrays and the fingerprint of the run they belong to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
-        part = Path(beside) / path.name
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays, fingerprint=np.array(fingerprint))
-        part.replace(path)
+    with _files.whole(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, fingerprint=np.array(fingerprint))
 
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
@@ -30,17 +27,20 @@ def read(path: Path, fingerprint: str) -> Arrays | None:
 
     Raises
     ------
+    OSError
+        If there is a file that may not be read.
     ValueError
         If the file is damaged, or belongs to a run with other records, recipe or generator.
     """
     if not path.exists():
         return None
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        found = str(arrays.pop("fingerprint"))
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
-        raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            found = str(arrays.pop("fingerprint"))
+        except Exception as error:  # a damaged archive sets off any of a dozen kinds
+            raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
     if found != fingerprint:
         refuse(path)
     return arrays
