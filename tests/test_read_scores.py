@@ -411,9 +411,7 @@ def test_limit_parquet_that_is_packed_to_harm_is_refused_unread():
         read(zeros)
     words = pyarrow.array(["1" * 20_000] * 5000)
     plain = as_parquet(np.zeros(5000), words, use_dictionary=False, compression="gzip")
-    with pytest.raises(
-        ValueError, match=r"must be whole Parquet, got 100,0[0-9,]+ bytes of the column member in "
-    ):
+    with pytest.raises(ValueError, match=r"must be whole Parquet, got 100,[0-9,]+ bytes in 1[0-9,]+$"):
         read(plain)
     numbers = pyarrow.array(np.arange(10**6) % 2, pyarrow.int32())
     coded = pyarrow.DictionaryArray.from_arrays(numbers, pyarrow.array(["1" * 20_000, "0"]))

@@ -7,7 +7,11 @@ import numpy as np
 from numpy import ndarray
 
 from mialab import _check
+from mialab._text import visible
 from mialab.audit import _cells
+
+_EXPANDED = 2**26  # bytes of all columns, and 64 for each byte of the file
+_ROWS = 2**12  # at a time: few of them, since a first word may be as long as it likes before it is refused
 
 
 def read_parquet(content: bytes) -> tuple[ndarray, ndarray]:
@@ -38,27 +42,25 @@ def _damaged(error: Exception) -> ValueError:
 
 
 def _check_sizes(about: Any, size: int) -> None:
+    """Refuse much in little. (About single columns a damaged file must not be asked: pyarrow aborts.)"""
     _cells.check_records(about.num_rows, size)
-    for group in map(about.row_group, range(about.num_row_groups)):
-        for column in map(group.column, range(group.num_columns)):
-            if column.path_in_schema in _cells.COLUMNS:
-                _cells.check_expanded(
-                    f"the column {column.path_in_schema}", column.total_uncompressed_size, size
-                )
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if unpacked > _EXPANDED + 64 * size:
+        raise ValueError(f"{unpacked:,} bytes in {size:,}")
 
 
 def _check_types(types: Any, score: Any, member: Any) -> None:
     """Refuse a column of anything but numbers or, for members, words."""
     if not (types.is_integer(score) or types.is_floating(score)):
-        _check.refuse("the column score", "be an array of numbers", f"dtype {_cells.visible(str(score))}")
+        _check.refuse("the column score", "be an array of numbers", f"dtype {visible(str(score))}")
     words = types.is_dictionary(member)
     if not (words or types.is_boolean(member) or types.is_integer(member) or types.is_floating(member)):
-        _check.refuse("the column member", _cells.MEMBER, f"dtype {_cells.visible(str(member))}")
+        _check.refuse("the column member", _cells.MEMBER, f"dtype {visible(str(member))}")
 
 
 def _batches(found: Any) -> Iterator[tuple[Any, Any]]:
     try:
-        for batch in found.iter_batches(_cells.AT_ONCE, columns=list(_cells.COLUMNS), use_threads=False):
+        for batch in found.iter_batches(_ROWS, columns=list(_cells.COLUMNS), use_threads=False):
             yield batch.column("score"), batch.column("member")
     except Exception as error:
         raise _damaged(error) from None
