@@ -222,6 +222,23 @@ def test_integers_that_a_float_does_not_hold_are_refused(number):
             read(content)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_definition_the_first_lost_integer_is_named(rng, dtype):
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    for shift in range(12):
+        score = rng.integers(least, most, size=1000, dtype=dtype, endpoint=True) >> dtype(shift)
+        score[: rng.integers(1000)] &= ~dtype(2**12 - 1)
+        content = as_npz(score=score, member=np.arange(1000) % 2)
+        lost = [row for row, one in enumerate(score.tolist(), 1) if int(float(one)) != one]
+        if lost:
+            with pytest.raises(
+                ValueError, match=f"score in row {lost[0]} must be a number that .*{score[lost[0] - 1]}"
+            ):
+                read(content)
+        else:
+            assert [int(one) for one in read(content).score] == score.tolist()
+
+
 @pytest.mark.parametrize("number", [2**64 - 1, 10**18 * 12345678901234567 + 1])
 def test_larger_integers_too(number):
     with pytest.raises(ValueError, match=f"{LATE}'{number}'"):

@@ -104,13 +104,22 @@ def score_column(score: ndarray, before: int = 0) -> Float64[ndarray, "records"]
         row = int(np.argmin(np.isfinite(score)))
         refuse("score", before + row + 1, "be a finite number", score[row])
     with np.errstate(over="ignore"):
-        held = score.astype(np.float64)
-    if score.dtype.itemsize >= 8 and score.dtype != np.float64:
-        far = np.abs(held) >= 2**53 if score.dtype.kind in "iu" else held != score
-        for row in np.flatnonzero(far):
-            if score.dtype.kind == "f" or int(held[row]) != int(score[row]):
-                refuse("score", before + int(row) + 1, _EXACT, score[row])
+        held = score.astype(np.float64, copy=False)
+    lost = _lost(score, held)
+    if lost.any():
+        row = int(np.argmax(lost))
+        refuse("score", before + row + 1, _EXACT, score[row])
     return held
+
+
+def _lost(score: ndarray, held: ndarray) -> ndarray:
+    """Say which numbers are not the floats that were made of them; NumPy compares integers as floats."""
+    if score.dtype.kind == "f":
+        return held != score if score.dtype.itemsize > 8 else np.zeros(1, dtype=bool)
+    if score.dtype.itemsize < 8 or not (np.abs(held) >= 2**53).any():
+        return np.zeros(1, dtype=bool)
+    high = score >> 32 << 32  # 32 digits: a float holds it, and what is above it in the float is below 2**34
+    return held - high.astype(np.float64) != score - high
 
 
 def member_column(member: ndarray, before: int = 0) -> Bool[ndarray, "records"]:
@@ -121,7 +130,9 @@ def member_column(member: ndarray, before: int = 0) -> Bool[ndarray, "records"]:
         return np.concatenate([np.zeros(0, dtype=bool), *parts])
     if member.dtype.kind not in "biuf":
         _check.refuse("the column member", MEMBER, f"dtype {member.dtype}")
-    number = member.view(np.uint8) if member.dtype == bool else member  # a file may hold a "bool" of 2
+    if member.dtype == bool and not (member.view(np.uint8) > 1).any():  # a file may hold a "bool" of 2
+        return member
+    number = member.view(np.uint8) if member.dtype == bool else member
     wrong = (number != 0) & (number != 1)
     if wrong.any():
         row = int(np.argmax(wrong))

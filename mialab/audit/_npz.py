@@ -42,7 +42,8 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> ndarr
         raise ValueError(f"{entry.filename} neither stored nor deflated")
     _cells.check_expanded(entry.filename, entry.file_size, size)
     with archive.open(entry) as packed:
-        stream = io.BytesIO(packed.read(entry.file_size))  # without a number, all that comes is unpacked
+        held = packed.read(entry.file_size)  # without a number, all that comes is unpacked
+    stream = io.BytesIO(held)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in readers:
@@ -51,7 +52,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> ndarr
     if dtype.kind not in _PLAIN:
         raise ValueError(f"{entry.filename} of dtype {dtype}, neither numbers nor words")
     _cells.check_records(math.prod(shape), size)
-    array = np.frombuffer(stream.getbuffer()[stream.tell() :], dtype).reshape(shape)
+    array = np.frombuffer(memoryview(held)[stream.tell() :], dtype).reshape(shape)
     if array.shape != shape:  # −1 stands for any number
         raise ValueError(f"{entry.filename} of shape {shape}")
     return array

@@ -42,7 +42,7 @@ def _damaged(error: Exception) -> ValueError:
 
 
 def _check_sizes(about: Any, size: int) -> None:
-    """Refuse much in little. (About single columns a damaged file must not be asked: pyarrow aborts.)"""
+    """Refuse much in little. About single columns a damaged file must not be asked: pyarrow aborts."""
     _cells.check_records(about.num_rows, size)
     unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
     if unpacked > _EXPANDED + 64 * size:
