@@ -1,22 +1,26 @@
 """The audit as a command, for a build pipeline: "python -m mialab.audit scores.csv --claimed-epsilon 1".
 
 It exits with 0 if the claim is consistent with the scores, 10 if it is violated, 11 if this audit could not
-have told, and 2, with one line that says why, if the input is bad. Only a picture asks for matplotlib.
+have told. With one line that says why, it exits with 2 if the input is bad (scores may have 1 GiB), 3 if a
+report, or the verdict itself, could not be written, and 130 if it was interrupted. No picture, no matplotlib.
 """
 
 import argparse
 import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.special import bdtr, log_expit
 
-from mialab import _check
+from mialab import _check, _files
+from mialab._text import visible
 from mialab.accounting import Guarantee, Neighbours
 from mialab.audit import (
     AuditResult,
@@ -35,7 +39,8 @@ from mialab.audit.result import check_terms
 from mialab.game import Design, Outcome
 
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
-BAD_INPUT = 2
+BAD_INPUT, UNWRITTEN, INTERRUPTED = 2, 3, 130
+LARGEST = 2**30  # bytes of scores
 DESIGNS = {one.name.lower().replace("_", "-"): one for one in Design}
 NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REPLACE}
 TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
@@ -117,19 +122,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        asked = _parser().parse_args(arguments)
-        claim = _claim(asked)
-        outcome = read_scores(_content(asked.scores), design=DESIGNS[asked.design])
-        report = judge(outcome, claim, asked)
-        files = {asked.json: report.as_json} | {asked.picture: lambda: _picture(report, asked.picture)}
-        made = {Path(path): content() for path, content in files.items() if path}
-        for path, content in made.items():
-            write_whole(path, content)
-        print(report, flush=True)
+        return _run(arguments)
+    except SystemExit:  # after --help
+        return 0
+    except _UnwrittenError as error:
+        return _complain(f"what was found must be written, got {error}", UNWRITTEN)
     except (ValueError, OSError) as error:
-        print("mialab.audit:", *str(error).split("\n"), file=sys.stderr)
-        return BAD_INPUT
+        return _complain(str(error), BAD_INPUT)
+    except (MemoryError, RecursionError) as error:
+        return _complain(f"the scores must fit into memory, got {type(error).__name__}", BAD_INPUT)
+    except KeyboardInterrupt:
+        return _complain("the audit must run to its end, got an interruption", INTERRUPTED)
+
+
+class _UnwrittenError(Exception):
+    """There is a verdict, and no place for it."""
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    asked = _parser().parse_args(arguments)
+    claim = _claim(asked)
+    outcome = read_scores(_content(asked.scores), design=DESIGNS[asked.design])
+    report = judge(outcome, claim, asked)
+    files = {asked.json: report.as_json} | {asked.picture: lambda: _picture(report, asked.picture)}
+    made = {Path(path): content() for path, content in files.items() if path}
+    try:
+        _files.write(made)
+    except OSError as error:
+        raise _UnwrittenError(error) from error
+    _say(str(report))
     return EXIT[report.finding]
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError) as error:
+        raise _UnwrittenError(error) from error
+
+
+def _complain(message: str, code: int) -> int:
+    """Say in one line what is wrong; the exit code says it where nobody listens."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print("mialab.audit:", visible(message.replace("\n", " "), 1000), file=sys.stderr, flush=True)
+    return code
 
 
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
@@ -193,36 +230,41 @@ def _check_files(asked: argparse.Namespace) -> None:
     """Refuse to write where something else would be lost, before anything is computed."""
     if asked.picture is not None and Path(asked.picture).suffix.lower() not in PICTURES:
         _check.refuse("--picture", f"end in {', '.join(PICTURES)}", asked.picture)
-    taken = {} if asked.scores == "-" else {Path(asked.scores).resolve(): "the scores"}
+    taken = {} if asked.scores == "-" else {os.path.realpath(asked.scores): "the scores"}
     for name, given in (("--json", asked.json), ("--picture", asked.picture)):
         if given is None:
             continue
-        path = Path(given)
-        if path.resolve() in taken:
-            _check.refuse(f"{taken[path.resolve()]} and {name}", "be two files", given)
+        path, place = Path(given), os.path.realpath(given)
+        if place in taken:
+            _check.refuse(f"{taken[place]} and {name}", "be two files", given)
         if not path.parent.is_dir():
             _check.refuse(name, "be in a folder that exists", given)
         if path.is_symlink() or (path.exists() and not path.is_file()):
             _check.refuse(name, "be a file, new or old, and no folder, link or device", repr(given))
-        taken[path.resolve()] = name
+        taken[place] = name
 
 
 def _content(path: str) -> bytes:
-    if path != "-":
-        return Path(path).read_bytes()
+    try:
+        content = _file(path) if path != "-" else _piped()
+    except OSError as error:
+        raise ValueError(f"the scores must be a file that can be read, got {error}") from None
+    if len(content) > LARGEST:
+        _check.refuse("the scores", f"have at most {LARGEST:,} bytes", "more")
+    return content
+
+
+def _piped() -> bytes:
     if sys.stdin is None:
         raise ValueError("standard input must be open, got a closed one")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer.read(LARGEST + 1)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside its place first, then moved there in one step."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _file(path: str) -> bytes:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe may wait, a device never end
+        _check.refuse("the scores", "be a regular file, or - for standard input", repr(path))
+    with open(path, "rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def _picture(report: Report, path: str) -> bytes:
@@ -255,6 +297,10 @@ class _Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             message += " (a negative number may need a =, as in --threshold=-1e-3)"
         raise ValueError(message)
+
+    def print_help(self, file: object = None) -> None:
+        """Notice where nobody reads."""
+        _say(self.format_help())
 
 
 def _parser() -> _Parser:

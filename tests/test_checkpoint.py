@@ -1,7 +1,6 @@
 """Checkpoints: they belong to one experiment, are whole or absent, and give back what was trained."""
 
 import copy
-import threading
 import warnings
 from unittest import mock
 
@@ -12,7 +11,6 @@ from torch import nn
 
 import zoo
 from mialab import models
-from mialab.data import cache
 from mialab.train import Sgd, checkpoint, fit_many, together
 
 RECIPE = Sgd(8, batch_size=6)
@@ -221,56 +219,6 @@ def test_restoring_changes_all_tensors_or_none(tmp_path):
     with pytest.raises(ValueError, match="got another 'b'"):
         checkpoint.restore(tmp_path, {"a": np.ones(2, dtype=np.float32), "b": np.ones(2)}, tensors)
     assert not tensors["a"].any()
-
-
-def in_threads(count, work):
-    """Run something in many threads at once; return the errors."""
-    errors, gate = [], threading.Barrier(count)
-
-    def one(number):
-        try:
-            gate.wait()
-            work(number)
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
-
-
-def test_threads_do_not_meet_in_a_folder(tmp_path):
-    path, arrays = tmp_path / "one.npz", {"a": np.arange(20_000)}
-
-    def work(_number):
-        for _ in range(20):
-            checkpoint.write(path, arrays, "me")
-            assert checkpoint.read(path, "me")["a"].sum() == arrays["a"].sum()
-
-    assert in_threads(8, work) == []
-    assert [file.name for file in tmp_path.iterdir()] == ["one.npz"]
-
-
-def test_threads_do_not_meet_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MIALAB_DATA", str(tmp_path / "cache"))
-    (tmp_path / "served").write_bytes(b"bytes" * 10_000)
-    wanted = cache.checksum(tmp_path / "served", "sha256")
-
-    def serve(_address, path):
-        for _ in range(10):
-            path.write_bytes((tmp_path / "served").read_bytes())
-
-    monkeypatch.setattr(cache, "_get", serve)
-    remote = cache.Remote("a/file", {"http://somewhere": wanted})
-    assert (
-        in_threads(16, lambda _number: cache._download("http://somewhere", wanted, tmp_path / "a" / "b"))
-        == []
-    )
-    assert in_threads(16, lambda _number: cache.fetch(remote)) == []
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["b"]
 
 
 def test_a_file_has_the_rights_that_files_have_here(tmp_path):

@@ -1,5 +1,6 @@
 """Records, and how they are fetched, checked and read. No test needs a network."""
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -256,6 +258,73 @@ def test_an_interruption_leaves_nothing(site, folder, monkeypatch):
     assert files_in(folder) == []
 
 
+class _Hostile(BaseHTTPRequestHandler):
+    """Never ends: it sends as fast as it can, or a byte now and then, in the head or in the body."""
+
+    def do_GET(self):
+        length = {"/declared": f"Content-Length: {10**12}\r\n"}.get(self.path, "")
+        start = f"HTTP/1.1 200 OK\r\n{length}".encode()
+        piece = b"x" * 2**16 if self.path in ("/endless", "/declared") else b"x"
+        self.wfile.write(start + (b"A: " if self.path == "/slow-head" else b"\r\n"))
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.0 if len(piece) > 1 else 0.02):
+                self.wfile.write(piece)
+                self.server.sent += len(piece)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def hostile():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hostile) as server:
+        server.over, server.sent = threading.Event(), 0
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.over.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("path", ["/endless", "/declared"])
+def test_limit_an_endless_file_ends(hostile, folder, monkeypatch, path):
+    monkeypatch.setattr(cache, "LARGEST", 10**6)
+    address = f"http://127.0.0.1:{hostile.server_port}{path}"
+    with pytest.raises(DataError, match=r"the file must have at most 1,000,000 bytes, got more\n"):
+        fetch(Remote("set/file", {address: SHA256}))
+    assert hostile.sent < 10**8  # what lies in buffers on the way
+    assert list((folder / "set").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/slow", "/slow-head"])
+def test_limit_a_server_that_drips_is_given_up(hostile, folder, monkeypatch, path):
+    """Every read is short, and the whole without end. The next address may still serve."""
+    monkeypatch.setattr(cache, "LONGEST", 0.5)
+    address = f"http://127.0.0.1:{hostile.server_port}{path}"
+    start = time.monotonic()
+    with pytest.raises(DataError, match=r"the download must take at most 0\.5 seconds, got a longer one\n"):
+        fetch(Remote("set/file", {address: SHA256}))
+    assert time.monotonic() - start < 5
+    assert list((folder / "set").iterdir()) == []
+
+
+def test_where_one_address_drips_the_next_serves(site, hostile, folder, monkeypatch):
+    monkeypatch.setattr(cache, "LONGEST", 0.5)
+    addresses = (f"http://127.0.0.1:{hostile.server_port}/slow", site.put("/file", CONTENT))
+    assert fetch(Remote("set/file", dict.fromkeys(addresses, SHA256))).read_bytes() == CONTENT
+    assert [path.name for path in (folder / "set").iterdir()] == ["file"]
+
+
+def test_limit_a_file_of_just_the_largest_size_is_taken(site, folder, monkeypatch):
+    monkeypatch.setattr(cache, "LARGEST", len(CONTENT))
+    assert fetch(Remote("file", {site.put("/file", CONTENT): SHA256})).read_bytes() == CONTENT
+    monkeypatch.setattr(cache, "LARGEST", len(CONTENT) - 1)
+    with pytest.raises(DataError, match="the file must have at most"):
+        fetch(Remote("another", {site.put("/file", CONTENT): SHA256}))
+    assert files_in(folder) == ["file"]
+
+
 def test_a_folder_that_cannot_be_made_is_a_data_error(site, tmp_path, monkeypatch):
     (tmp_path / "taken").write_bytes(b"a file where the folder should be")
     monkeypatch.setenv("MIALAB_DATA", str(tmp_path / "taken"))
@@ -423,6 +492,8 @@ ROWS = {
     b"1.0,0,1,1": "label in row 2 of table must be in 1 … 4, got '1.0'",
     b"\xb2,0,1,1": r"label in row 2 of table must be in 1 … 4, got '\\\\xb2'",
     b"": "label in row 2 of table must be in 1 … 4, got ''",
+    b"9" * 5000 + b",0,1,1": "label in row 2 of table must be in 1 … 4, got '9999.{70,80}…$",
+    b"1,0,1,\x1b" + b"x" * 5000: r"column 3 .* in row 2 of table must be 0 or 1, got '\\x1bx{60,80}…$",
     b"1": "row 2 of table must have 3 columns after its label, got 1",
     b"1,0,1": "row 2 of table must have 3 columns after its label, got 2",
     b"1,0,1,1,0": "row 2 of table must have 3 columns after its label, got 4",

@@ -62,7 +62,7 @@ WRONG_FILES = {
     "the predicted label": lambda p, y, m: table(p.max(axis=1), m),
     "right or wrong": lambda p, y, m: table((p.argmax(axis=1) == y) * 1.0, m),
     "rounded": lambda p, y, m: table(own(p, y).round(2), m),
-    "yes and no": lambda p, y, m: table(own(p, y), m, word=lambda m: "yes" if m else "no"),
+    "in and out": lambda p, y, m: table(own(p, y), m, word=lambda m: "in" if m else "out"),
     "turned membership": lambda p, y, m: table(own(p, y), ~m),
     "no header": lambda p, y, m: table(own(p, y), m).partition("\n")[2],
     "sorted by themselves": lambda p, y, m: table(np.sort(own(p, y)), m),

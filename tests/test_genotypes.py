@@ -97,6 +97,60 @@ def test_other_damage_is_refused(tmp_path, at_the_door):
         read_plink(prefix)
 
 
+FAM = "F P0 0 0 1 1\nG P1 0 0 1 1\n"
+NO_ROWS = {
+    "a header": (
+        "#FID IID PAT MAT SEX PHENO\n" + FAM,
+        "line 1 of set.fam must be a row, .* got #FID IID PAT",
+    ),
+    "without a mark": (
+        "FID IID PAT MAT SEX PHENO1\n" + FAM,
+        "line 1 of set.fam must be a row, .* got FID IID",
+    ),
+    "after the rows": (FAM + "fid iid pat mat sex phenotype\n", "line 3 of set.fam must be a row"),
+    "a comment": (FAM + "\n# who made this file?\n", "line 4 of set.fam must be a row"),
+    "longer": ("F P0 0 0 1 1 extra\n" + FAM, "line 1 of set.fam must have 6 columns, got 7"),
+    "shorter, after a gap": (FAM + "\n\nF P2 0 0 1\n", "line 5 of set.fam must have 6 columns, got 5"),
+    "commas": (FAM.replace(" ", ","), "line 1 of set.fam must have 6 columns, got 1"),
+    "UTF-16": (FAM.encode("utf-16"), "set.fam must be text in UTF-8, got b'"),
+    "UTF-16 without a mark": (FAM.encode("utf-16-le"), r"set.fam must be text in UTF-8, got b'F.x00"),
+    "Latin-1": (FAM.replace("G", "é").encode("latin-1"), r"set.fam must be text in UTF-8, got b'.xe9 P1"),
+}
+
+
+@pytest.mark.parametrize(("fam", "says"), NO_ROWS.values(), ids=NO_ROWS)
+def test_a_line_that_is_no_row_is_refused(tmp_path, fam, says, at_the_door):
+    """Four people share a byte: one row more, and the sizes agree, and all have the neighbour's genotypes."""
+    prefix = write(tmp_path, np.ones((3, 2), dtype=np.int8))
+    prefix.with_suffix(".fam").write_bytes(fam if isinstance(fam, bytes) else fam.encode())
+    with pytest.raises(ValueError, match=says) as error:
+        read_plink(prefix)
+    assert str(error.value).isprintable()
+
+
+def test_variants_with_a_header_are_refused(tmp_path, at_the_door):
+    prefix = write(tmp_path, np.ones((3, 2), dtype=np.int8))
+    bim = prefix.with_suffix(".bim")
+    bim.write_text("CHR SNP CM BP A1 A2\n" + bim.read_text())
+    with pytest.raises(ValueError, match=r"line 1 of set.bim must be a row, since the format has no header"):
+        read_plink(prefix)
+
+
+def test_limit_marks_gaps_and_ends_of_lines_change_nothing(tmp_path, rng):
+    prefix = write(tmp_path, rng.integers(3, size=(3, 4)).astype(np.int8))
+    plain = read_plink(prefix)
+    for kind in (".fam", ".bim"):
+        path = prefix.with_suffix(kind)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n\r\n"))
+    again = read_plink(prefix)
+    np.testing.assert_array_equal(again.count, plain.count)
+    assert (again.people, again.populations, again.variants) == (
+        plain.people,
+        plain.populations,
+        plain.variants,
+    )
+
+
 # Two sets
 
 

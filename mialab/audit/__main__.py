@@ -10,9 +10,9 @@ if __name__ == "__main__":
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a console without an ε gets a ?
     code = main()
-    if sys.stdout is not None:
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
-            sys.stdout.flush()
+            stream.flush()
         except OSError:  # nobody reads, or the disk is full: `main` has said so, Python would say it again
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)

@@ -6,12 +6,18 @@ the right bytes will do. A file that is in the cache already is checked and used
 
 import hashlib
 import os
-import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from mialab import _check
+from mialab import _check, _files
+
+LARGEST = 2**29
+"""Bytes that are taken from an address: three times the largest of our files."""
+LONGEST = 30 * 60
+"""Seconds that an address is given: the largest of our files at 100 kB/s."""
 
 
 class DataError(RuntimeError):
@@ -61,8 +67,8 @@ def fetch(remote: Remote) -> Path:
     Raises
     ------
     DataError
-        If the file in the cache is not the right one, or no address serves the right one. No partial
-        file is left behind.
+        If the file in the cache is not the right one, or no address serves the right one, within `LARGEST`
+        bytes and `LONGEST` seconds. No partial file is left behind.
     """
     path = cache_folder() / remote.name
     if path.exists():
@@ -92,23 +98,61 @@ def _check_kept(path: Path, remote: Remote) -> None:
         )
 
 
+class _Limited:
+    """A file that takes a number of bytes, and none any more once it is closed to the writer."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file, self.left = file, LARGEST
+
+    def write(self, chunk: bytes) -> int:
+        self.left -= len(chunk)
+        if self.left < 0:
+            _check.refuse("the file", f"have at most {LARGEST:,} bytes", "more")
+        return self.file.write(chunk)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
 def _get(address: str, path: Path) -> None:
-    """Write what an address serves to a file."""
+    """Write what an address serves to a file, or give up after `LONGEST` seconds.
+
+    A server that sends a byte now and then keeps every read short and the whole without end, so the clock
+    is watched from outside. The thread that is given up ends with its next chunk, or with the process.
+    """
+    with path.open("wb") as file:
+        held, failures = _Limited(file), []
+        thread = threading.Thread(target=_serve, args=(address, held, failures), daemon=True)
+        thread.start()
+        try:
+            thread.join(LONGEST)
+        finally:
+            late, held.left = thread.is_alive(), 0
+    if late:
+        _check.refuse("the download", f"take at most {LONGEST} seconds", "a longer one")
+    if failures:
+        raise failures.pop()
+
+
+def _serve(address: str, file: _Limited, failures: list[Exception]) -> None:
+    """Write what an address serves to a file, and keep what goes wrong for another thread to raise."""
     import pooch
 
     # Take the file as it is: a server that compresses on the way would change its checksum.
     as_it_is = {"Accept-Encoding": "identity"}
-    download = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=30, headers=as_it_is)
-    download(address, str(path), None)
+    try:
+        pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=30, headers=as_it_is)(
+            address, file, None
+        )
+    except Exception as error:
+        failures.append(error)
 
 
 def _download(address: str, wanted: str, path: Path) -> None:
     """Put a file in its place, whole and checked, or leave nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
-        part = Path(beside) / path.name
+    with _files.whole(path) as part:
         _get(address, part)
         found = checksum(part, wanted.partition(":")[0])
         if found != wanted:
             _check.refuse("checksum", f"be {wanted}", found)
-        part.replace(path)

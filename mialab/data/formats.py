@@ -17,6 +17,7 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from mialab import _check
+from mialab._text import visible
 
 CIFAR_SHAPE = (3, 32, 32)
 _CIFAR_BYTES = 1 + math.prod(CIFAR_SHAPE)
@@ -120,7 +121,7 @@ def _read_rows(
 def _label(cell: bytes, where: str, classes: int) -> int:
     """Read a label, and count from 0."""
     text = cell[1:-1] if len(cell) > 2 and cell[:1] == cell[-1:] == b'"' else cell
-    if not (text.isdigit() and 1 <= int(text) <= classes):
+    if not (text.isdigit() and len(text) < 10 and 1 <= int(text) <= classes):
         _check.refuse(where, f"be in 1 … {classes}", _printed(cell))
     return int(text) - 1
 
@@ -144,4 +145,4 @@ def _refuse_cells(cells: list[bytes], where: str, features: int) -> None:
 
 def _printed(cell: bytes) -> str:
     """Return a cell as it stands in the file, between quotes."""
-    return repr(cell.decode("ascii", "backslashreplace"))
+    return visible(repr(cell.decode("ascii", "backslashreplace")))

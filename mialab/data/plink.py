@@ -16,8 +16,10 @@ from jaxtyping import Int8
 from numpy import ndarray
 
 from mialab import _check
+from mialab._text import visible
 from mialab.data.genotypes import Genotypes
 
+_HEADER = {"fid", "iid", "sex", "gender", "phenotype", "chr", "chrom", "snp", "cm", "pos", "position", "bp"}
 _MAGIC = b"\x6c\x1b"
 _COUNTS = np.array([2, -1, 1, 0], dtype=np.int8)
 _DECODED = _COUNTS[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]  # (byte, person)
@@ -44,7 +46,8 @@ def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None)
         If one of the files is missing.
     ValueError
         If the .bed file begins otherwise, holds one person after another, or is longer or shorter than people
-        and variants make it; if a line of the others has too few columns; or a name occurs twice.
+        and variants make it; if the others are no text in UTF-8; if a line of theirs has not six columns, or
+        names the columns instead of filling them; or if a name occurs twice.
 
     Examples
     --------
@@ -53,7 +56,7 @@ def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None)
     """
     path = Path(prefix)
     bed, bim, fam = (path.with_name(f"{path.name}.{kind}") for kind in ("bed", "bim", "fam"))
-    people, variants = _columns(fam, 6), _columns(bim, 6)
+    people, variants = _rows(fam), _rows(bim)
     names = tuple(row[1] for row in people)
     if len(set(names)) != len(names):
         _check.refuse(f"names in {fam.name}", "be one for each person", f"{len(set(names))} for {len(names)}")
@@ -90,10 +93,24 @@ def read_bed(path: Path, people: int, variants: int) -> Int8[ndarray, "people va
     return np.ascontiguousarray(_DECODED[rows].reshape(variants, 4 * width)[:, :people].T)
 
 
-def _columns(path: Path, least: int) -> list[list[str]]:
-    """Split a file's lines at blanks, and refuse a short one."""
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    for number, row in enumerate(rows, start=1):
-        if len(row) < least:
-            _check.refuse(f"line {number} of {path.name}", f"have {least} columns", len(row))
+def _rows(path: Path) -> list[list[str]]:
+    """Split a file's lines at blanks; one that is no row would give everybody the neighbour's genotypes."""
+    rows = []
+    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        where, row = f"line {number} of {path.name}", _words(line, path.name)
+        if row and (row[0].startswith("#") or sum(one.lower() in _HEADER for one in row) > 1):
+            _check.refuse(where, "be a row, since the format has no header", visible(" ".join(row)))
+        if row and len(row) != 6:
+            _check.refuse(where, "have 6 columns", len(row))
+        rows += [row] if row else []
     return rows
+
+
+def _words(line: bytes, name: str) -> list[str]:
+    try:
+        if b"\0" not in line:
+            return [word.decode() for word in line.split()]
+    except UnicodeDecodeError:
+        pass
+    _check.refuse(name, "be text in UTF-8", visible(repr(line)))
+    return []

@@ -5,13 +5,14 @@ beside its place and moved there in one step, so that an interruption leaves the
 A name that begins with a dot is no tensor's, and is kept for what else belongs to the run.
 """
 
-import tempfile
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from mialab import _files
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,13 +23,10 @@ def write(path: Path, arrays: Arrays, fingerprint: str) -> None:
     Entry by entry: `numpy.savez` takes some names for its own arguments, by version more or fewer.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, suffix=".part") as beside:
-        part = Path(beside) / path.name
-        with ZipFile(part, "w") as file:
-            for name, array in (arrays | {".fingerprint": np.array(fingerprint)}).items():
-                with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
-        part.replace(path)
+    with _files.whole(path) as part, ZipFile(part, "w") as file:
+        for name, array in (arrays | {".fingerprint": np.array(fingerprint)}).items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def read(path: Path, fingerprint: str) -> Arrays | None:
@@ -36,17 +34,20 @@ def read(path: Path, fingerprint: str) -> Arrays | None:
 
     Raises
     ------
+    OSError
+        If there is a file that may not be read.
     ValueError
         If the file is damaged, or belongs to a run with other records, recipe or generator.
     """
     if not path.exists():
         return None
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        found = str(arrays.pop(".fingerprint"))
-    except (BadZipFile, EOFError, KeyError, OSError, ValueError) as error:
-        raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
+    with path.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            found = str(arrays.pop(".fingerprint"))
+        except Exception as error:  # a damaged archive sets off any of a dozen kinds
+            raise ValueError(f"checkpoint must be a whole file, got a damaged one: remove {path}") from error
     if found != fingerprint:
         refuse(path)
     return arrays

@@ -1,0 +1,85 @@
+"""Two columns of a Parquet file, some rows at a time, with pyarrow."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from mialab import _check
+from mialab._text import visible
+from mialab.audit import _cells
+
+_EXPANDED = 2**26  # bytes of all columns, and 64 for each byte of the file
+_ROWS = 2**12  # at a time: few of them, since a first word may be as long as it likes before it is refused
+
+
+def read_parquet(content: bytes) -> tuple[ndarray, ndarray]:
+    """Return scores and memberships; words stay numbers of a list of words, however long they are."""
+    try:
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        from pyarrow import parquet  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise ValueError("pyarrow must be installed to read Parquet, got no such module") from None
+    try:
+        found = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=["member"])
+        schema, names = found.schema_arrow, found.schema_arrow.names
+        _check_sizes(found.metadata, len(content))
+    except Exception as error:
+        raise _damaged(error) from None
+    _cells.places(names)
+    _check_types(pyarrow.types, *(schema.field(name).type for name in _cells.COLUMNS))
+    rows, parts = 0, [(np.zeros(0), np.zeros(0, dtype=bool))]
+    for score, member in _batches(found):
+        parts.append((_scores(score, rows), _members(member, rows)))
+        rows += len(score)
+    score, member = zip(*parts, strict=True)
+    return np.concatenate(score), np.concatenate(member)
+
+
+def _damaged(error: Exception) -> ValueError:
+    return ValueError(f"the file must be whole Parquet, got {_cells.reason(error)}")
+
+
+def _check_sizes(about: Any, size: int) -> None:
+    """Refuse much in little. About single columns a damaged file must not be asked: pyarrow aborts."""
+    _cells.check_records(about.num_rows, size)
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    if unpacked > _EXPANDED + 64 * size:
+        raise ValueError(f"{unpacked:,} bytes in {size:,}")
+
+
+def _check_types(types: Any, score: Any, member: Any) -> None:
+    """Refuse a column of anything but numbers or, for members, words."""
+    if not (types.is_integer(score) or types.is_floating(score)):
+        _check.refuse("the column score", "be an array of numbers", f"dtype {visible(str(score))}")
+    words = types.is_dictionary(member)
+    if not (words or types.is_boolean(member) or types.is_integer(member) or types.is_floating(member)):
+        _check.refuse("the column member", _cells.MEMBER, f"dtype {visible(str(member))}")
+
+
+def _batches(found: Any) -> Iterator[tuple[Any, Any]]:
+    try:
+        for batch in found.iter_batches(_ROWS, columns=list(_cells.COLUMNS), use_threads=False):
+            yield batch.column("score"), batch.column("member")
+    except Exception as error:
+        raise _damaged(error) from None
+
+
+def _scores(column: Any, before: int) -> ndarray:
+    _check_null("score", column, before, "be a finite number")
+    return _cells.score_column(column.to_numpy(zero_copy_only=False), before)
+
+
+def _members(column: Any, before: int) -> ndarray:
+    _check_null("member", column, before, _cells.MEMBER)
+    if not hasattr(column, "dictionary"):
+        return _cells.member_column(column.to_numpy(zero_copy_only=False), before)
+    words = column.dictionary.to_pylist()
+    return _cells.memberships([words[i] for i in column.indices.to_pylist()], before)
+
+
+def _check_null(name: str, column: Any, before: int, rule: str) -> None:
+    if column.null_count:
+        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        _cells.refuse(name, before + row + 1, rule, "null")
