@@ -36,8 +36,6 @@ from mialab.game import Design, Outcome
 
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
 BAD_INPUT = 2
-DESIGNS = {one.name.lower().replace("_", "-"): one for one in Design}
-NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REPLACE}
 TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
 PICTURES = (".png", ".pdf", ".svg")
 _JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
@@ -119,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asked = _parser().parse_args(arguments)
         claim = _claim(asked)
-        outcome = read_scores(_content(asked.scores), design=DESIGNS[asked.design])
+        outcome = read_scores(_content(asked.scores), design=Design(asked.design))
         report = judge(outcome, claim, asked)
         files = {asked.json: report.as_json} | {asked.picture: lambda: _picture(report, asked.picture)}
         made = {Path(path): content() for path, content in files.items() if path}
@@ -176,7 +174,7 @@ def _default_test(outcome: Outcome) -> str:
 
 
 def _claim(asked: argparse.Namespace) -> Guarantee:
-    neighbours = NEIGHBOURS[asked.neighbours]
+    neighbours = Neighbours(asked.neighbours)
     check_terms(asked.delta, asked.confidence, neighbours)
     if asked.test and asked.threshold is None and asked.split is None:
         _check.refuse("--test", "come with --threshold or --split", asked.test)
@@ -264,8 +262,10 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--claimed-epsilon", type=float, required=True, help="the ε that was promised")
     parser.add_argument("--delta", type=float, default=0.0, help="the δ that was promised (0)")
-    parser.add_argument("--design", choices=DESIGNS, required=True, help=_DESIGN)
-    parser.add_argument("--neighbours", choices=NEIGHBOURS, required=True, help="what the promise compares")
+    parser.add_argument("--design", choices=list(map(str, Design)), required=True, help=_DESIGN)
+    parser.add_argument(
+        "--neighbours", choices=list(map(str, Neighbours)), required=True, help="what the promise compares"
+    )
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
     parser.add_argument(
         "--test", choices=TESTS, help="of --threshold or --split: joint or rates (runs), accuracy"

@@ -339,14 +339,14 @@ RNG = np.random.default_rng(0)
         (lambda: one_run(Guesses(1, 2, 3), **REPLACE), "design must be known, or no bound is possible"),
         (
             lambda: one_run(Guesses(1, 2, 3, Design.FIXED), **REPLACE),
-            "design must be one run or independent coins .*got fixed number per side",
+            "design must be one-run or coins .*got fixed",
         ),
-        (lambda: one_run(Guesses(1, 2, 3, Design.RUNS), **REPLACE), "got independent runs"),
+        (lambda: one_run(Guesses(1, 2, 3, Design.RUNS), **REPLACE), "got runs"),
         (lambda: accuracy(runs(1, 2, 0, 2, Design.UNKNOWN), **REPLACE), "design must be known"),
-        (lambda: accuracy(runs(1, 2, 0, 2, Design.FIXED), **REPLACE), "got fixed number per side"),
+        (lambda: accuracy(runs(1, 2, 0, 2, Design.FIXED), **REPLACE), "got fixed"),
         (lambda: accuracy(runs(1, 2, 0, 3), **REPLACE), "be as many on both sides for accuracy, got 2 and 3"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.COINS), **REPLACE), "got independent coins"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.ONE_RUN), **REPLACE), "got one run"),
+        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.COINS), **REPLACE), "got coins"),
+        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.ONE_RUN), **REPLACE), "got one-run"),
         (
             lambda: fixed_threshold(runs(1, 2, 0, 2), delta=1.0, **REPLACE),
             r"delta must be in \[0, 1\), got 1",
@@ -375,7 +375,7 @@ RNG = np.random.default_rng(0)
         (lambda: result(-1.0), "epsilon_lower must be a finite number of at least 0, got -1.0"),
         (
             lambda: Verdict(result(), Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)),
-            "neighbours of bound and claim must be the same, got replace one record and add/remove",
+            "neighbours of bound and claim must be the same, got replace-one and add-remove",
         ),
         (
             lambda: Verdict(result(), Guarantee(1.0, 1e-5, Neighbours.REPLACE)),

@@ -120,7 +120,7 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
         assert str(report["rule"].get("seed", report["rule"]["threshold"])) == asked
         assert report["exit_code"] == code
         assert report["text"] + "\n" == out
-        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add/remove one record"}
+        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add-remove"}
         assert (report["members"], report["non_members"]) == (200, 200)
 
 
@@ -128,7 +128,7 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
 def test_definition_no_rule_given_is_any_threshold(run, design):
     """The default must be the sharp rule, and it must not be best of several: one rule, one number."""
     score, member = scores(1.5)
-    outcome = Outcome(score, member, design=command.DESIGNS[design])
+    outcome = Outcome(score, member, design=Design(design))
     expected = any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE)
     _, out, _ = run(as_csv(score, member), design=design)
     assert out.splitlines()[1] == f"{expected}; threshold any, the cuts share the error"
@@ -295,9 +295,9 @@ def test_the_door_of_the_file(run, content, message):
         (["--json", "."], "--json must be a file, new or old, and no folder, link or device, got '.'"),
         (["--json", ""], "--json must be a file, new or old, and no folder, link or device, got ''"),
         (["--picture", ""], "--picture must end in .png, .pdf, .svg, got "),
-        (["--guess", "1", "2"], "design must be one run or independent coins"),
+        (["--guess", "1", "2"], "design must be one-run or coins"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
-        (["--test", "joint", "--split", "0", "--design", "coins"], "design must be independent runs"),
+        (["--test", "joint", "--split", "0", "--design", "coins"], "design must be runs"),
         (["--test", "joint"], "--test must come with --threshold or --split, got joint"),
         (["--test", "accuracy", "--guess", "1", "2"], "--test must come with --threshold or --split"),
         (["--json", "./r.png", "--picture", "r.png"], "--json and --picture must be two files, got r.png"),
@@ -337,7 +337,7 @@ def test_definition_coins_that_cannot_be_fair_accuse_nobody(run, design):
         "so about half of them members, got 100 members of 1000\n"
     )
     assert run(content)[0] == 0  # in runs of their own the numbers are free
-    outcome = Outcome(rng.normal(size=1000), member, design=command.DESIGNS[design])
+    outcome = Outcome(rng.normal(size=1000), member, design=Design(design))
     assert any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE).epsilon_lower > 1  # what it prevents
 
 

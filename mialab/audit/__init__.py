@@ -19,20 +19,20 @@
 
 How membership was decided is the first question. Each method is proved for some designs, and refuses others:
 
-    ===============  =================  =================  ===========  ==============
-    method           independent runs   independent coins  one run      fixed per side
-    ===============  =================  =================  ===========  ==============
-    fixed_threshold  yes                no                 no           no
-    joint            yes                no                 no           no
-    accuracy         as many in as out  yes                yes          no
-    one_run          no                 yes                yes          no
-    curve_at, …      yes                no                 no           no
-    gaussian_…       yes                no                 no           no
-    …_in_one_run     no                 yes                yes          no
-    split            as its test        as its test        as its test  no
-    any_threshold    yes                yes                yes          no
-    Betting          with fair coins    δ = 0              δ = 0        no
-    ===============  =================  =================  ===========  ==============
+    ===============  =================  ===========  ===========  =====
+    method           runs               coins        one-run      fixed
+    ===============  =================  ===========  ===========  =====
+    fixed_threshold  yes                no           no           no
+    joint            yes                no           no           no
+    accuracy         as many in as out  yes          yes          no
+    one_run          no                 yes          yes          no
+    curve_at, …      yes                no           no           no
+    gaussian_…       yes                no           no           no
+    …_in_one_run     no                 yes          yes          no
+    split            as its test        as its test  as its test  no
+    any_threshold    yes                yes          yes          no
+    Betting          with fair coins    δ = 0        δ = 0        no
+    ===============  =================  ===========  ===========  =====
 
 Of the unknown no bound is possible. There is no way from scores to a bound but through a threshold, or
 numbers of guesses, that were fixed in advance, through `split` or `any_threshold`, or through

@@ -91,7 +91,7 @@ def one_run(
     Steinke, Nasr & Jagielski 2023, Appendix D: the largest ε whose `p_value` is at most 1 − confidence.
 
     Every canary is in or out by its own fair coin, and the guesses may use whatever came out of the run,
-    but none of the coins that are guessed. So "independent coins" are admitted as well, for the records
+    but none of the coins that are guessed. So `Design.COINS` is admitted as well, for the records
     of one target, whose attacker owns other models; not for targets taken in turn, each attacked with
     the membership of the others. Independent runs, each with a fair coin of its own, are independent coins
     too. A fixed number of members is refused: the last coin would follow from the rest, and the bound fails
