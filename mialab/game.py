@@ -29,7 +29,7 @@ class Design(StrEnum):
     COINS = "coins"
     """Independent coins: each record of each model is a member by its own fair coin."""
     FIXED = "fixed"
-    """A fixed number per side: the numbers of members and of non-members were chosen; which records is random."""
+    """The numbers of members and of non-members were chosen; which records is random."""
     ONE_RUN = "one-run"
     """Many canaries, each in or out of one single training run by its own fair coin."""
     RUNS = "runs"

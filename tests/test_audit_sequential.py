@@ -40,7 +40,7 @@ def test_definition_the_product_of_all_bets(delta, abstains, rng):
     assert bound > 0
     for place in (0, 1, 50, int(np.searchsorted(GRID, bound)), 400, 1000):
         slow = most_slowly(verdicts, float(GRID[place]), delta)
-        assert np.exp(state._most[place]) == pytest.approx(slow, rel=1e-9)
+        assert np.exp(state._most[0, place]) == pytest.approx(slow, rel=1e-9)
         if GRID[place] <= bound:
             assert slow >= 20
     assert most_slowly(verdicts, bound + 0.005, delta) < 20

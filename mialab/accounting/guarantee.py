@@ -17,9 +17,9 @@ class Neighbours(StrEnum):
     """
 
     ADD_REMOVE = "add-remove"
-    """One record added or removed: one has exactly one record more than the other; the number of records is secret."""
+    """One of them has exactly one record more than the other; the number of records is secret."""
     REPLACE = "replace-one"
-    """One record replaced: both have the same number of records, which is public, and differ in one."""
+    """Both have the same number of records, which is public, and differ in one."""
 
 
 @dataclass(frozen=True)
