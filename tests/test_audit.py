@@ -20,6 +20,7 @@ from mialab.audit import (
     ceiling_of_rates,
     fixed_threshold,
     guess,
+    joint,
     luck,
     one_run,
     p_value,
@@ -141,6 +142,20 @@ def test_oracle_65_per_cent_against_60():
     assert trials_for_evidence(0.65, allowed=0.6) == (248, 270)
     assert trials_for_power(0.65, allowed=0.6) == (585, 617)
     assert luck(65, 100, allowed=0.6) == pytest.approx(binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12)
+
+
+@pytest.mark.parametrize("confidence", [5e-324, 1e-17, 1 - 2**-53])
+def test_limit_with_any_confidence_there_is_an_answer(confidence):
+    terms = {"confidence": confidence, **REPLACE}
+    for bound in (
+        accuracy(runs(8, 10, 2, 10), **terms),
+        fixed_threshold(runs(8, 10, 2, 10), **terms),
+        joint(runs(8, 10, 2, 10), **terms),
+        one_run(one(16, 20, 20), **terms),
+    ):
+        assert 0 <= bound.epsilon_lower <= bound.reach <= bound.ceiling < 100
+    first, always = trials_for_evidence(0.65, allowed=0.6, confidence=confidence)
+    assert 1 <= first <= always
 
 
 def test_definition_power_by_the_slow_loop():

@@ -427,3 +427,65 @@ def test_limit_without_a_picture_nothing_draws():
     )
     done = in_a_process("-", given=LEAKY.encode(), before=code)
     assert done.stdout.decode().splitlines()[-1] == ""
+
+
+def test_definition_losses_for_scores_do_not_pass(run, tmp_path):
+    """The commonest mistake: the same file, with the sign of a loss. It was green."""
+    score, member = scores(3.0)
+    for more in ([], ["--threshold", "0"], ["--split", "0"], ["--threshold=-5"]):
+        code, out, err = run(as_csv(-score, member), "--json", str(tmp_path / "r.json"), *more)
+        assert (code, err) == (11, "")
+        assert "a higher score must mean member, and these rank members lower: " in out.splitlines()[0]
+        rank = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rank"]
+        assert rank["below_chance"]
+        assert rank["low"] <= rank["value"] <= rank["high"] < 0.1 or rank["name"] != "AUC"
+    assert run(as_csv(-score, member), "--guess", "50", "50", design="one-run")[0] == 11
+    rank = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rank"]
+    assert rank["name"] in ("AUC", "balanced accuracy")
+
+
+@pytest.mark.parametrize("design", ["runs", "coins", "one-run"])
+def test_definition_equal_scores_do_not_pass(run, tmp_path, design):
+    _, member = scores(0.0)
+    code, out, _ = run(as_csv(np.ones(400), member), "--json", str(tmp_path / "r.json"), design=design)
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert (code, report["bound"]["reach"], report["rank"]["flat"]) == (11, 0.0, "all scores are equal")
+    assert report["bound"]["ceiling"] > 3
+    assert "up to 0.000 with these scores; AUC 0.500" in out
+
+
+def test_definition_the_coins_are_reported_and_may_have_a_known_bias(run, tmp_path):
+    rng, member = np.random.default_rng(1), np.arange(1000) < 300
+    path = ["--json", str(tmp_path / "r.json")]
+    for balance, looks in ((450, True), (480, False)):
+        _, out, _ = run(as_csv(rng.normal(size=1000), np.arange(1000) < balance), *path, design="one-run")
+        assert ("the coins look unfair, p = 0.0018: guesses are right too often" in out) == looks
+        p = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["coins_p_value"]
+        assert p == pytest.approx(0.0017 if looks else 0.2174, abs=1e-4)
+    noise = as_csv(rng.normal(size=1000), member)
+    assert run(noise, design="coins")[0] == 2
+    assert run(noise, "--coin", "0.3", design="coins")[0] == 0
+    leaking = as_csv(rng.normal(size=1000) + 4 * member, member)
+    assert run(leaking, "--coin", "0.3", design="coins")[0] == 10
+    code, _, err = run(noise, "--coin", "0.9", design="coins")
+    assert code == 2
+    assert "must have a coin for each record, so about 0.9 of them members, got 300 members of 1000" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--coin", "1"], "--coin must be in (0, 1), got 1.0"),
+        (["--coin", "0.3"], "--coin must come with --design coins or one-run, got runs"),
+        (
+            ["--coin", "0.3", "--design", "coins", "--delta", "1e-5"],
+            "--coin must be 0.5 with --delta above 0",
+        ),
+        (["--coin", "0.3", "--design", "coins", "--guess", "1", "1"], "--coin must be 0.5 but for any"),
+        (["--coin", "0.3", "--design", "coins", "--split", "1"], "--coin must be 0.5 but for any threshold"),
+    ],
+)
+def test_the_door_of_coins(run, more, message):
+    code, out, err = run(LEAKY, *more)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"mialab.audit: {message}")
