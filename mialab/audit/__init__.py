@@ -1,12 +1,15 @@
 """Lower bounds on ε that hold: what an attacker proved. NumPy and SciPy only.
 
     result.py            AuditResult, Method           a bound never travels alone
+    evidence.py          Evidence                      which way it ranks, and how far it reaches
+    ranks.py             Ranks                         sorted scores, and what is surely among the highest
     clopper_pearson.py   fixed_threshold               two rates of a rule fixed in advance
     joint.py             joint                         the two of them at once: sharper, slower
     accuracy.py          accuracy, luck                how often the attacker was right: 65 against 60
     split.py             split                         choose the threshold here, test it there
     any_threshold.py     any_threshold                 no threshold fixed: a few cuts share the error
     one_run.py           guess, one_run, p_value       many canaries in one training run
+    biased.py            p_value_of_biased             coins whose bias is known: p_in
     curve.py             curve_at, CurveTest           a whole trade-off curve on trial, at fixed thresholds
     curve_ranks.py       curve_anywhere                the same at all thresholds: the scores set the cuts
     gaussian.py          gaussian_rates, _joint, …     a bound on the one number of Gaussian DP
@@ -45,6 +48,7 @@ from mialab.audit.clopper_pearson import ceiling_of_rates, fixed_threshold
 from mialab.audit.credible import CredibleInterval, credible
 from mialab.audit.curve import CurveTest, curve_at
 from mialab.audit.curve_ranks import curve_anywhere
+from mialab.audit.evidence import Evidence
 from mialab.audit.gaussian import GaussianBound, gaussian_anywhere, gaussian_joint, gaussian_rates
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses, ceiling_of_one_run, guess, one_run, p_value
@@ -60,6 +64,7 @@ __all__ = [
     "Betting",
     "CredibleInterval",
     "CurveTest",
+    "Evidence",
     "Finding",
     "GaussianBound",
     "Guesses",
