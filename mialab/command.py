@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.special import bdtr, log_expit
+from scipy.special import log_expit
 
 from mialab import _check, _files
 from mialab._text import visible
@@ -34,6 +34,9 @@ from mialab.audit import (
     one_run,
     split,
 )
+from mialab.audit.any_threshold import with_scores
+from mialab.audit.evidence import unfair
+from mialab.audit.ranks import Ranks, ranks_of
 from mialab.audit.read_scores import read_scores
 from mialab.audit.result import check_terms
 from mialab.game import Design, Outcome
@@ -41,12 +44,10 @@ from mialab.game import Design, Outcome
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
 BAD_INPUT, UNWRITTEN, INTERRUPTED = 2, 3, 130
 LARGEST = 2**30  # bytes of scores
-DESIGNS = {one.name.lower().replace("_", "-"): one for one in Design}
-NEIGHBOURS = {"add-remove": Neighbours.ADD_REMOVE, "replace-one": Neighbours.REPLACE}
 TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
 PICTURES = (".png", ".pdf", ".svg")
 _JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
-_UNFAIR = 1e-6  # a balance that fair coins show more rarely: they were not fair, or not flipped
+_IMPOSSIBLE = 1e-6  # a balance that coins show more rarely: they were not such, or not flipped
 _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digits
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
@@ -60,7 +61,7 @@ class Report:
     finding
         Violated, consistent or uninformative.
     result
-        The bound, or None where the design admits none.
+        The bound with its evidence, or None where the design admits none.
     how
         The rule, as it is needed to repeat the audit: threshold, test and seed, or numbers of guesses.
     fewest
@@ -72,6 +73,7 @@ class Report:
     result: AuditResult | None
     claim: Guarantee
     outcome: Outcome
+    ranks: Ranks
     how: dict[str, float | str]
     fewest: int
 
@@ -82,19 +84,41 @@ class Report:
         else:
             rule = ", ".join(f"{name} {value}" for name, value in self.how.items())
             said = [str(Verdict(self.result, self.claim)), f"{self.result}; {rule}"]
-        members, distinct = int(self.outcome.member.sum()), len(np.unique(self.outcome.score))
-        records = f"{self.outcome.member.size} records, {members} of them members, {distinct} distinct scores"
+        (members, others), distinct = self.ranks.sides, self.ranks.distinct
+        records = f"{members + others} records, {members} of them members, {distinct} distinct scores"
         power = f"no audit of fewer than {self.fewest} trials could refute this claim"
-        return "\n".join([*said, f"{records}; {self.outcome.design}; {self.claim.neighbours}; {power}"])
+        said.append(f"{records}; {self.outcome.design}; {self.claim.neighbours}; {power}")
+        return "\n".join([*said, *self._of_coins])
+
+    @property
+    def _of_coins(self) -> list[str]:
+        """Say how likely the coins were to fall like that, and where it matters what that means."""
+        coins = self.result and self.result.evidence and self.result.evidence.coins
+        if coins is None:
+            return []
+        said = f"coins: as far off with p = {coins:.2g}"
+        what = "guesses are right too often where coins are unfair; say --coin P if P was the chance of 'in'"
+        return [f"{said}; {unfair(coins)}: {what}" if unfair(coins) else said]
 
     def as_json(self) -> bytes:
         """Write everything that the verdict depends on."""
-        bound = self.result and {
-            "epsilon_lower": self.result.epsilon_lower,
-            "ceiling": self.result.ceiling,
-            "confidence": self.result.confidence,
-            "method": str(self.result.method),
-            "trials": self.result.trials,
+        result, evidence = self.result, self.result and self.result.evidence
+        bound = result and {
+            "epsilon_lower": result.epsilon_lower,
+            "reach": result.reach,
+            "ceiling": result.ceiling,
+            "confidence": result.confidence,
+            "method": str(result.method),
+            "trials": result.trials,
+        }
+        rank = evidence and {
+            "name": evidence.name,
+            "value": evidence.rank.value,
+            "low": evidence.rank.low,
+            "high": evidence.rank.high,
+            "below_chance": evidence.below_chance,
+            "turned": evidence.turned,
+            "flat": evidence.flat or None,
         }
         claim = {"epsilon": self.claim.epsilon, "delta": self.claim.delta}
         everything = {
@@ -103,11 +127,13 @@ class Report:
             "claim": claim | {"neighbours": str(self.claim.neighbours)},
             "design": str(self.outcome.design),
             "bound": bound or None,
+            "rank": rank or None,
+            "coins_p_value": evidence and evidence.coins,
             "rule": self.how,
             "fewest_trials": self.fewest,
-            "members": int(self.outcome.member.sum()),
-            "non_members": int((~self.outcome.member).sum()),
-            "distinct_scores": len(np.unique(self.outcome.score)),
+            "members": self.ranks.sides[0],
+            "non_members": self.ranks.sides[1],
+            "distinct_scores": self.ranks.distinct,
             "text": str(self),
         }
         return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -142,7 +168,7 @@ class _UnwrittenError(Exception):
 def _run(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     claim = _claim(asked)
-    outcome = read_scores(_content(asked.scores), design=DESIGNS[asked.design])
+    outcome = read_scores(_content(asked.scores), design=Design(asked.design))
     report = judge(outcome, claim, asked)
     files = {asked.json: report.as_json} | {asked.picture: lambda: _picture(report, asked.picture)}
     made = {Path(path): content() for path, content in files.items() if path}
@@ -171,35 +197,41 @@ def _complain(message: str, code: int) -> int:
 
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
-    error = 1 - asked.confidence
+    error, ranks = 1 - asked.confidence, ranks_of(outcome)
     fewest = max(1, int(np.ceil(np.log(error) / log_expit(claim.epsilon))))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
-        return Report(Finding.UNINFORMATIVE, None, claim, outcome, {}, fewest)
-    if outcome.design != Design.RUNS:
-        _check_coins(outcome.member, asked.design)
+        return Report(Finding.UNINFORMATIVE, None, claim, outcome, ranks, {}, fewest)
     terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
     how, result = _audit(outcome, asked, terms)
-    return Report(Verdict(result, claim).finding, result, claim, outcome, how, fewest)
+    coins = result.evidence and result.evidence.coins
+    if coins is not None and coins < _IMPOSSIBLE:
+        _refuse_coins(ranks, asked)
+    if asked.guess is not None or asked.threshold is not None:
+        result = with_scores(result, ranks, p_in=asked.coin)
+    return Report(Verdict(result, claim).finding, result, claim, outcome, ranks, how, fewest)
 
 
-def _check_coins(member: np.ndarray, design: str) -> None:
-    """Refuse coins that cannot have been fair: who says "out" of everybody would be right too often."""
-    members, trials = int(member.sum()), member.size
-    if 2 * bdtr(min(members, trials - members), trials, 0.5) < _UNFAIR:
-        rule = "have a fair coin for each record, so about half of them members"
-        _check.refuse(f"--design {design}", rule, f"{members} members of {trials}")
+def _refuse_coins(ranks: Ranks, asked: argparse.Namespace) -> None:
+    """Refuse coins that cannot have been such: who says "out" of everybody would be right too often."""
+    members, trials = ranks.sides[0], ranks.score.size
+    rule = "have a fair coin for each record, so about half of them members"
+    if asked.coin != 0.5:
+        rule = f"have a coin for each record, so about {asked.coin:g} of them members"
+    _check.refuse(f"--design {asked.design}", rule, f"{members} members of {trials}")
 
 
 def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[dict, AuditResult]:
     if asked.guess is not None:
         ins, outs = asked.guess
         return {"ins": ins, "outs": outs}, one_run(guess(outcome, ins=ins, outs=outs), **terms)
+    biased = {} if asked.coin == 0.5 else {"p_in": asked.coin}
     if asked.threshold is None and asked.split is None:
-        return {"threshold": "any, the cuts share the error"}, any_threshold(outcome, **terms)
+        rule = {"threshold": "any, the cuts share the error"} | biased
+        return rule, any_threshold(outcome, **terms, **biased)
     test = asked.test or _default_test(outcome)
     if asked.threshold is not None:
-        how = {"threshold": asked.threshold, "test": test}
-        return how, TESTS[test](outcome.at(asked.threshold), **terms)
+        how = {"threshold": asked.threshold, "test": test} | biased
+        return how, TESTS[test](outcome.at(asked.threshold), **terms, **biased)
     how = {"threshold": "chosen on a part", "seed": asked.split, "test": test}
     return how, split(outcome, TESTS[test], rng=np.random.default_rng(asked.split), **terms)
 
@@ -213,10 +245,11 @@ def _default_test(outcome: Outcome) -> str:
 
 
 def _claim(asked: argparse.Namespace) -> Guarantee:
-    neighbours = NEIGHBOURS[asked.neighbours]
+    neighbours = Neighbours(asked.neighbours)
     check_terms(asked.delta, asked.confidence, neighbours)
     if asked.test and asked.threshold is None and asked.split is None:
         _check.refuse("--test", "come with --threshold or --split", asked.test)
+    _check_coin(asked)
     _check_files(asked)
     _check.not_negative("--claimed-epsilon", asked.claimed_epsilon)
     if asked.claimed_epsilon > _LARGEST:
@@ -224,6 +257,19 @@ def _claim(asked: argparse.Namespace) -> Guarantee:
     if asked.threshold is not None and not np.isfinite(asked.threshold):
         _check.refuse("--threshold", "be a finite number", asked.threshold)
     return Guarantee(asked.claimed_epsilon, asked.delta, neighbours)
+
+
+def _check_coin(asked: argparse.Namespace) -> None:
+    """Refuse a bias where no test is proved for one."""
+    _check.probability("--coin", asked.coin, open_ends=True)
+    if asked.coin == 0.5:
+        return
+    if asked.design not in (Design.COINS, Design.ONE_RUN):
+        _check.refuse("--coin", "come with --design coins or one-run", asked.design)
+    if asked.delta > 0:
+        _check.refuse("--coin", "be 0.5 with --delta above 0", asked.coin)
+    if asked.guess is not None or asked.split is not None or asked.test in ("rates", "joint"):
+        _check.refuse("--coin", "be 0.5 but for any threshold, or --threshold with accuracy", asked.coin)
 
 
 def _check_files(asked: argparse.Namespace) -> None:
@@ -289,6 +335,9 @@ _DESIGN = (
 )
 
 
+_COIN = "coins or one-run: the chance of every record, on its own, to be a member, if it was not one half"
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
@@ -310,8 +359,11 @@ def _parser() -> _Parser:
     )
     parser.add_argument("--claimed-epsilon", type=float, required=True, help="the ε that was promised")
     parser.add_argument("--delta", type=float, default=0.0, help="the δ that was promised (0)")
-    parser.add_argument("--design", choices=DESIGNS, required=True, help=_DESIGN)
-    parser.add_argument("--neighbours", choices=NEIGHBOURS, required=True, help="what the promise compares")
+    parser.add_argument("--design", choices=list(map(str, Design)), required=True, help=_DESIGN)
+    parser.add_argument(
+        "--neighbours", choices=list(map(str, Neighbours)), required=True, help="what the promise compares"
+    )
+    parser.add_argument("--coin", type=float, default=0.5, metavar="P", help=_COIN)
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
     parser.add_argument(
         "--test", choices=TESTS, help="of --threshold or --split: joint or rates (runs), accuracy"

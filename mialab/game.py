@@ -16,16 +16,24 @@ from mialab._types import Member, MemberMatrix, Score, SignalMatrix
 
 
 class Design(StrEnum):
-    """How membership was decided. A bound is proved for some of these and refuses the others."""
+    """How membership was decided. A bound is proved for some of these and refuses the others.
 
-    COINS = "independent coins"
-    """Each record of each model is a member by its own fair coin."""
-    FIXED = "fixed number per side"
+    The words are those that the command takes, and that are printed.
+
+    Examples
+    --------
+    >>> Design("one-run") is Design.ONE_RUN, str(Design.RUNS)
+    (True, 'runs')
+    """
+
+    COINS = "coins"
+    """Independent coins: each record of each model is a member by its own fair coin."""
+    FIXED = "fixed"
     """The numbers of members and of non-members were chosen; which records is random."""
-    ONE_RUN = "one run"
+    ONE_RUN = "one-run"
     """Many canaries, each in or out of one single training run by its own fair coin."""
-    RUNS = "independent runs"
-    """Each trial is a training run of its own."""
+    RUNS = "runs"
+    """Independent runs: each trial is a training run of its own."""
     UNKNOWN = "unknown"
     """Nobody says. What is computed from it is a description, never a bound."""
 

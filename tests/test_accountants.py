@@ -496,7 +496,7 @@ GOAL = Guarantee(1.0, 1e-5, ADD)
         ),
         (
             lambda: smallest_noise(Guarantee(1.0, 1e-5, Neighbours.REPLACE), sampling_rate=0.1, steps=1),
-            "target must be for add/remove one record, got ε ≤ 1",
+            "target must be for add-remove, got ε ≤ 1",
         ),
         (
             lambda: smallest_noise(Guarantee(1.0, 1e-5, ADD), sampling_rate=0.1, steps=1, precision=0.0),

@@ -123,9 +123,7 @@ def test_limit_parallel_is_the_weakest():
 
 
 def test_a_guarantee_says_everything():
-    assert (
-        str(Guarantee(math.log(3), 1e-5, REPLACE)) == "ε ≤ 1.09862 at δ = 1e-05 (proved, replace one record)"
-    )
+    assert str(Guarantee(math.log(3), 1e-5, REPLACE)) == "ε ≤ 1.09862 at δ = 1e-05 (proved, replace-one)"
 
 
 @pytest.mark.usefixtures("at_the_door")
@@ -162,11 +160,11 @@ GOOD = Guarantee(1.0, 0.0, ADD)
         (lambda: Guarantee(math.nan, 0.0, ADD), "epsilon must be a finite number of at least 0, got nan"),
         (lambda: Guarantee(1.0, 1.3, ADD), r"delta must be in \[0, 1\], got 1.3"),
         (lambda: Guarantee(1.0, math.nan, ADD), r"delta must be in \[0, 1\], got nan"),
-        (lambda: Guarantee(1.0, 0.0, "swap"), "neighbours must be one of 'add/remove one record', 'repl"),
+        (lambda: Guarantee(1.0, 0.0, "swap"), "neighbours must be one of 'add-remove', 'repl"),
         (lambda: accounting.basic(), "number of guarantees must be at least 1, got 0"),
         (
             lambda: accounting.basic(GOOD, Guarantee(1.0, 0.0, REPLACE)),
-            "guarantees must have the same neighbours, got add/remove one record and replace one record",
+            "guarantees must have the same neighbours, got add-remove and replace-one",
         ),
         (lambda: accounting.advanced(GOOD, 0, slack=0.1), "times must be at least 1, got 0"),
         (lambda: accounting.advanced(GOOD, 3, slack=0.0), r"slack must be in \(0, 1\), got 0.0"),
@@ -187,11 +185,11 @@ GOOD = Guarantee(1.0, 0.0, ADD)
         (lambda: accounting.group(GOOD, 0), "size must be at least 1, got 0"),
         (
             lambda: accounting.replace_one(Guarantee(1.0, 0.0, REPLACE)),
-            "guarantee must be for add/remove one record, got ε ≤ 1 at",
+            "guarantee must be for add-remove, got ε ≤ 1 at",
         ),
         (
             lambda: accounting.parallel(Guarantee(1.0, 0.0, REPLACE)),
-            "fixed_parts must be True for replace one record, got False",
+            "fixed_parts must be True for replace-one, got False",
         ),
     ],
 )

@@ -20,6 +20,7 @@ from mialab.audit import (
     ceiling_of_rates,
     fixed_threshold,
     guess,
+    joint,
     luck,
     one_run,
     p_value,
@@ -141,6 +142,20 @@ def test_oracle_65_per_cent_against_60():
     assert trials_for_evidence(0.65, allowed=0.6) == (248, 270)
     assert trials_for_power(0.65, allowed=0.6) == (585, 617)
     assert luck(65, 100, allowed=0.6) == pytest.approx(binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12)
+
+
+@pytest.mark.parametrize("confidence", [5e-324, 1e-17, 1 - 2**-53])
+def test_limit_with_any_confidence_there_is_an_answer(confidence):
+    terms = {"confidence": confidence, **REPLACE}
+    for bound in (
+        accuracy(runs(8, 10, 2, 10), **terms),
+        fixed_threshold(runs(8, 10, 2, 10), **terms),
+        joint(runs(8, 10, 2, 10), **terms),
+        one_run(one(16, 20, 20), **terms),
+    ):
+        assert 0 <= bound.epsilon_lower <= bound.reach <= bound.ceiling < 100
+    first, always = trials_for_evidence(0.65, allowed=0.6, confidence=confidence)
+    assert 1 <= first <= always
 
 
 def test_definition_power_by_the_slow_loop():
@@ -339,14 +354,14 @@ RNG = np.random.default_rng(0)
         (lambda: one_run(Guesses(1, 2, 3), **REPLACE), "design must be known, or no bound is possible"),
         (
             lambda: one_run(Guesses(1, 2, 3, Design.FIXED), **REPLACE),
-            "design must be one run or independent coins .*got fixed number per side",
+            "design must be one-run or coins .*got fixed",
         ),
-        (lambda: one_run(Guesses(1, 2, 3, Design.RUNS), **REPLACE), "got independent runs"),
+        (lambda: one_run(Guesses(1, 2, 3, Design.RUNS), **REPLACE), "got runs"),
         (lambda: accuracy(runs(1, 2, 0, 2, Design.UNKNOWN), **REPLACE), "design must be known"),
-        (lambda: accuracy(runs(1, 2, 0, 2, Design.FIXED), **REPLACE), "got fixed number per side"),
+        (lambda: accuracy(runs(1, 2, 0, 2, Design.FIXED), **REPLACE), "got fixed"),
         (lambda: accuracy(runs(1, 2, 0, 3), **REPLACE), "be as many on both sides for accuracy, got 2 and 3"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.COINS), **REPLACE), "got independent coins"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.ONE_RUN), **REPLACE), "got one run"),
+        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.COINS), **REPLACE), "got coins"),
+        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.ONE_RUN), **REPLACE), "got one-run"),
         (
             lambda: fixed_threshold(runs(1, 2, 0, 2), delta=1.0, **REPLACE),
             r"delta must be in \[0, 1\), got 1",
@@ -375,7 +390,7 @@ RNG = np.random.default_rng(0)
         (lambda: result(-1.0), "epsilon_lower must be a finite number of at least 0, got -1.0"),
         (
             lambda: Verdict(result(), Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)),
-            "neighbours of bound and claim must be the same, got replace one record and add/remove",
+            "neighbours of bound and claim must be the same, got replace-one and add-remove",
         ),
         (
             lambda: Verdict(result(), Guarantee(1.0, 1e-5, Neighbours.REPLACE)),

@@ -225,7 +225,7 @@ def test_definition_one_setting_for_both_shapes(design, rng):
     ("design", "terms", "message"),
     [
         (Design.UNKNOWN, {}, "design must be known, or no bound is possible"),
-        (Design.FIXED, {}, "design must be independent runs or .*got fixed number per side"),
+        (Design.FIXED, {}, "design must be runs or .*got fixed"),
         (Design.RUNS, {"delta": 1.0}, r"delta must be in \[0, 1\), got 1"),
         (Design.RUNS, {"confidence": 0.0}, r"confidence must be in \(0, 1\), got 0"),
         (Design.RUNS, {"neighbours": "both"}, "neighbours must be one of"),

@@ -120,7 +120,7 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
         assert str(report["rule"].get("seed", report["rule"]["threshold"])) == asked
         assert report["exit_code"] == code
         assert report["text"] + "\n" == out
-        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add/remove one record"}
+        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add-remove"}
         assert (report["members"], report["non_members"]) == (200, 200)
 
 
@@ -128,7 +128,7 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
 def test_definition_no_rule_given_is_any_threshold(run, design):
     """The default must be the sharp rule, and it must not be best of several: one rule, one number."""
     score, member = scores(1.5)
-    outcome = Outcome(score, member, design=command.DESIGNS[design])
+    outcome = Outcome(score, member, design=Design(design))
     expected = any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE)
     _, out, _ = run(as_csv(score, member), design=design)
     assert out.splitlines()[1] == f"{expected}; threshold any, the cuts share the error"
@@ -308,9 +308,9 @@ def test_the_door_of_the_file(run, content, message):
         (["--json", "."], "--json must be a file, new or old, and no folder, link or device, got '.'"),
         (["--json", ""], "--json must be a file, new or old, and no folder, link or device, got ''"),
         (["--picture", ""], "--picture must end in .png, .pdf, .svg, got "),
-        (["--guess", "1", "2"], "design must be one run or independent coins"),
+        (["--guess", "1", "2"], "design must be one-run or coins"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
-        (["--test", "joint", "--split", "0", "--design", "coins"], "design must be independent runs"),
+        (["--test", "joint", "--split", "0", "--design", "coins"], "design must be runs"),
         (["--test", "joint"], "--test must come with --threshold or --split, got joint"),
         (["--test", "accuracy", "--guess", "1", "2"], "--test must come with --threshold or --split"),
         (["--json", "./r.png", "--picture", "r.png"], "--json and --picture must be two files, got r.png"),
@@ -350,7 +350,7 @@ def test_definition_coins_that_cannot_be_fair_accuse_nobody(run, design):
         "so about half of them members, got 100 members of 1000\n"
     )
     assert run(content)[0] == 0  # in runs of their own the numbers are free
-    outcome = Outcome(rng.normal(size=1000), member, design=command.DESIGNS[design])
+    outcome = Outcome(rng.normal(size=1000), member, design=Design(design))
     assert any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE).epsilon_lower > 1  # what it prevents
 
 
@@ -440,3 +440,65 @@ def test_limit_without_a_picture_nothing_draws():
     )
     done = in_a_process("-", given=LEAKY.encode(), before=code)
     assert done.stdout.decode().splitlines()[-1] == ""
+
+
+def test_definition_losses_for_scores_do_not_pass(run, tmp_path):
+    """The commonest mistake: the same file, with the sign of a loss. It was green."""
+    score, member = scores(3.0)
+    for more in ([], ["--threshold", "0"], ["--split", "0"], ["--threshold=-5"]):
+        code, out, err = run(as_csv(-score, member), "--json", str(tmp_path / "r.json"), *more)
+        assert (code, err) == (11, "")
+        assert "a higher score must mean member, and these rank members lower: " in out.splitlines()[0]
+        rank = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rank"]
+        assert rank["below_chance"]
+        assert rank["low"] <= rank["value"] <= rank["high"] < 0.1 or rank["name"] != "AUC"
+    assert run(as_csv(-score, member), "--guess", "50", "50", design="one-run")[0] == 11
+    rank = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rank"]
+    assert rank["name"] in ("AUC", "balanced accuracy")
+
+
+@pytest.mark.parametrize("design", ["runs", "coins", "one-run"])
+def test_definition_equal_scores_do_not_pass(run, tmp_path, design):
+    _, member = scores(0.0)
+    code, out, _ = run(as_csv(np.ones(400), member), "--json", str(tmp_path / "r.json"), design=design)
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert (code, report["bound"]["reach"], report["rank"]["flat"]) == (11, 0.0, "all scores are equal")
+    assert report["bound"]["ceiling"] > 3
+    assert "up to 0.000 with these scores; AUC 0.500" in out
+
+
+def test_definition_the_coins_are_reported_and_may_have_a_known_bias(run, tmp_path):
+    rng, member = np.random.default_rng(1), np.arange(1000) < 300
+    path = ["--json", str(tmp_path / "r.json")]
+    for balance, looks in ((450, True), (480, False)):
+        _, out, _ = run(as_csv(rng.normal(size=1000), np.arange(1000) < balance), *path, design="one-run")
+        assert ("the coins look unfair, p = 0.0018: guesses are right too often" in out) == looks
+        p = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["coins_p_value"]
+        assert p == pytest.approx(0.0017 if looks else 0.2174, abs=1e-4)
+    noise = as_csv(rng.normal(size=1000), member)
+    assert run(noise, design="coins")[0] == 2
+    assert run(noise, "--coin", "0.3", design="coins")[0] == 0
+    leaking = as_csv(rng.normal(size=1000) + 4 * member, member)
+    assert run(leaking, "--coin", "0.3", design="coins")[0] == 10
+    code, _, err = run(noise, "--coin", "0.9", design="coins")
+    assert code == 2
+    assert "must have a coin for each record, so about 0.9 of them members, got 300 members of 1000" in err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--coin", "1"], "--coin must be in (0, 1), got 1.0"),
+        (["--coin", "0.3"], "--coin must come with --design coins or one-run, got runs"),
+        (
+            ["--coin", "0.3", "--design", "coins", "--delta", "1e-5"],
+            "--coin must be 0.5 with --delta above 0",
+        ),
+        (["--coin", "0.3", "--design", "coins", "--guess", "1", "1"], "--coin must be 0.5 but for any"),
+        (["--coin", "0.3", "--design", "coins", "--split", "1"], "--coin must be 0.5 but for any threshold"),
+    ],
+)
+def test_the_door_of_coins(run, more, message):
+    code, out, err = run(LEAKY, *more)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"mialab.audit: {message}")

@@ -95,7 +95,7 @@ def test_definition_it_is_no_bound_and_its_type_says_so():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: credible(Counts(1, 2, 0, 2), **SAME), "design must be independent runs .*got unknown"),
+        (lambda: credible(Counts(1, 2, 0, 2), **SAME), "design must be runs .*got unknown"),
         (lambda: credible(runs(1, 2, 0, 2), delta=-0.1, **SAME), r"delta must be in \[0, 1\), got -0.1"),
         (lambda: credible(runs(1, 2, 0, 2), probability=1.0, **SAME), r"probability must be in \(0, 1\)"),
         (lambda: credible(runs(1, 2, 0, 2), neighbours="both"), "neighbours must be one of"),

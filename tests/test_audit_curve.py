@@ -18,7 +18,7 @@ from mialab.audit import (
     gaussian_joint,
     gaussian_rates,
 )
-from mialab.audit.curve_ranks import by_rank, cuts, p_anywhere, p_of_cuts
+from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
 
@@ -102,7 +102,8 @@ def test_definition_a_cut_by_rank_integrates_over_its_unknown_rate(curve):
 def test_definition_ranks_count_strictly_beyond_the_cut():
     score = np.array([5.0, 4.0, 3.0, 3.0, 2.0, 1.0, 0.0, 3.5])
     member = np.array([True, False, True, False, True, False, False, True])
-    sides, (above, below) = by_rank(Outcome(score, member, design=Design.RUNS))
+    ranks = ranks_of(Outcome(score, member, design=Design.RUNS))
+    sides, (above, below) = ranks.sides, passed(ranks)
     assert sides == (4, 4)
     assert (above.tolist(), below.tolist()) == ([1, 2], [2, 2])
 
@@ -209,9 +210,10 @@ def test_coverage_of_mu_anywhere_is_that_of_its_test(rng):
     outcome = Outcome(rng.normal(size=200) + 1.5 * member, member, design=Design.RUNS)
     bound = gaussian_anywhere(outcome, **SAME)
     assert 0.3 < bound.mu_lower < 1.5 < bound.ceiling
-    sides, passed = by_rank(outcome)
-    assert p_anywhere(passed, sides, GaussianCurve(bound.mu_lower)) <= ERROR + 1e-12
-    assert p_anywhere(passed, sides, GaussianCurve(bound.mu_lower + 2e-3)) > ERROR
+    ranks = ranks_of(outcome)
+    sides, beyond = ranks.sides, passed(ranks)
+    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower)) <= ERROR + 1e-12
+    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower + 2e-3)) > ERROR
 
 
 def test_oracle_epsilon_of_a_gaussian_bound_is_on_the_safe_side():
@@ -259,14 +261,14 @@ FIXED_SIDES = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED
             lambda: curve_at([runs(1, 2, 0, 2), runs(1, 2, 0, 3)], pure(1.0), **SAME),
             "be of the same trials",
         ),
-        (lambda: curve_at(runs(1, 2, 0, 2, Design.ONE_RUN), pure(1.0), **SAME), "got one run"),
+        (lambda: curve_at(runs(1, 2, 0, 2, Design.ONE_RUN), pure(1.0), **SAME), "got one-run"),
         (
             lambda: curve_at(runs(1, 2, 0, 2), pure(1.0), confidence=1.0, **SAME),
             "confidence must be in",
         ),
-        (lambda: curve_anywhere(FIXED_SIDES, pure(1.0), **SAME), "got fixed number per side"),
-        (lambda: gaussian_anywhere(FIXED_SIDES, **SAME), "got fixed number per side"),
-        (lambda: gaussian_rates(runs(1, 2, 0, 2, Design.COINS), **SAME), "got independent coins"),
+        (lambda: curve_anywhere(FIXED_SIDES, pure(1.0), **SAME), "got fixed"),
+        (lambda: gaussian_anywhere(FIXED_SIDES, **SAME), "got fixed"),
+        (lambda: gaussian_rates(runs(1, 2, 0, 2, Design.COINS), **SAME), "got coins"),
         (lambda: gaussian_joint(runs(1, 2, 0, 2, Design.UNKNOWN), **SAME), "design must be known"),
         (lambda: gaussian_rates(runs(1, 2, 0, 2), **SAME).epsilon(0.0), r"delta must be in \(0, 1\), got 0"),
     ],

@@ -154,7 +154,7 @@ def test_definition_it_is_sharp_where_the_others_are_blind():
 
 
 def test_the_door():
-    with pytest.raises(ValueError, match=r"design must be independent runs .*got one run"):
+    with pytest.raises(ValueError, match=r"design must be runs .*got one-run"):
         joint(Counts(1, 2, 0, 2, design=Design.ONE_RUN), **SAME)
     with pytest.raises(ValueError, match="design must be known, or no bound is possible"):
         joint(Counts(1, 2, 0, 2), **SAME)

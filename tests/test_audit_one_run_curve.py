@@ -265,9 +265,9 @@ OUTCOME = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
     [
         (
             lambda: curve_in_one_run(guess(OUTCOME, ins=2, outs=2), pure(1.0), **SAME),
-            "got fixed number per side",
+            "got fixed",
         ),
-        (lambda: gaussian_in_one_run(one(1, 2, 2, Design.RUNS), **SAME), "got independent runs"),
+        (lambda: gaussian_in_one_run(one(1, 2, 2, Design.RUNS), **SAME), "got runs"),
         (
             lambda: gaussian_in_one_run(Guesses(1, 2, 2), **SAME),
             "design must be known",

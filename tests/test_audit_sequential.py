@@ -40,7 +40,7 @@ def test_definition_the_product_of_all_bets(delta, abstains, rng):
     assert bound > 0
     for place in (0, 1, 50, int(np.searchsorted(GRID, bound)), 400, 1000):
         slow = most_slowly(verdicts, float(GRID[place]), delta)
-        assert np.exp(state._most[place]) == pytest.approx(slow, rel=1e-9)
+        assert np.exp(state._most[0, place]) == pytest.approx(slow, rel=1e-9)
         if GRID[place] <= bound:
             assert slow >= 20
     assert most_slowly(verdicts, bound + 0.005, delta) < 20
@@ -111,9 +111,9 @@ def test_coverage_every_course_of_twelve_trials(confidence):
     ("make", "message"),
     [
         (lambda: bets(Design.UNKNOWN), "design must be known, or no bound is possible"),
-        (lambda: bets(Design.FIXED), "got fixed number per side"),
-        (lambda: bets(Design.ONE_RUN, 1e-5), "delta must be 0 with one run for betting, got 1e-05"),
-        (lambda: bets(Design.COINS, 1e-5), "delta must be 0 with independent coins for betting"),
+        (lambda: bets(Design.FIXED), "got fixed"),
+        (lambda: bets(Design.ONE_RUN, 1e-5), "delta must be 0 with one-run for betting, got 1e-05"),
+        (lambda: bets(Design.COINS, 1e-5), "delta must be 0 with coins for betting"),
         (lambda: bets(delta=1.0), r"delta must be in \[0, 1\), got 1"),
         (lambda: bets(confidence=1.0), r"confidence must be in \(0, 1\), got 1"),
         (lambda: bets().after(2), r"verdicts must be 1 \(right\), −1 \(wrong\) or 0 \(abstained\), got 2"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mialab.accounting import Neighbours
 from mialab.game import Counts, Design, Observations, Outcome, flip_coins
 
 
@@ -77,3 +78,13 @@ BOTH = np.array([True, False])
 def test_the_door(make, message):
     with np.errstate(divide="ignore"), pytest.raises(ValueError, match=message):
         make()
+
+
+def test_definition_a_design_and_neighbours_have_one_spelling():
+    """What the command takes is what Python takes, and what is printed."""
+    for kind, words in (
+        (Design, ("coins", "fixed", "one-run", "runs", "unknown")),
+        (Neighbours, ("add-remove", "replace-one")),
+    ):
+        assert [str(one) for one in kind] == list(words)
+        assert [kind(word) for word in words] == list(kind)

@@ -29,7 +29,7 @@ def basic(*guarantees: Guarantee) -> Guarantee:
     Examples
     --------
     >>> print(basic(*10 * [Guarantee(0.1, 0.0, Neighbours.REPLACE)]))
-    ε ≤ 1.00001 at δ = 0 (proved, replace one record)
+    ε ≤ 1.00001 at δ = 0 (proved, replace-one)
 
     (Ten times the float 0.1 is a little more than 1, and the bound says so.)
     """
@@ -64,7 +64,7 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     Examples
     --------
     >>> print(advanced(Guarantee(0.1, 0.0, Neighbours.REPLACE), 100, slack=1e-6))
-    ε ≤ 6.30824 at δ = 1e-06 (proved, replace one record)
+    ε ≤ 6.30824 at δ = 1e-06 (proved, replace-one)
     """
     _check.at_least("times", times, 1)
     _check.probability("slack", slack, open_ends=True)
@@ -92,7 +92,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     Examples
     --------
     >>> print(group(Guarantee(1.0, 1e-6, Neighbours.ADD_REMOVE), 3))
-    ε ≤ 3 at δ = 1.11074e-05 (proved, add/remove one record)
+    ε ≤ 3 at δ = 1.11074e-05 (proved, add-remove)
     """
     _check.at_least("size", size, 1)
     size = int(size)
@@ -101,7 +101,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
 
 
 def replace_one(guarantee: Guarantee) -> Guarantee:
-    """Return what "add/remove one record" promises where one record is replaced: two steps, twice the ε.
+    """Return what "add-remove" promises where one record is replaced: two steps, twice the ε.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def replace_one(guarantee: Guarantee) -> Guarantee:
     Examples
     --------
     >>> print(replace_one(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)))
-    ε ≤ 2 at δ = 0 (proved, replace one record)
+    ε ≤ 2 at δ = 0 (proved, replace-one)
     """
     if guarantee.neighbours != Neighbours.ADD_REMOVE:
         _check.refuse("guarantee", f"be for {Neighbours.ADD_REMOVE}", guarantee)
@@ -136,7 +136,7 @@ def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
     --------
     >>> north, south = (Guarantee(epsilon, 0.0, Neighbours.ADD_REMOVE) for epsilon in (0.5, 2.0))
     >>> print(parallel(north, south))
-    ε ≤ 2 at δ = 0 (proved, add/remove one record)
+    ε ≤ 2 at δ = 0 (proved, add-remove)
     """
     neighbours = _common(guarantees)
     if neighbours == Neighbours.REPLACE and not fixed_parts:

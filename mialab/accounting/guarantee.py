@@ -8,11 +8,17 @@ from mialab._round import digits_up, up
 
 
 class Neighbours(StrEnum):
-    """Which two data sets the promise compares."""
+    """Which two data sets the promise compares, in the words that the command takes.
 
-    ADD_REMOVE = "add/remove one record"
-    """One has exactly one record more than the other; the number of records is secret."""
-    REPLACE = "replace one record"
+    Examples
+    --------
+    >>> Neighbours("replace-one") is Neighbours.REPLACE, str(Neighbours.ADD_REMOVE)
+    (True, 'add-remove')
+    """
+
+    ADD_REMOVE = "add-remove"
+    """One of them has exactly one record more than the other; the number of records is secret."""
+    REPLACE = "replace-one"
     """Both have the same number of records, which is public, and differ in one."""
 
 
@@ -40,7 +46,7 @@ class Guarantee:
     Examples
     --------
     >>> print(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE))
-    ε ≤ 1 at δ = 0 (proved, add/remove one record)
+    ε ≤ 1 at δ = 0 (proved, add-remove)
     """
 
     epsilon: float

@@ -102,7 +102,7 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     --------
     >>> from mialab.accounting import SampledGaussian
     >>> print(guarantee(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
-    ε ≤ 0.946871 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 0.946871 at δ = 1e-05 (proved, add-remove)
     """
     _check.probability("delta", delta, open_ends=True)
     both = curve(*phases)

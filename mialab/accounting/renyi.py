@@ -71,7 +71,7 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     --------
     >>> from mialab.accounting import SampledGaussian
     >>> print(guarantee(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
-    ε ≤ 1.0355 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 1.0355 at δ = 1e-05 (proved, add-remove)
     """
     _check.probability("delta", delta, open_ends=True)
     moments = divergence(*phases, orders=orders)
@@ -107,7 +107,7 @@ def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orde
     --------
     >>> from mialab.accounting import SampledGaussian
     >>> print(guarantee_of_2017(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
-    ε ≤ 1.25858 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 1.25858 at δ = 1e-05 (proved, add-remove)
     """
     _check.probability("delta", delta, open_ends=True)
     epsilon = divergence(*phases, orders=orders) - np.log(float(delta)) / (orders - 1)

@@ -9,15 +9,22 @@ from scipy.special import bdtr, expit
 
 from mialab import _check
 from mialab.accounting import Neighbours
-from mialab.audit.one_run import Guesses, one_run
-from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
+from mialab.audit.biased import check_bias
+from mialab.audit.evidence import p_of_coins
+from mialab.audit.one_run import Guesses, bound_of_guesses
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted, of_rule
 from mialab.game import Counts, Design
 
 ACCURACY = Method("accuracy, fixed threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
 
 
 def accuracy(
-    counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
+    counts: Counts,
+    *,
+    neighbours: Neighbours,
+    delta: float = 0.0,
+    confidence: float = 0.95,
+    p_in: float = 0.5,
 ) -> AuditResult:
     """Return the ε that the number of right verdicts proves, of a rule fixed in advance.
 
@@ -28,7 +35,8 @@ def accuracy(
       bounded, and of all independent trials with the same mean those with the same rate reach most
       often any number that is one or more above the expected one (Hoeffding 1956). It is a joint test
       of both rates, exact where they are equal.
-    * Coins: all verdicts are guesses, and the bound is that of `one_run`, on its conditions.
+    * Coins: all verdicts are guesses, and the bound is that of `one_run`, on its conditions. Of coins with a
+      known bias, ``p_in``, each side of the verdicts has its own chance (`biased.p_value_of_biased`).
 
     Parameters
     ----------
@@ -36,11 +44,14 @@ def accuracy(
         Of a rule fixed in advance.
     neighbours, delta, confidence
         As in `fixed_threshold`.
+    p_in
+        In (0, 1): how probable it was for every record, on its own, to be a member. Not what came of it.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, the design is another, or the runs are not as many on both sides.
+        If a number is out of its range, the design is another, the runs are not as many on both sides, or
+        ``p_in`` is not ½ though δ > 0 or there are no coins.
 
     Examples
     --------
@@ -50,18 +61,20 @@ def accuracy(
     """
     check_terms(delta, confidence, neighbours)
     ACCURACY.admit(counts.design)
-    right = counts.true_positives + counts.non_members - counts.false_positives
-    trials = counts.members + counts.non_members
-    if counts.design != Design.RUNS:
-        guesses = Guesses(right, trials, trials, counts.design)
-        bound = one_run(guesses, neighbours=neighbours, delta=delta, confidence=confidence)
-        epsilon, ceiling = bound.epsilon_lower, bound.ceiling
-    else:
+    check_bias(p_in, delta)
+    trials, error = counts.members + counts.non_members, allowed_error(confidence)
+    coins = p_of_coins(counts.design, counts.members, trials, p_in)
+    if counts.design == Design.RUNS:
         _check_balanced(counts)
-        epsilon, ceiling = (
-            _bound(best, trials, delta, allowed_error(confidence)) for best in (right, trials)
-        )
-    return AuditResult(epsilon, delta, confidence, ACCURACY, neighbours, counts.design, trials, ceiling)
+
+    def bound(true: int, false: int) -> float:
+        right = true + counts.non_members - false
+        if counts.design == Design.RUNS:
+            return _bound(right, trials, delta, error)
+        return bound_of_guesses(right, true + false, trials - true - false, trials, p_in, delta, error)
+
+    terms = {"neighbours": neighbours, "delta": delta, "confidence": confidence}
+    return of_rule(counts, bound, ACCURACY, **terms, coins=coins)
 
 
 def luck(right: int, trials: int, *, allowed: float) -> float:

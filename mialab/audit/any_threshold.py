@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import bdtrc, betaln, xlog1py, xlogy
 
 from mialab.accounting import Neighbours
 from mialab.audit._quadrature import borders, highest_tpr, panels
-from mialab.audit.one_run import Guesses, guess, p_value_of
+from mialab.audit.biased import check_bias, p_value_of_biased
+from mialab.audit.evidence import of_ranks, p_of_coins, with_auc
+from mialab.audit.one_run import p_value_of
+from mialab.audit.ranks import Ranks, ranks_of
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
 
@@ -17,12 +21,55 @@ ANY_THRESHOLD = Method("any threshold", (Design.RUNS, Design.COINS, Design.ONE_R
 MIDDLE = 0.4  # the share of the allowed error that the cut in the middle may spend
 ENDS = (1 / 4, 1 / 10, 1 / 25)  # where else the ranking is cut, from either end
 
-RankTest = tuple[int, int, int, int]  # members found, places, members, non-members
-Tests = tuple[tuple[float, RankTest | Guesses], ...]
+
+class RankTest(NamedTuple):
+    """How many of the highest are members, and how many records, members and non-members there are."""
+
+    found: int
+    places: int
+    members: int
+    non_members: int
+
+    def all_right(self) -> "RankTest":
+        """Return what a perfect ranking would have come to."""
+        return self._replace(found=min(self.places, self.members))
+
+    def luck(self, delta: float) -> Callable[[float], float]:
+        """Return the p-value as a function of ε."""
+        found, places, *sides = self
+        return lambda epsilon: rank_p_value(found, places, (sides[0], sides[1]), epsilon, delta)
+
+
+class GuessTest(NamedTuple):
+    """How many guesses are right, how many were in and out, of how many canaries, and their bias."""
+
+    right: int
+    ins: int
+    outs: int
+    canaries: int
+    p_in: float
+
+    def all_right(self) -> "GuessTest":
+        """Return the same number of guesses, all of them right."""
+        return self._replace(right=self.ins + self.outs)
+
+    def luck(self, delta: float) -> Callable[[float], float]:
+        """Return the p-value as a function of ε."""
+        if self.p_in != 0.5:
+            return p_value_of_biased(*self[:3], self.p_in)
+        return p_value_of(self.right, self.ins + self.outs, self.canaries, delta)
+
+
+Tests = tuple[tuple[float, RankTest | GuessTest], ...]
 
 
 def any_threshold(
-    outcome: Outcome, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
+    outcome: Outcome,
+    *,
+    neighbours: Neighbours,
+    delta: float = 0.0,
+    confidence: float = 0.95,
+    p_in: float = 0.5,
 ) -> AuditResult:
     """Return the ε that a ranking proves: no threshold need be fixed, nothing is spent on choosing it.
 
@@ -33,7 +80,8 @@ def any_threshold(
 
     * Independent runs, their number on either side fixed in advance: the test is `rank_p_value`.
     * Coins: the highest places are guessed in, or the lowest out, or both, and every record
-      in the middle; the test is that of `one_run`, on its conditions.
+      in the middle; the test is that of `one_run`, on its conditions. Of coins with a known bias the middle
+      is where a share ``p_in`` lies above, and the test is `biased.p_value_of_biased`.
 
     Equal scores count for the mechanism: members stand below the non-members whom they are equal to.
 
@@ -43,11 +91,14 @@ def any_threshold(
         Scores of all trials, with their design.
     neighbours, delta, confidence
         As in `fixed_threshold`.
+    p_in
+        As in `accuracy`.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or the design is another.
+        If a number is out of its range, the design is another, or ``p_in`` is not ½ though δ > 0 or there are
+        no coins.
 
     Examples
     --------
@@ -59,11 +110,26 @@ def any_threshold(
     """
     check_terms(delta, confidence, neighbours)
     ANY_THRESHOLD.admit(outcome.design)
-    tests = _rank_tests(outcome) if outcome.design == Design.RUNS else _guess_tests(outcome)
-    all_right = tuple((share, _all_right(test)) for share, test in tests)
-    epsilon, ceiling = (_bound(some, delta, allowed_error(confidence)) for some in (tests, all_right))
-    trials = outcome.member.size
-    return AuditResult(epsilon, delta, confidence, ANY_THRESHOLD, neighbours, outcome.design, trials, ceiling)
+    check_bias(p_in, delta)
+    ranks, design, error = ranks_of(outcome), outcome.design, allowed_error(confidence)
+    coins = p_of_coins(design, ranks.member.size, ranks.score.size, p_in)
+
+    def bound(some: Ranks) -> float:
+        return _bound(_tests(some, design, p_in), delta, error)
+
+    epsilon, evidence = bound(ranks), of_ranks(ranks, bound, confidence=confidence, coins=coins)
+    all_right = tuple((share, test.all_right()) for share, test in _tests(ranks, design, p_in))
+    terms = delta, confidence, ANY_THRESHOLD, neighbours, design, ranks.score.size
+    return AuditResult(epsilon, *terms, ceiling=_bound(all_right, delta, error), evidence=evidence)
+
+
+def with_scores(result: AuditResult, ranks: Ranks, *, p_in: float = 0.5) -> AuditResult:
+    """Say of what counts or guesses proved how the scores rank that they were made of."""
+    if result.evidence is None:
+        return result
+    tests = _tests(ranks.turned(), result.design, p_in)
+    turned = _bound(tests, result.delta, allowed_error(result.confidence))
+    return replace(result, evidence=with_auc(result.evidence, ranks, turned, confidence=result.confidence))
 
 
 def rank_p_value(
@@ -119,46 +185,44 @@ def middle_and_ends(trials: int) -> tuple[int, tuple[int, ...]]:
     return trials // 2, tuple(max(1, round(part * trials)) for part in ENDS)
 
 
-def _rank_tests(outcome: Outcome) -> Tests:
+def _tests(ranks: Ranks, design: Design, p_in: float) -> Tests:
+    return _rank_tests(ranks) if design == Design.RUNS else _guess_tests(ranks, p_in)
+
+
+def _rank_tests(ranks: Ranks) -> Tests:
     """Return each cut's share of the error, and what was found there."""
-    order = np.lexsort((outcome.member, -outcome.score))
-    found = np.append(0, np.cumsum(outcome.member[order]))
-    members, trials = int(found[-1]), outcome.member.size
+    members, trials = ranks.member.size, ranks.score.size
     middle, ends = middle_and_ends(trials)
-    others = [*ends, *(trials - end for end in ends)]
-    cuts = [(int(found[cut]), cut, members, trials - members) for cut in (middle, *others)]
-    return tuple(zip(_shares(len(others)), cuts, strict=True))
+    cuts = [middle, *ends, *(trials - end for end in ends)]
+    found = ranks.surely(np.array(cuts)).tolist()
+    tests = (RankTest(*hits, members, trials - members) for hits in zip(found, cuts, strict=True))
+    return tuple(zip(_shares(len(cuts) - 1), tests, strict=True))
 
 
-def _guess_tests(outcome: Outcome) -> Tests:
+def _guess_tests(ranks: Ranks, p_in: float) -> Tests:
     """Return each number of guesses with its share of the error, and how many were right."""
-    trials = outcome.member.size
-    middle, ends = middle_and_ends(trials)
-    others = [pair for end in ends for pair in ((end, 0), (0, end), (end, end))]
-    made = [guess(outcome, ins=ins, outs=outs) for ins, outs in ((middle, trials - middle), *others)]
-    return tuple(zip(_shares(len(others)), made, strict=True))
+    trials = ranks.score.size
+    _, ends = middle_and_ends(trials)
+    middle = int(p_in * trials)
+    made = [(middle, trials - middle), *(pair for end in ends for pair in ((end, 0), (0, end), (end, end)))]
+    right = ranks.right(*np.array(made).T).tolist()
+    tests = (GuessTest(one, *pair, trials, p_in) for one, pair in zip(right, made, strict=True))
+    return tuple(zip(_shares(len(made) - 1), tests, strict=True))
 
 
 def _shares(others: int) -> list[float]:
     return [MIDDLE] + [(1 - MIDDLE) / others] * others
 
 
-def _all_right(test: RankTest | Guesses) -> RankTest | Guesses:
-    if isinstance(test, Guesses):
-        return replace(test, right=test.guesses)
-    _, places, members, non_members = test
-    return min(places, members), places, members, non_members
-
-
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def _bound(tests: Tests, delta: float, error: float) -> float:
-    lucks = [(_luck_of(test, delta), share * error) for share, test in tests]
-    return largest_refuted(lambda epsilon: any(luck(epsilon) <= allowed for luck, allowed in lucks))
+    best = 0.0
+    for share, test in tests:
+        refuted = _refuted(test.luck(delta), share * error)
+        if refuted(best):  # else this test proves no more than the ones before it
+            best = max(best, largest_refuted(refuted))
+    return best
 
 
-def _luck_of(test: RankTest | Guesses, delta: float) -> Callable[[float], float]:
-    """Return the p-value as a function of ε."""
-    if isinstance(test, Guesses):
-        return p_value_of(test.right, test.guesses, test.canaries, delta)
-    found, places, *sides = test
-    return lambda epsilon: rank_p_value(found, places, (sides[0], sides[1]), epsilon, delta)
+def _refuted(luck: Callable[[float], float], error: float) -> Callable[[float], bool]:
+    return lambda epsilon: luck(epsilon) <= error

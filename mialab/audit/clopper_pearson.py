@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.special import betaincinv
 
 from mialab.accounting import Neighbours
-from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted, of_rule
 from mialab.game import Counts, Design
 
 RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
@@ -56,16 +56,11 @@ def fixed_threshold(
     check_terms(delta, confidence, neighbours)
     RATES.admit(counts.design)
     sides, error = (counts.members, counts.non_members), allowed_error(confidence)
-    return AuditResult(
-        _bound(counts.true_positives, counts.false_positives, sides, delta, error),
-        delta,
-        confidence,
-        RATES,
-        neighbours,
-        counts.design,
-        sum(sides),
-        ceiling=ceiling_of_rates(*sides, delta=delta, confidence=confidence),
-    )
+
+    def bound(true: int, false: int) -> float:
+        return _bound(true, false, sides, delta, error)
+
+    return of_rule(counts, bound, RATES, neighbours=neighbours, delta=delta, confidence=confidence)
 
 
 def ceiling_of_rates(

@@ -5,7 +5,7 @@ An (ε, δ) claim is one curve among many. Any curve of `mialab.tradeoff` may st
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -16,6 +16,7 @@ from mialab import _check
 from mialab._round import digits_down, digits_up
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import lower_limits
+from mialab.audit.evidence import Evidence, of_counts, why_upside_down
 from mialab.audit.joint import _probability
 from mialab.audit.result import Method, check_terms
 from mialab.audit.verdict import Finding
@@ -44,13 +45,14 @@ class CurveTest:
         The p-value, had every verdict been right: what this audit could have seen.
     confidence
         In (0, 1); the curve is refuted by a p-value of at most 1 − confidence.
-    method, neighbours, design, trials
-        As in `AuditResult`.
+    method, neighbours, design, trials, evidence
+        As in `AuditResult`; what is said of the evidence at its best, and turned round, are p-values.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or the method is not proved for the design.
+        If a number is out of its range, the p-value is below its reach or the reach below the least, or the
+        method is not proved for the design.
     """
 
     p_value: float
@@ -60,6 +62,7 @@ class CurveTest:
     neighbours: Neighbours
     design: Design
     trials: int
+    evidence: Evidence | None = None
 
     def __post_init__(self):
         check_terms(0.0, self.confidence, self.neighbours)
@@ -68,18 +71,35 @@ class CurveTest:
         _check.probability("least", self.least)
 
     @property
+    def reach(self) -> float:
+        """The p-value that this evidence would have had at its best; where nobody said, it is the least."""
+        return self.least if self.evidence is None else self.evidence.reach
+
+    @property
     def finding(self) -> Finding:
-        """Violated, consistent or uninformative."""
+        """Violated, consistent or uninformative, which it is as well if the evidence is upside down."""
         if self.p_value <= 1 - self.confidence:
             return Finding.VIOLATED
-        can_see = self.least <= 1 - self.confidence
+        can_see = self.reach <= 1 - self.confidence and not self.upside_down
         return Finding.CONSISTENT if can_see else Finding.UNINFORMATIVE
+
+    @property
+    def upside_down(self) -> bool:
+        """Whether the evidence ranks members lower, as in `Verdict`."""
+        evidence = self.evidence
+        return evidence is not None and (evidence.below_chance or evidence.turned <= 1 - self.confidence)
 
     def __str__(self) -> str:
         """Print the finding with its power."""
         p, least = digits_up(self.p_value, 3), digits_up(self.least, 3)
         sure = digits_down(self.confidence, percent=True)
-        return f"{self.finding}: p ≤ {p}, at best {least} ({sure} % confident, {self.method})"
+        terms = f"({sure} % confident, {self.method})"
+        if self.evidence is None:
+            return f"{self.finding}: p ≤ {p}, at best {least} {terms}"
+        reach, why = digits_up(self.reach, 3), str(self.evidence)
+        if self.upside_down and self.finding != Finding.VIOLATED:
+            why = why_upside_down(self.evidence, f"p ≤ {digits_up(self.evidence.turned, 3)}")
+        return f"{self.finding}: p ≤ {p}, at best {least}, with these scores {reach}; {why} {terms}"
 
 
 def curve_at(
@@ -119,17 +139,28 @@ def curve_at(
     >>> from mialab.tradeoff import GaussianCurve, pure
     >>> counts = Counts(60, 100, 5, 100, design=Design.RUNS)
     >>> for claim in (GaussianCurve(1.0), pure(2.0)):
-    ...     print(curve_at(counts, claim, neighbours=Neighbours.REPLACE))
-    violated: p ≤ 6.18e-05, at best 1.17e-31 (95 % confident, exact test of the curve, fixed threshold)
-    consistent: p ≤ 0.251, at best 9.47e-12 (95 % confident, exact test of the curve, fixed threshold)
+    ...     print(curve_at(counts, claim, neighbours=Neighbours.REPLACE))  # doctest: +NORMALIZE_WHITESPACE
+    violated: p ≤ 6.18e-05, at best 1.17e-31, with these scores 1.05e-10;
+        balanced accuracy 0.775 [0.680, 0.848]
+        (95 % confident, exact test of the curve, fixed threshold)
+    consistent: p ≤ 0.251, at best 9.47e-12, with these scores 0.00017; balanced accuracy 0.775 [0.680, 0.848]
+        (95 % confident, exact test of the curve, fixed threshold)
     """
     several = [counts] if isinstance(counts, Counts) else list(counts)
     check_terms(0.0, confidence, neighbours)
     sides, design = _same_trials(several)
-    p = min(_p_of(one.true_positives, one.false_positives, sides, curve.tpr) for one in several)
-    least = _p_of(sides[0], 0, sides, curve.tpr)
-    p, least = (min(1.0, len(several) * one) for one in (p, least))
-    return CurveTest(p, least, confidence, FIXED, neighbours, design, sum(sides))
+
+    def of(true: int, false: int) -> float:
+        return min(1.0, len(several) * _p_of(true, false, sides, curve.tpr))
+
+    p = [of(one.true_positives, one.false_positives) for one in several]
+    evidence = of_counts(several[int(np.argmin(p))], of, confidence=confidence)
+    for one in several:
+        other = of_counts(one, of, confidence=confidence)
+        evidence = replace(
+            evidence, reach=min(evidence.reach, other.reach), turned=min(evidence.turned, other.turned)
+        )
+    return CurveTest(min(p), of(sides[0], 0), confidence, FIXED, neighbours, design, sum(sides), evidence)
 
 
 def _p_of(true: int, false: int, sides: tuple[int, int], tpr: Callable) -> float:

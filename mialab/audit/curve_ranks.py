@@ -10,6 +10,8 @@ from scipy.special import bdtrc, betainccinv, expit
 
 from mialab.accounting import Neighbours
 from mialab.audit.curve import CurveTest
+from mialab.audit.evidence import of_ranks
+from mialab.audit.ranks import Ranks, ranks_of
 from mialab.audit.result import Method, check_terms
 from mialab.game import Design, Outcome
 from mialab.tradeoff import Curve, Pair
@@ -59,17 +61,22 @@ def curve_anywhere(
     """
     check_terms(0.0, confidence, neighbours)
     ANYWHERE.admit(outcome.design)
-    sides, passed = by_rank(outcome)
-    p, least = (p_anywhere(hits, sides, curve) for hits in (passed, sides))
-    return CurveTest(p, least, confidence, ANYWHERE, neighbours, outcome.design, sum(sides))
+    ranks = ranks_of(outcome)
+
+    def of(some: Ranks) -> float:
+        return p_anywhere(passed(some), some.sides, curve)
+
+    evidence, sides = of_ranks(ranks, of, confidence=confidence), ranks.sides
+    least, terms = p_anywhere(sides, sides, curve), (confidence, ANYWHERE, neighbours, outcome.design)
+    return CurveTest(of(ranks), least, *terms, sum(sides), evidence)
 
 
-def by_rank(outcome: Outcome) -> tuple[tuple[int, int], tuple[Int[ndarray, "cuts"], Int[ndarray, "others"]]]:
-    """Return members and non-members, and how many of the first are above, of the second below, each cut."""
-    member, non_member = np.sort(outcome.score[outcome.member]), np.sort(outcome.score[~outcome.member])
-    m, n = member.size, non_member.size
+def passed(ranks: Ranks) -> tuple[Int[ndarray, "cuts"], Int[ndarray, "others"]]:
+    """Return how many members are above the first cuts, and how many non-members below the second."""
+    member, non_member = ranks.member, ranks.non_member
+    m, n = ranks.sides
     above = m - np.searchsorted(member, non_member[n - cuts(n)], side="right")
-    return (m, n), (above, np.searchsorted(non_member, member[cuts(m) - 1], side="left"))
+    return above, np.searchsorted(non_member, member[cuts(m) - 1], side="left")
 
 
 def cuts(size: int) -> Int[ndarray, "cuts"]:
@@ -77,10 +84,10 @@ def cuts(size: int) -> Int[ndarray, "cuts"]:
     return 2 ** np.arange(max(1, int(np.log2(size))))
 
 
-def p_anywhere(passed: tuple[ndarray | int, ndarray | int], sides: tuple[int, int], curve: Curve) -> float:
-    """Return the p-value of `curve_anywhere` from the numbers of `by_rank`."""
+def p_anywhere(beyond: tuple[ndarray | int, ndarray | int], sides: tuple[int, int], curve: Curve) -> float:
+    """Return the p-value of `curve_anywhere` from the numbers of `passed`."""
     swapped = curve.swapped() if isinstance(curve, Pair) else curve
-    rules = ((passed[0], *sides, curve.tpr), (passed[1], *sides[::-1], swapped.tpr))
+    rules = ((beyond[0], *sides, curve.tpr), (beyond[1], *sides[::-1], swapped.tpr))
     each = [p_of_cuts(np.broadcast_to(hits, cuts(n).shape), m, n, tpr) for hits, m, n, tpr in rules]
     every = np.concatenate(each)
     return float(min(1.0, every.size * every.min()))

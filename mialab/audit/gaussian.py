@@ -17,7 +17,9 @@ from mialab import _check
 from mialab._round import decimals_down, digits_down
 from mialab.accounting import Neighbours
 from mialab.audit.curve import both_limits, worst_case
-from mialab.audit.curve_ranks import ANYWHERE, by_rank, p_anywhere
+from mialab.audit.curve_ranks import ANYWHERE, p_anywhere, passed
+from mialab.audit.evidence import Evidence, of_counts, of_ranks, unfair
+from mialab.audit.ranks import ranks_of
 from mialab.audit.result import Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve
@@ -43,6 +45,8 @@ class GaussianBound:
         As in `AuditResult`.
     ceiling
         The μ that would have been proved, had every verdict been right.
+    evidence
+        As in `AuditResult`, in units of μ.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class GaussianBound:
     design: Design
     trials: int
     ceiling: float
+    evidence: Evidence | None = None
 
     def __post_init__(self):
         check_terms(0.0, self.confidence, self.neighbours)
@@ -101,7 +106,8 @@ class GaussianBound:
 
     @property
     def _terms(self) -> str:
-        return f"({digits_down(self.confidence, percent=True)} % confident, {self.method})"
+        said = f"{digits_down(self.confidence, percent=True)} % confident, {self.method}"
+        return f"({'; '.join(filter(None, [said, self.evidence and unfair(self.evidence.coins)]))})"
 
 
 def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
@@ -131,9 +137,11 @@ def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float 
     RATES.admit(counts.design)
     sides = counts.members, counts.non_members
     tpr, fpr = _limits(sides, allowed_error(confidence))
-    seen, most = tpr[counts.true_positives] - fpr[counts.false_positives], tpr[-1] - fpr[0]
-    mu, ceiling = (max(0.0, float(one)) for one in (seen, most))
-    return GaussianBound(mu, confidence, RATES, neighbours, counts.design, sum(sides), ceiling)
+
+    def bound(true: int, false: int) -> float:
+        return max(0.0, float(tpr[true] - fpr[false]))
+
+    return _of_rule(counts, bound, RATES, neighbours, confidence)
 
 
 def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
@@ -153,9 +161,11 @@ def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float 
     check_terms(0.0, confidence, neighbours)
     JOINT.admit(counts.design)
     sides, error = (counts.members, counts.non_members), allowed_error(confidence)
-    outcomes = (counts.true_positives, counts.false_positives), (counts.members, 0)
-    mu, ceiling = (_joint_bound(*outcome, sides, error) for outcome in outcomes)
-    return GaussianBound(mu, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
+
+    def bound(true: int, false: int) -> float:
+        return _joint_bound(true, false, sides, error)
+
+    return _of_rule(counts, bound, JOINT, neighbours, confidence)
 
 
 def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
@@ -173,12 +183,28 @@ def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: f
     """
     check_terms(0.0, confidence, neighbours)
     ANYWHERE.admit(outcome.design)
-    (sides, passed), error = by_rank(outcome), allowed_error(confidence)
-    mu, ceiling = (
-        largest_mu(lambda mu, hits=hits: p_anywhere(hits, sides, GaussianCurve(mu)) <= error, _QUICK)
-        for hits in (passed, sides)
-    )
-    return GaussianBound(mu, confidence, ANYWHERE, neighbours, outcome.design, sum(sides), ceiling)
+    ranks, error = ranks_of(outcome), allowed_error(confidence)
+    sides = ranks.sides
+
+    def bound(hits: tuple[ndarray | int, ndarray | int]) -> float:
+        return largest_mu(lambda mu: p_anywhere(hits, sides, GaussianCurve(mu)) <= error, _QUICK)
+
+    evidence = of_ranks(ranks, lambda some: bound(passed(some)), confidence=confidence)
+    terms = confidence, ANYWHERE, neighbours, outcome.design, sum(sides)
+    return GaussianBound(bound(passed(ranks)), *terms, ceiling=bound(sides), evidence=evidence)
+
+
+def _of_rule(
+    counts: Counts,
+    bound: Callable[[int, int], float],
+    method: Method,
+    neighbours: Neighbours,
+    confidence: float,
+) -> GaussianBound:
+    """Return what a fixed rule proved; ``bound`` takes numbers of true and of false positives."""
+    mu, ceiling = bound(counts.true_positives, counts.false_positives), bound(counts.members, 0)
+    evidence, trials = of_counts(counts, bound, confidence=confidence), counts.members + counts.non_members
+    return GaussianBound(mu, confidence, method, neighbours, counts.design, trials, ceiling, evidence)
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes

@@ -10,7 +10,7 @@ from scipy.special import bdtr, bdtrc, expit
 
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import lower_limits
-from mialab.audit.result import AuditResult, Method, allowed_error, check_terms
+from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, of_rule
 from mialab.game import Counts, Design
 
 Least = Int[ndarray, "false_positives"]  # how many true ones tell as much, for each number of false ones
@@ -62,11 +62,11 @@ def joint(
     check_terms(delta, confidence, neighbours)
     JOINT.admit(counts.design)
     sides, error = (counts.members, counts.non_members), allowed_error(confidence)
-    epsilon, ceiling = (
-        _bound(*outcome, sides, delta, error)
-        for outcome in ((counts.true_positives, counts.false_positives), (counts.members, 0))
-    )
-    return AuditResult(epsilon, delta, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
+
+    def bound(true: int, false: int) -> float:
+        return _bound(true, false, sides, delta, error)
+
+    return of_rule(counts, bound, JOINT, neighbours=neighbours, delta=delta, confidence=confidence)
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes

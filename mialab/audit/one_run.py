@@ -1,18 +1,23 @@
 """One training run, many canaries: a bound without a thousand models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
 from mialab.accounting import Neighbours
+from mialab.audit.biased import p_value_of_biased
+from mialab.audit.evidence import Evidence, p_of_coins
+from mialab.audit.ranks import ranks_of
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
+from mialab.metrics import Estimate
+from mialab.metrics.estimate import proportion_at_least, proportion_at_most
 
 _MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
 
@@ -29,6 +34,12 @@ class Guesses:
         Whole numbers, 0 ≤ right ≤ guesses ≤ canaries.
     design
         How membership was decided.
+    by_lot
+        How many of the guesses lots among equal scores would decide: they are neither right nor wrong.
+    lost
+        How many could not have been right, had the same scores ranked as many members highest.
+    coins
+        Two-sided p-value of the number of members, or None where nobody said.
 
     Raises
     ------
@@ -41,6 +52,9 @@ class Guesses:
     guesses: int
     canaries: int
     design: Design = Design.UNKNOWN
+    by_lot: int = field(default=0, kw_only=True, repr=False, compare=False)
+    lost: int = field(default=0, kw_only=True, repr=False, compare=False)
+    coins: float | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self):
         for name in ("right", "guesses", "canaries"):
@@ -51,6 +65,10 @@ class Guesses:
         for name, limit in (("guesses", "canaries"), ("right", "guesses")):
             if not 0 <= getattr(self, name) <= getattr(self, limit):
                 rule = f"be in 0 … {getattr(self, limit)} ({limit})"
+                _check.refuse(name, rule, getattr(self, name))
+        for name in ("by_lot", "lost"):
+            if not 0 <= getattr(self, name) <= self.guesses - self.right:
+                rule = f"be in 0 … {self.guesses - self.right} (guesses that are not right)"
                 _check.refuse(name, rule, getattr(self, name))
 
 
@@ -78,9 +96,12 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
         _check.at_least(name, value, 0)
     if not 1 <= ins + outs <= records:
         _check.refuse("ins + outs", f"be in 1 … {records} (records)", ins + outs)
-    right = _fewest_right(outcome.score, outcome.member, ins)
-    right += _fewest_right(-outcome.score, ~outcome.member, outs)
-    return Guesses(right, ins + outs, records, outcome.design)
+    coins = p_of_coins(outcome.design, int(outcome.member.sum()), records)
+    ranks, made = ranks_of(outcome), ins + outs
+    right, possible = (int(some.right(ins, outs)[0]) for some in (ranks, ranks.best()))
+    wrong = int(ranks.turned().right(outs, ins)[0])
+    by_lot, lost = made - right - wrong, made - possible
+    return Guesses(right, made, records, outcome.design, by_lot=by_lot, lost=lost, coins=coins)
 
 
 def one_run(
@@ -91,7 +112,7 @@ def one_run(
     Steinke, Nasr & Jagielski 2023, Appendix D: the largest ε whose `p_value` is at most 1 − confidence.
 
     Every canary is in or out by its own fair coin, and the guesses may use whatever came out of the run,
-    but none of the coins that are guessed. So "independent coins" are admitted as well, for the records
+    but none of the coins that are guessed. So `Design.COINS` is admitted as well, for the records
     of one target, whose attacker owns other models; not for targets taken in turn, each attacked with
     the membership of the others. Independent runs, each with a fair coin of its own, are independent coins
     too. A fixed number of members is refused: the last coin would follow from the rest, and the bound fails
@@ -123,8 +144,24 @@ def one_run(
     ONE_RUN.admit(guesses.design)
     design, made, trials = guesses.design, guesses.guesses, guesses.canaries
     error = allowed_error(confidence)
-    epsilon, ceiling = (_bound(right, made, trials, delta, error) for right in (guesses.right, made))
-    return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling)
+
+    def bound(right: int) -> float:
+        return bound_of_guesses(right, made, 0, trials, 0.5, delta, error)
+
+    epsilon, ceiling, evidence = bound(guesses.right), bound(made), of_guesses(guesses, bound, confidence)
+    return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling, evidence)
+
+
+def of_guesses(guesses: Guesses, bound: Callable[[int], float], confidence: float) -> Evidence:
+    """Return the evidence of guesses; ``bound`` takes how many are right."""
+    made, right, lots = guesses.guesses, guesses.right, guesses.by_lot
+    error = (1 - confidence) / 2
+    share = (right + lots / 2) / made if made else 0.5
+    low, high = proportion_at_least(right, made, error), proportion_at_most(right + lots, made, error)
+    rank = Estimate(share, min(low, share), max(high, share), confidence, "Clopper-Pearson")
+    flat = "" if made > lots else "equal scores, or none, decide all guesses"
+    turned = bound(made - right - lots)
+    return Evidence("right guesses", rank, bound(made - guesses.lost), turned, flat, guesses.coins)
 
 
 def ceiling_of_one_run(
@@ -142,7 +179,7 @@ def ceiling_of_one_run(
     check_terms(delta, confidence, Neighbours.REPLACE)
     made = canaries if guesses is None else guesses
     Guesses(made, made, canaries)
-    return _bound(made, made, canaries, delta, allowed_error(confidence))
+    return bound_of_guesses(made, made, 0, canaries, 0.5, delta, allowed_error(confidence))
 
 
 def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
@@ -168,15 +205,19 @@ def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
 
 
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
-def _bound(right: int, guesses: int, canaries: int, delta: float, error: float) -> float:
-    of = p_value_of(right, guesses, canaries, delta)
+def bound_of_guesses(
+    right: int, ins: int, outs: int, canaries: int, p_in: float, delta: float, error: float
+) -> float:
+    """Return the largest ε that so many right guesses refute."""
+    of = p_value_of(right, ins + outs, canaries, delta)
+    if p_in != 0.5:
+        of = p_value_of_biased(right, ins, outs, p_in)
     return largest_refuted(lambda epsilon: of(epsilon) <= error)
 
 
 def p_value_of(right: int, guesses: int, canaries: int, delta: float) -> Callable[[float], float]:
     """Return the p-value as a function of ε; what does not depend on ε is computed once."""
-    some = np.arange(right if delta > 0 else 0)
-    ways = gammaln(guesses + 1) - gammaln(some + 1) - gammaln(guesses - some + 1)
+    ways = _log_ways(guesses) if delta > 0 else np.empty(0)
 
     def p_value(epsilon: float) -> float:
         luck = float(bdtr(guesses - right, guesses, expit(-epsilon)))
@@ -190,18 +231,14 @@ def p_value_of(right: int, guesses: int, canaries: int, delta: float) -> Callabl
     return p_value
 
 
+@lru_cache(maxsize=8)  # what was seen and what could have been are of the same numbers of guesses
+def _log_ways(guesses: int) -> Float[ndarray, "numbers"]:
+    some = np.arange(guesses + 1)
+    return gammaln(guesses + 1) - gammaln(some + 1) - gammaln(guesses - some + 1)
+
+
 def _seen(right: int, guesses: int, epsilon: float) -> Int[ndarray, "numbers"]:
     """Return the numbers below ``right`` whose chance is no 0 as a float, falling: the others add nothing."""
     expected, reach = guesses * float(expit(epsilon)), 20 * np.sqrt(guesses)  # e^−800 (Hoeffding 1963)
     first = max(0, min(int(expected - reach), right - 1))
     return np.arange(first, min(right, int(expected + reach) + 1))[::-1]
-
-
-def _fewest_right(score: np.ndarray, truth: np.ndarray, number: int) -> int:
-    """Count what is true of the ``number`` highest; among equal scores take first what is not."""
-    if number == 0:
-        return 0
-    border = np.partition(score, score.size - number)[score.size - number]
-    above, at_border = score > border, score == border
-    left = number - int(above.sum())
-    return int((above & truth).sum()) + max(0, left - int((at_border & ~truth).sum()))

@@ -8,7 +8,7 @@ from scipy.special import ndtr, ndtri
 from mialab.accounting import Neighbours
 from mialab.audit.curve import CurveTest
 from mialab.audit.gaussian import GaussianBound, largest_mu
-from mialab.audit.one_run import Guesses
+from mialab.audit.one_run import Guesses, of_guesses
 from mialab.audit.result import Method, allowed_error, check_terms
 from mialab.game import Design
 from mialab.tradeoff import Curve, GaussianCurve, LaplaceCurve, Pair
@@ -62,15 +62,22 @@ def curve_in_one_run(
     --------
     >>> seen = Guesses(right=760, guesses=1000, canaries=1000, design=Design.ONE_RUN)
     >>> for mu in (0.4, 1.0):
-    ...     print(curve_in_one_run(seen, GaussianCurve(mu), neighbours=Neighbours.REPLACE))
-    violated: p ≤ 0.0124, at best 1.12e-25 (95 % confident, one run against a curve)
-    consistent: p ≤ 0.655, at best 1.74e-07 (95 % confident, one run against a curve)
+    ...     test = curve_in_one_run(seen, GaussianCurve(mu), neighbours=Neighbours.REPLACE)
+    ...     print(test)  # doctest: +NORMALIZE_WHITESPACE
+    violated: p ≤ 0.0124, at best 1.12e-25, with these scores 1.12e-25; right guesses 0.760 [0.732, 0.786]
+        (95 % confident, one run against a curve)
+    consistent: p ≤ 0.655, at best 1.74e-07, with these scores 1.74e-07; right guesses 0.760 [0.732, 0.786]
+        (95 % confident, one run against a curve)
     """
     check_terms(0.0, confidence, neighbours)
     ONE_RUN_CURVE.admit(guesses.design)
-    perfect = Guesses(guesses.guesses, guesses.guesses, guesses.canaries)
-    p, least = (p_value_of_curve(one, curve) for one in (guesses, perfect))
-    return CurveTest(p, least, confidence, ONE_RUN_CURVE, neighbours, guesses.design, guesses.canaries)
+
+    def of(right: int) -> float:
+        return p_value_of_curve(Guesses(right, guesses.guesses, guesses.canaries), curve)
+
+    p, least, evidence = of(guesses.right), of(guesses.guesses), of_guesses(guesses, of, confidence)
+    terms = confidence, ONE_RUN_CURVE, neighbours, guesses.design, guesses.canaries
+    return CurveTest(p, least, *terms, evidence)
 
 
 def gaussian_in_one_run(
@@ -95,11 +102,12 @@ def gaussian_in_one_run(
     check_terms(0.0, confidence, neighbours)
     ONE_RUN_CURVE.admit(guesses.design)
     m, k, error = guesses.canaries, guesses.guesses, allowed_error(confidence)
-    mu, ceiling = (
-        largest_mu(lambda mu, right=right: impossible(error, right, k, m, inverse(GaussianCurve(mu))))
-        for right in (guesses.right, k)
-    )
-    return GaussianBound(mu, confidence, ONE_RUN_CURVE, neighbours, guesses.design, m, ceiling)
+
+    def bound(right: int) -> float:
+        return largest_mu(lambda mu: impossible(error, right, k, m, inverse(GaussianCurve(mu))))
+
+    terms = confidence, ONE_RUN_CURVE, neighbours, guesses.design, m
+    return GaussianBound(bound(guesses.right), *terms, bound(k), of_guesses(guesses, bound, confidence))
 
 
 def p_value_of_curve(guesses: Guesses, curve: Curve) -> float:

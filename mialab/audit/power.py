@@ -9,7 +9,7 @@ from scipy.special import bdtr, bdtrc, expit, rel_entr
 
 from mialab import _check
 from mialab.accounting import Neighbours
-from mialab.audit.result import _LARGEST_ERROR, check_terms, largest_refuted
+from mialab.audit.result import _LARGEST_ERROR, allowed_error, check_terms, largest_refuted
 
 _TOO_MANY = 10**7
 
@@ -137,7 +137,7 @@ def _check_shares(share: float, allowed: float, confidence: float) -> float:
     _check.confidence(confidence)
     if not share > allowed:
         _check.refuse("share", f"be above the allowed {allowed}", share)
-    return 1 - confidence
+    return allowed_error(confidence)
 
 
 def _divergence(share: float, other: float) -> float:

@@ -1,12 +1,13 @@
 """What an audit proved, with everything that it depends on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
 from mialab.accounting import Neighbours
-from mialab.game import Design
+from mialab.audit.evidence import Evidence, of_counts, unfair
+from mialab.game import Counts, Design
 
 _LARGEST_ERROR = 1 - 1e-6
 
@@ -71,14 +72,16 @@ class AuditResult:
     trials
         How many coins, or runs, are behind the bound.
     ceiling
-        The most that this audit could have proved, had every guess been right. Where it is below a
+        The most that so many trials could have proved, had every guess been right. Where it is below a
         claimed ε, the audit could not have told.
+    evidence
+        Which way the evidence ranks members, and what it could have proved at best; None where nobody said.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, the bound is above its ceiling, or the method is not proved for
-        the design.
+        If a number is out of its range, the bound is above its reach, the reach above the ceiling, or the
+        method is not proved for the design.
 
     Examples
     --------
@@ -95,6 +98,7 @@ class AuditResult:
     design: Design
     trials: int
     ceiling: float
+    evidence: Evidence | None = None
 
     def __post_init__(self):
         check_terms(self.delta, self.confidence, self.neighbours)
@@ -105,12 +109,42 @@ class AuditResult:
         _check.not_negative("ceiling", self.ceiling)
         if self.epsilon_lower > self.ceiling:
             _check.refuse("epsilon_lower", f"be at most the ceiling {self.ceiling}", self.epsilon_lower)
+        if not self.epsilon_lower <= self.reach <= self.ceiling:
+            _check.refuse("reach", f"be in {self.epsilon_lower} … {self.ceiling} (the ceiling)", self.reach)
+
+    @property
+    def reach(self) -> float:
+        """The most that *this* evidence could have proved: the same scores, the highest of them members'.
+
+        As many members, and of a fixed rule as many accused. Equal scores bring it below the ceiling. Where
+        nobody said, it is the ceiling.
+        """
+        return self.ceiling if self.evidence is None else self.evidence.reach
 
     def __str__(self) -> str:
         """Print all numbers rounded downward: a bound on paper holds as well."""
         epsilon, delta = decimals_down(self.epsilon_lower), digits_down(self.delta)
         sure = digits_down(self.confidence, percent=True)
-        return f"ε ≥ {epsilon} at δ = {delta} ({sure} % confident, {self.method})"
+        terms = [f"{sure} % confident, {self.method}", self.evidence and unfair(self.evidence.coins)]
+        return f"ε ≥ {epsilon} at δ = {delta} ({'; '.join(filter(None, terms))})"
+
+
+def of_rule(
+    counts: Counts,
+    bound: Callable[[int, int], float],
+    method: Method,
+    *,
+    neighbours: Neighbours,
+    delta: float,
+    confidence: float,
+    coins: float | None = None,
+) -> AuditResult:
+    """Return what a fixed rule proved; ``bound`` takes numbers of true and of false positives."""
+    seen, ceiling = bound(counts.true_positives, counts.false_positives), bound(counts.members, 0)
+    evidence = of_counts(counts, bound, confidence=confidence, coins=coins)
+    evidence = replace(evidence, reach=min(max(evidence.reach, seen), ceiling))
+    trials = counts.members + counts.non_members
+    return AuditResult(seen, delta, confidence, method, neighbours, counts.design, trials, ceiling, evidence)
 
 
 def check_terms(delta: float, confidence: float, neighbours: Neighbours) -> None:

@@ -5,18 +5,21 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.special import betaln, xlog1py, xlogy
 
 from mialab import _check
 from mialab.accounting import Neighbours
+from mialab.audit.evidence import Evidence
 from mialab.audit.result import AuditResult, Method, check_terms
 from mialab.game import Design
+from mialab.metrics import Estimate
 
 SEQUENTIAL = Method("betting, stopped at will", (Design.RUNS, Design.COINS, Design.ONE_RUN))
 GRID = np.arange(3001) / 200  # every ε that is bet against
 
 
-def _no_money() -> Float[ndarray, "epsilons"]:
-    return np.zeros_like(GRID)
+def _no_money() -> Float[ndarray, "ways epsilons"]:
+    return np.zeros((2, GRID.size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +73,8 @@ class Betting:
     right: int = field(default=0, init=False)
     wrong: int = field(default=0, init=False)
     abstained: int = field(default=0, init=False)
-    _wealth: Float[ndarray, "epsilons"] = field(default_factory=_no_money, init=False, repr=False)
-    _most: Float[ndarray, "epsilons"] = field(default_factory=_no_money, init=False, repr=False)
+    _wealth: Float[ndarray, "ways epsilons"] = field(default_factory=_no_money, init=False, repr=False)
+    _most: Float[ndarray, "ways epsilons"] = field(default_factory=_no_money, init=False, repr=False)
 
     def __post_init__(self):
         check_terms(self.delta, self.confidence, self.neighbours)
@@ -84,16 +87,13 @@ class Betting:
         seen = np.atleast_1d(np.asarray(verdicts))
         if not np.isin(seen, (-1, 0, 1)).all():
             _check.refuse("verdicts", "be 1 (right), −1 (wrong) or 0 (abstained)", verdicts)
-        right, wrong, abstained, wealth, most = (
-            self.right,
-            self.wrong,
-            self.abstained,
-            self._wealth,
-            self._most,
-        )
+        right, wrong, abstained = self.right, self.wrong, self.abstained
+        wealth, most = self._wealth, self._most
         for one in seen:
-            share = stake(right, wrong, GRID, self.delta)
-            wealth = wealth + np.log1p(share * payment(one, GRID, self.delta))
+            told = np.array([[right], [wrong]])  # as it is called, and turned round
+            share = stake(told, told[::-1], GRID, self.delta)
+            earned = payment(np.array([[one], [-one]]), GRID, self.delta)
+            wealth = wealth + np.log1p(share * earned)
             most = np.maximum(most, wealth)
             right, wrong, abstained = right + (one == 1), wrong + (one == -1), abstained + (one == 0)
         return self._with(
@@ -104,13 +104,17 @@ class Betting:
         """Return the bound as it stands; at least one trial must have been seen."""
         trials = self.right + self.wrong + self.abstained
         _check.at_least("trials", trials, 1)
-        best = replace(self).after(np.ones(trials, dtype=int))
+        called = replace(self).after(np.ones(self.right + self.wrong, dtype=int))
+        best = called.after(np.ones(self.abstained, dtype=int))
         terms = self.delta, self.confidence, SEQUENTIAL, self.neighbours, self.design, trials
-        return AuditResult(self._refuted(), *terms, ceiling=best._refuted())
+        rank = rank_at_any_time(self.right, self.wrong, confidence=self.confidence)
+        flat = "" if self.right + self.wrong else "nothing is called"
+        evidence = Evidence("right calls", rank, called._refuted(), self._refuted(turned=True), flat)
+        return AuditResult(self._refuted(), *terms, ceiling=best._refuted(), evidence=evidence)
 
-    def _refuted(self) -> float:
+    def _refuted(self, *, turned: bool = False) -> float:
         """Return the last ε of the grid that is refuted together with all before it."""
-        refuted = self._most >= -np.log1p(-self.confidence)
+        refuted = self._most[int(turned)] >= -np.log1p(-self.confidence)
         gap = len(GRID) if refuted.all() else int(np.argmin(refuted))
         return float(GRID[max(gap - 1, 0)])
 
@@ -119,6 +123,31 @@ class Betting:
         for name, value in state.items():
             object.__setattr__(copy, name, value)
         return copy
+
+
+def rank_at_any_time(right: int, wrong: int, *, confidence: float) -> Estimate:
+    """Return the share of right calls with an interval that holds whenever one stops.
+
+    Refuted are the shares q that a bettor got rich against who draws another from Beta(½, ½) and bets on it:
+    their wealth is B(right + ½, wrong + ½)/B(½, ½) over q^right · (1 − q)^wrong (Krichevsky & Trofimov
+    1981), and ever reaches 1/error with a probability of at most ``error`` (Ville 1939).
+
+    Examples
+    --------
+    >>> print(rank_at_any_time(60, 40, confidence=0.95))
+    0.600 [0.434, 0.751]
+    """
+    share = right / (right + wrong) if right + wrong else 0.5
+    limit = betaln(right + 0.5, wrong + 0.5) - betaln(0.5, 0.5) + np.log1p(-confidence)
+
+    def end(outside: float) -> float:
+        inside = share
+        while min(outside, inside) < (middle := (outside + inside) / 2) < max(outside, inside):
+            held = xlogy(right, middle) + xlog1py(wrong, -middle) > limit
+            outside, inside = (outside, middle) if held else (middle, inside)
+        return outside
+
+    return Estimate(share, end(0.0), end(1.0), confidence, "betting, at any time")
 
 
 def stake(

@@ -8,8 +8,11 @@ import numpy as np
 from mialab import _check
 from mialab.accounting import Neighbours
 from mialab.audit.accuracy import ACCURACY, accuracy
+from mialab.audit.any_threshold import with_scores
 from mialab.audit.clopper_pearson import RATES, fixed_threshold, rate_limits
+from mialab.audit.evidence import p_of_coins
 from mialab.audit.joint import JOINT, joint
+from mialab.audit.ranks import ranks_of
 from mialab.audit.result import AuditResult, Method
 from mialab.game import Design, Outcome
 from mialab.metrics import Roc, roc_curve
@@ -32,7 +35,8 @@ def split(
 
     Given the trials it was chosen on, the threshold is fixed in advance for the rest, so the bound is as
     exact as that of ``audit``; and given those coins, the coins of the rest are as fair as before. The price
-    is the trials that were spent on choosing.
+    is the trials that were spent on choosing. What could have been proved at best is
+    said of the rest, at the threshold that was chosen.
 
     Parameters
     ----------
@@ -65,12 +69,15 @@ def split(
     method = _method_of(audit)
     method.admit(outcome.design)
     _check.probability("share", share, open_ends=True)
+    coins = p_of_coins(outcome.design, int(outcome.member.sum()), outcome.member.size)
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
     counts = rest.at(choose_threshold(_part(outcome, chosen), audit))
     bound = audit(counts, neighbours=neighbours, delta=delta, confidence=confidence)
+    bound = with_scores(bound, ranks_of(rest))
     name = method.name.replace("fixed threshold", f"threshold chosen on {100 * share:g} % of the trials")
-    return replace(bound, method=Method(name, method.proved_for))
+    evidence = bound.evidence and replace(bound.evidence, coins=coins)
+    return replace(bound, method=Method(name, method.proved_for), evidence=evidence)
 
 
 def choose_threshold(part: Outcome, audit: Audit) -> float:

@@ -59,7 +59,7 @@ class DpSgd:
     4.00390625
     >>> from mialab.accounting import privacy_loss
     >>> print(privacy_loss.guarantee(recipe, delta=1e-5))
-    ε ≤ 0.946871 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 0.946871 at δ = 1e-05 (proved, add-remove)
     """
 
     clip: float

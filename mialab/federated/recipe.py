@@ -46,7 +46,7 @@ class FedAvg:
     >>> from mialab.accounting import privacy_loss
     >>> recipe = FedAvg(rounds=100, nominal_clients=10, sampling_rate=0.01, clip=1.0, noise_multiplier=1.0)
     >>> print(privacy_loss.guarantee(recipe, delta=1e-5))  # here the record of the promise is a client
-    ε ≤ 0.718037 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 0.718037 at δ = 1e-05 (proved, add-remove)
     """
 
     rounds: int

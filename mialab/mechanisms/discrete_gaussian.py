@@ -59,7 +59,7 @@ class DiscreteGaussian:
     >>> count(212, rng=np.random.default_rng(1)).is_integer()
     True
     >>> print(count.guarantee(1e-5))
-    ε ≤ 0.927355 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 0.927355 at δ = 1e-05 (proved, add-remove)
     """
 
     noise_multiplier: float

@@ -118,7 +118,7 @@ class Gaussian:
     >>> round(noise.standard_deviation, 4), noise.curve.mu < 0.27
     (7.4613, True)
     >>> print(noise.guarantee(1e-5))
-    ε ≤ 1 at δ = 1e-05 (proved, add/remove one record)
+    ε ≤ 1 at δ = 1e-05 (proved, add-remove)
     """
 
     noise_multiplier: float

@@ -47,7 +47,7 @@ class RandomizedResponse:
     --------
     >>> coins = RandomizedResponse(0.75)
     >>> print(coins.guarantee)
-    ε ≤ 1.09862 at δ = 0 (proved, replace one record)
+    ε ≤ 1.09862 at δ = 0 (proved, replace-one)
     >>> rng = np.random.default_rng(0)
     >>> truth = (rng.random(1000) < 0.3).astype(int)
     >>> reported = coins(truth, rng=rng)

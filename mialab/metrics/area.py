@@ -34,8 +34,19 @@ def auc(outcome: Outcome, *, confidence: float = 0.95) -> Estimate:
     """
     _check.confidence(confidence)
     roc = roc_curve(outcome)
-    trials, error = min(roc.members, roc.non_members), (1 - confidence) / 2
-    wins = roc.auc * trials
-    low = betaincinv(wins, trials - wins + 1, error) if roc.auc > 0 else 0.0
-    high = 1 - betaincinv(trials - wins, wins + 1, error) if roc.auc < 1 else 1.0
-    return Estimate(roc.auc, float(low), float(high), confidence, "Clopper-Pearson, smaller side")
+    return auc_of(roc.auc, min(roc.members, roc.non_members), confidence=confidence)
+
+
+def auc_of(area: float, smaller: float, *, confidence: float = 0.95) -> Estimate:
+    """Return an area under the ROC with its interval; ``smaller`` is how many the smaller side has.
+
+    Examples
+    --------
+    >>> print(auc_of(0.875, 2))
+    0.875 [0.102, 1.000]
+    """
+    _check.confidence(confidence)
+    wins, error = area * smaller, (1 - confidence) / 2
+    low = float(betaincinv(wins, smaller - wins + 1, error)) if area > 0 else 0.0
+    high = 1 - float(betaincinv(smaller - wins, wins + 1, error)) if area < 1 else 1.0
+    return Estimate(area, min(low, area), max(high, area), confidence, "Clopper-Pearson, smaller side")

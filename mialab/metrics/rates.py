@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mialab import _check
 from mialab.game import Counts
-from mialab.metrics.estimate import Estimate, clopper_pearson
+from mialab.metrics.estimate import Estimate, clopper_pearson, proportion_at_least, proportion_at_most
 
 
 def tpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
@@ -90,12 +90,13 @@ def precision(counts: Counts, *, prior: float, confidence: float = 0.95) -> Esti
 def _of_both(counts: Counts, of: Callable[[float, float], float], confidence: float) -> Estimate:
     """Carry both rates' intervals through a function that rises with TPR and falls with FPR."""
     _check.confidence(confidence)
-    hits = tpr(counts, confidence=(1 + confidence) / 2)
-    false = fpr(counts, confidence=(1 + confidence) / 2)
-    return Estimate(
-        of(hits.value, false.value),
-        of(hits.low, false.high),
-        of(hits.high, false.low),
-        confidence,
-        "Clopper-Pearson, both rates",
+    error = (1 - confidence) / 4
+    hits, false = (
+        (done / size, proportion_at_least(done, size, error), proportion_at_most(done, size, error))
+        for done, size in (
+            (counts.true_positives, counts.members),
+            (counts.false_positives, counts.non_members),
+        )
     )
+    ends = of(hits[0], false[0]), of(hits[1], false[2]), of(hits[2], false[1])
+    return Estimate(*ends, confidence, "Clopper-Pearson, both rates")
