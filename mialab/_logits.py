@@ -6,7 +6,7 @@ from numpy import ndarray
 from mialab import _check
 
 _BITS = (8, 11)  # of a number's mantissa, in the two kinds of 16 bits
-_DIGITS = range(1, 7)
+_DIGITS = range(2, 7)
 _ROUNDING = 1e-5  # of a sum in single precision, or of seven digits
 
 
