@@ -41,7 +41,7 @@ def _resolution(p: ndarray) -> float:
     for bits in _BITS:
         if not (mantissa * 2**bits % 1).any():
             return 2.0 ** (3 - bits)
-    tens = np.ceil(np.log10(np.where(p > 0, p, 1)))
+    tens = np.ceil(np.log10(np.where(p > 1e-30, p, 1)))
     for digits in _DIGITS:
         whole = p * 10.0 ** (digits - tens)
         if np.abs(whole - whole.round()).max() < 1e-7 * 10.0**digits:

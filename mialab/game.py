@@ -59,9 +59,9 @@ def flip_coins(models: int, records: int, *, rng: np.random.Generator) -> Member
     >>> coins.shape, abs(coins.mean() - 0.5) < 0.03
     ((3, 1000), np.True_)
     """
-    _check.at_least("models", models, 1)
-    _check.at_least("records", records, 1)
-    return rng.random((models, records)) < 0.5
+    _check.count("models", models, 1)
+    _check.count("records", records, 1)
+    return rng.random((int(models), int(records))) < 0.5
 
 
 def _own(array: np.ndarray, dtype: type) -> np.ndarray:
