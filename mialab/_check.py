@@ -96,6 +96,13 @@ def at_least(name: str, value: int, least: int) -> None:
         refuse(name, f"be at least {least}", value)
 
 
+def count(name: str, value: float, least: int) -> None:
+    """Refuse anything but a whole number from ``least`` to 2**53, up to which floats count."""
+    at_least(name, value, least)  # type: ignore[arg-type]
+    if int(value) > 2**53:  # 16 bits would overflow
+        refuse(name, "be at most 2**53, up to which floats count", value)
+
+
 def numbers(name: str, array: np.ndarray | float) -> None:
     """Refuse an array that is not of real numbers, or hides some of them under a mask."""
     if np.ma.isMaskedArray(array):

@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from mialab import _check
+from mialab._design import warn_unless_coins
 from mialab._types import Member, MemberMatrix, Score, SignalMatrix
 
 
@@ -66,9 +67,9 @@ def flip_coins(models: int, records: int, *, rng: np.random.Generator) -> Member
     >>> coins.shape, abs(coins.mean() - 0.5) < 0.03
     ((3, 1000), np.True_)
     """
-    _check.at_least("models", models, 1)
-    _check.at_least("records", records, 1)
-    return rng.random((models, records)) < 0.5
+    _check.count("models", models, 1)
+    _check.count("records", records, 1)
+    return rng.random((int(models), int(records))) < 0.5
 
 
 def _own(array: np.ndarray, dtype: type) -> np.ndarray:
@@ -133,7 +134,9 @@ class Observations:
         """Let every model be the target once, with all the others as shadows.
 
         ``attack(target, shadows)`` gets what `leave_out` returns, and so never the target's membership.
-        Returns the scores (models, records), to be compared with ``member``.
+        Returns the scores (models, records), to be compared with ``member``. Warns where membership over
+        the models is not like independent coins, so that who was in the shadows tells who is in the target:
+        as where every record is in exactly half of the models, or two models share all or none.
 
         Examples
         --------
@@ -142,6 +145,7 @@ class Observations:
         array([[ 2.,  0.],
                [-2.,  0.]])
         """
+        warn_unless_coins(self.member)
         return np.stack([attack(*self.leave_out(model)) for model in range(len(self))])
 
 

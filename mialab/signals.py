@@ -1,7 +1,8 @@
 """Signals: what is observed of a model on a record, one number each. Higher always means "member".
 
 The functions take logits and labels as NumPy arrays, so they serve models trained anywhere; `observe`
-asks a model or a fleet of ours. All are computed in float64 from differences of logits, so that a model
+asks a model or a fleet of ours. Probabilities are no logits, and are refused: `logits_from_probabilities`
+makes logits of them. All are computed in float64 from differences of logits, so that a model
 that is certain in float32 still gives finite signals in the right order: no probability is ever
 rounded to 1 before its complement is taken, and no constant is added to rescue a logarithm.
 """
@@ -14,7 +15,7 @@ from numpy import ndarray
 from scipy.special import logsumexp
 from torch import nn
 
-from mialab import _check
+from mialab import _check, _logits
 from mialab.train import Fleet, predict
 
 Logits = Float[ndarray, "*models records classes"]
@@ -45,7 +46,8 @@ def observe(
     Raises
     ------
     ValueError
-        If a record is not finite or a label is out of range.
+        If a record is not finite, a label is out of range, or a model answers with probabilities, as one
+        that ends in a softmax does.
 
     Examples
     --------
@@ -53,7 +55,69 @@ def observe(
     >>> observe(mlp(4, (8,), 3), np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])).shape
     (4,)
     """
-    return (signal or logit_gap)(predict(models, x), y)
+    logits = predict(models, x)
+    _doors(logits, y)
+    return (signal or logit_gap)(logits, y)
+
+
+def logits_from_probabilities(p: Logits, *, floor: float | None = None) -> Logits:
+    """Return logits with these probabilities: their logarithms.
+
+    For models that only say probabilities, such as scikit-learn's. An exact 0 has no logarithm, and what it
+    stands for is for you to say: every probability below ``floor`` is taken for it. No two are put in
+    another order by that, as the floor may not lie above any probability that is not 0. Use one floor for
+    all models that will be compared. Good ones are half of the least that the model could have said:
+
+    * 1/(2n) for a forest of n trees that are grown until their leaves are pure: half a vote;
+    * 0.00005 for numbers that were printed with four decimals;
+    * the least number of the type, ``np.finfo(p.dtype).smallest_subnormal``, for a softmax that underflowed.
+
+    A 1 needs no such care: its distance from 1 is the sum of the others, which is read instead of it. Rows
+    are not made to sum to 1 again: no signal depends on it. Logarithms of probabilities are logits if all are
+    finite; if not, give ``np.exp(log_p)``.
+
+    Parameters
+    ----------
+    p
+        Probabilities (…, records, classes) of two classes or more; every row sums to 1, as nearly as its
+        numbers are rounded.
+    floor
+        What a probability of 0 is taken for, above 0 and at most the smallest one that is not 0.
+
+    Returns
+    -------
+    Float64 array of the same shape, all finite.
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is no array of probabilities, holds a 0 and there is no floor, or the floor is not above 0
+        or is above another probability.
+
+    Examples
+    --------
+    >>> logits_from_probabilities(np.array([[0.75, 0.25]])).round(3)
+    array([[-0.288, -1.386]])
+    >>> votes_of_10_trees = np.array([[1.0, 0.0, 0.0], [0.2, 0.7, 0.1]])
+    >>> logit_gap(logits_from_probabilities(votes_of_10_trees, floor=1 / 20), np.array([0, 0])).round(3)
+    array([ 2.303, -1.386])
+    """
+    if np.ndim(p) < 2 or np.shape(p)[-1] < 2:
+        _check.refuse("p", "have shape (…, records, classes) with two classes or more", np.shape(p))
+    _check.finite("p", p)
+    if np.size(p) and not _logits.are_probabilities(p):
+        rule = "have rows in [0, 1] with sum 1"
+        _check.refuse("p", rule, f"values from {p.min()} to {p.max()}, sums from {p.sum(-1).min()}")
+    wide = np.asarray(p, dtype=np.float64)
+    if floor is None and not wide.all():
+        _check.refuse("p", "be above 0 (or say with floor what a 0 stands for)", f"{(wide == 0).sum()} zeros")
+    if floor is not None:
+        _check.positive("floor", floor)
+        least = wide.min(initial=1, where=wide > 0)
+        if floor > least:
+            _check.refuse("floor", f"be at most the least probability above 0, {least}", floor)
+        wide = np.maximum(wide, floor)
+    return np.log(wide)
 
 
 def loss(logits: Logits, y: Labels) -> Signals:
@@ -155,10 +219,14 @@ def modified_entropy(logits: Logits, y: Labels) -> Signals:
 
 
 def _doors(logits: Logits, y: Labels) -> None:
-    """Refuse logits that are not finite, too few classes, and labels that do not fit."""
+    """Refuse logits that are not finite, or are probabilities; too few classes; labels that do not fit."""
     if np.ndim(logits) < 2 or logits.shape[-1] < 2:
         _check.refuse("logits", "have shape (…, records, classes) with two classes or more", np.shape(logits))
+    if np.isneginf(logits).any() and _logits.are_probabilities(np.exp(np.minimum(logits, 1.0))):
+        zeros = "logarithms of 0: logits_from_probabilities(np.exp(logits), floor=…) makes them finite"
+        _check.refuse("logits", "be finite", zeros)
     _check.finite("logits", logits)
+    _logits.refuse_probabilities("logits", logits, "logits_from_probabilities makes them logits")
     _check.labels("y", y, classes=logits.shape[-1])
     if y.shape != (logits.shape[-2],):
         _check.refuse("y", f"have one label for each of the {logits.shape[-2]} records", f"shape {y.shape}")

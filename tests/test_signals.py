@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax, softmax
+from torch import nn
 
 from mialab import models, signals
-from mialab.train import Fleet
+from mialab.leaks.gradients import per_record
+from mialab.train import Fleet, Sgd, fit
 
 ALL = [
     signals.loss,
@@ -116,3 +119,131 @@ def test_observe_asks_every_model_of_a_fleet(rng):
 def test_the_door(signal, logits, y, message):
     with pytest.raises(ValueError, match=message):
         signal(logits, y)
+
+
+def rounded_to(kind, p):
+    """Return probabilities as various makers leave them."""
+    if kind in ("float16", "float32", "float64"):
+        return p.astype(kind)
+    if kind == "float16, then wider":
+        return p.astype(np.float16).astype(np.float64)
+    if kind == "bfloat16":
+        return torch.from_numpy(p).bfloat16().float().numpy()
+    return np.array([[float(kind % one) for one in row] for row in p])
+
+
+ROUNDINGS = ["float16", "float32", "float64", "float16, then wider", "bfloat16"]
+PRINTED = ["%.2f", "%.3f", "%.5f", "%.3g", "%.7g"]
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize("signal", ALL, ids=lambda s: s.__name__)
+@pytest.mark.parametrize("kind", ROUNDINGS + PRINTED)
+@pytest.mark.parametrize(("records", "classes"), [(1, 3), (4, 2), (50, 10), (300, 40)])
+def test_probabilities_are_no_logits_however_they_were_rounded(signal, kind, records, classes):
+    rng = np.random.default_rng(records)
+    p = rounded_to(kind, softmax(rng.normal(scale=3, size=(records, classes)), axis=-1))
+    y = rng.integers(classes, size=records)
+    with pytest.raises(ValueError, match=r"logits must be logits, got probabilities .*logits_from_prob"):
+        signal(p, y)
+    with pytest.raises(ValueError, match="logits must be logits, got probabilities"):
+        signal(np.stack([p, p]), y)
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize("signal", ALL, ids=lambda s: s.__name__)
+def test_logarithms_of_probabilities_are_logits_unless_one_is_of_0(signal, rng):
+    logits, y = rng.normal(size=(50, 4)), rng.integers(4, size=50)
+    log_p = log_softmax(logits, axis=-1)
+    np.testing.assert_allclose(signal(log_p, y), signal(logits, y), rtol=1e-9, atol=1e-12)
+    forest = np.log([[0.3, 0.7, 1e-300], [1.0, 1e-300, 1e-300]])
+    forest[forest < -100] = -np.inf
+    with pytest.raises(ValueError, match=r"logits must be finite, got logarithms of 0: .*exp"):
+        signal(forest, np.array([0, 1]))
+
+
+def test_limit_hardly_any_logits_look_like_probabilities(rng):
+    """One row of two classes is the likeliest to, and a constant added to it is the way out."""
+    y = np.array([0])
+    for logits in rng.normal(size=(5_000, 1, 2)):
+        signals.margin(logits, y)
+    for accident in (np.array([[1.0, 0.0]]), np.array([[0.25, 0.75]])):
+        with pytest.raises(ValueError, match="logits must be logits"):
+            signals.margin(accident, y)
+        signals.margin(accident + 1, y)
+    signals.margin(np.zeros((30, 200)), np.zeros(30, dtype=int))
+    signals.margin(np.array([[1.0, 0.0], [3.0, 0.0]]), np.array([0, 0]))
+
+
+@pytest.mark.parametrize("signal", ALL, ids=lambda s: s.__name__)
+def test_definition_the_converter_gives_the_signals_of_the_logits(signal, rng):
+    logits, y = rng.normal(scale=2, size=(3, 60, 5)), rng.integers(5, size=60)
+    back = signals.logits_from_probabilities(softmax(logits, axis=-1))
+    np.testing.assert_allclose(signal(back, y), signal(logits, y), rtol=1e-9, atol=1e-12)
+
+
+def test_definition_a_floor_keeps_the_order_of_a_forests_votes(rng):
+    votes = rng.multinomial(20, [0.9, 0.07, 0.03], size=400) / 20
+    assert {0, 1} < set(votes.ravel())
+    logits = signals.logits_from_probabilities(votes, floor=1 / 40)
+    assert np.isfinite(logits).all()
+    for one in range(3):
+        np.testing.assert_array_equal(
+            np.unique(votes[:, one], return_inverse=True)[1],
+            np.unique(logits[:, one], return_inverse=True)[1],
+        )
+    label = np.zeros(400, dtype=int)
+    for signal in (signals.loss, signals.confidence, signals.margin, signals.logit_gap):
+        value = signal(logits, label)
+        sure, never = value[votes[:, 0] == 1], value[votes[:, 0] < 1]
+        assert sure.min() > never.max()
+
+
+def test_limit_a_softmax_that_underflowed_keeps_what_was_left_of_it():
+    p = softmax(np.array([[0, -50, -90], [0, -100, -200]], dtype=np.float32), axis=-1)
+    assert (p == 0).any()
+    logits = signals.logits_from_probabilities(p, floor=float(np.finfo(np.float32).smallest_subnormal))
+    gap = signals.logit_gap(logits, np.array([0, 0]))
+    np.testing.assert_allclose(gap, [50, 100], atol=0.1)
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("p", "floor", "message"),
+    [
+        ([[1.0, 0.0], [0.5, 0.5]], None, r"p must be above 0 \(or say with floor .*, got 1 zeros"),
+        ([[1.0, 0.0], [0.1, 0.9]], 0.2, "floor must be at most the least probability above 0, 0.1, got 0.2"),
+        ([[1.0, 0.0]], 0.0, "floor must be a finite number above 0, got 0.0"),
+        ([[1.0, 0.0]], -1.0, "floor must be a finite number above 0, got -1.0"),
+        ([[1.0, 0.0]], np.nan, "floor must be a finite number above 0, got nan"),
+        ([[60.0, 40.0]], None, r"p must have rows in \[0, 1\] with sum 1, got values from 40.0 to 60.0"),
+        ([[0.5, 0.4]], None, r"p must have rows in \[0, 1\] with sum 1, got .*sums from 0.9"),
+        ([[1.5, -0.5]], None, r"p must have rows in \[0, 1\]"),
+        ([[np.nan, 0.5]], None, "p must be finite"),
+        ([0.5, 0.5], None, "p must have shape .*two classes"),
+        ([[0.5], [0.5]], None, "p must have shape .*two classes"),
+    ],
+)
+def test_the_converters_door(p, floor, message):
+    with pytest.raises(ValueError, match=message):
+        signals.logits_from_probabilities(np.array(p), floor=floor)
+
+
+def test_a_model_that_ends_in_a_softmax_is_refused_wherever_it_is_asked(rng):
+    x, y = rng.normal(size=(12, 4)).astype(np.float32), rng.integers(3, size=12)
+    torch.manual_seed(0)
+
+    def soft():
+        return nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
+
+    refused = pytest.raises(ValueError, match=r"must be logits, got probabilities .*1")
+    for asked in (soft(), Fleet.of([soft(), soft()])):
+        for signal in (*ALL, lambda logits, y: logits[..., 0]):
+            with refused:
+                signals.observe(asked, x, y, signal)
+    with refused:
+        fit(soft, x, y, Sgd(steps=1), rng=rng)
+    with refused:
+        per_record(soft(), x, y)
+    sure = nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(dim=1))
+    assert np.isfinite(signals.observe(sure, x, y)).all()

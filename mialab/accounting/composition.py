@@ -94,7 +94,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     >>> print(group(Guarantee(1.0, 1e-6, Neighbours.ADD_REMOVE), 3))
     ε ≤ 3 at δ = 1.11074e-05 (proved, add-remove)
     """
-    _check.at_least("size", size, 1)
+    _check.count("size", size, 1)
     size = int(size)
     epsilon = Fraction(guarantee.epsilon) * size
     return Guarantee(up(epsilon), _steps(guarantee, size), guarantee.neighbours)

@@ -18,7 +18,9 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
     """Return a noise multiplier that keeps the promise, at most a share ``precision`` above the smallest.
 
     Bisection, which keeps the end at which the privacy loss accountant proves the promise. Where it can
-    follow no smaller noise (losses above 700: an ε in the hundreds), that is the answer.
+    follow no smaller noise (losses above 700: an ε in the hundreds), that is the answer. Where ε is so small
+    that the accountant's grid leaves no room for it, the answer is a power of two at which moments, or the
+    curve of the unsampled steps, prove the promise.
 
     Parameters
     ----------
@@ -49,15 +51,15 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
         epsilon = privacy_loss.least_epsilon(replace(run, noise_multiplier=noise), delta=target.delta)
         return epsilon <= target.epsilon
 
-    enough = plenty = _plenty(target, run)
+    plenty = enough = _plenty(target, run)
+    if not private(enough) and not private(enough := 2 * plenty):
+        return plenty  # others proved it, and the grid adds more to such a small ε than there is room for
     too_little = enough / 2
     while private(too_little):
         too_little, enough = too_little / 2, too_little
     while enough - too_little > precision * too_little:
         middle = (too_little + enough) / 2
         too_little, enough = (too_little, middle) if private(middle) else (middle, enough)
-    while enough >= plenty and not private(enough):  # seldom: others proved it, and the grid adds a little
-        enough *= 1 + max(precision, 1e-3)
     return enough
 
 

@@ -17,6 +17,7 @@ ORDERS = np.concatenate([1 + np.arange(1, 100) / 10, np.arange(11, 64), 2.0 ** n
 """Where the divergence is looked at by default."""
 
 _LAST_PLACES = 1e-15
+_MOST = 2**24  # as many terms does an order have
 _TERMS = 1024  # of a series that alternates and falls at least like the third power
 
 
@@ -37,7 +38,8 @@ def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Flo
     Raises
     ------
     ValueError
-        If there is no phase, a field of one is out of its range, or an order is not above 1.
+        If there is no phase, a field of one is out of its range, there is no order, or one is not above 1 or
+        is above 2²⁴.
 
     Examples
     --------
@@ -46,9 +48,7 @@ def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Flo
     [6.50071000e-04 1.67416308e+02]
     """
     exact = read(*phases)
-    _check.finite("orders", orders)
-    if not (orders > 1).all():
-        _check.refuse("orders", "be above 1", orders.min())
+    _check_orders(orders)
     moments = [
         [one.steps * _bound(float(order), one.sampling_rate, one.noise_multiplier) for order in orders]
         for one in exact
@@ -83,12 +83,22 @@ def least_epsilon(
 ) -> float:
     """Return the ε of `guarantee` from divergences; infinite where there is too little noise.
 
+    Raises
+    ------
+    ValueError
+        If ``delta`` is not in (0, 1), an order or the number of orders is wrong, or a divergence is negative.
+
     Examples
     --------
     >>> from mialab.accounting import SampledGaussian
     >>> round(least_epsilon(divergence(SampledGaussian(4.0, 0.01, 10_000)), delta=1e-5), 4)
     1.0355
     """
+    _check.probability("delta", delta, open_ends=True)
+    _check_orders(orders)
+    _check.same_shape("moments", moments, "orders", orders)
+    if not (moments >= 0).all():
+        _check.refuse("moments", "be at least 0", moments.min())
     paid = np.log1p(-1 / orders) - (np.log(float(delta)) + np.log(orders)) / (orders - 1)
     return max(float((moments + paid).min()), 0.0)
 
@@ -112,6 +122,15 @@ def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orde
     _check.probability("delta", delta, open_ends=True)
     epsilon = divergence(*phases, orders=orders) - np.log(float(delta)) / (orders - 1)
     return _promise(max(float(epsilon.min()), 0.0), delta)
+
+
+def _check_orders(orders: ndarray) -> None:
+    _check.finite("orders", orders)
+    _check.at_least("the number of orders", np.size(orders), 1)
+    if not (orders > 1).all():
+        _check.refuse("orders", "be above 1", orders.min())
+    if (np.asarray(orders, dtype=float) > _MOST).any():
+        _check.refuse("orders", f"be at most {_MOST}", orders.max())
 
 
 def _promise(epsilon: float, delta: float) -> Guarantee:

@@ -14,6 +14,8 @@ from mialab import _check
 from mialab.attacks.priors import mean_over, refuse_without
 from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
 
+_SMALL = 1e-9
+
 
 def student(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by the log-ratio of two predictive densities, with and without it.
@@ -146,14 +148,16 @@ def inverse_trigamma(value: ndarray) -> ndarray:
     >>> polygamma(1, inverse_trigamma(np.array([0.5, 100.0]))).round(9)
     array([  0.5, 100. ])
     """
-    positive = value > 0
-    goal = np.where(positive, value, 1)
+    some = value > _SMALL
+    goal = np.where(some, value, 1)
     x, step = 0.5 + 1 / goal, np.ones_like(goal)
     while np.any(np.abs(step) > 1e-10 * x):
         now = polygamma(1, x)
         step = now * (1 - now / goal) / polygamma(2, x)
         x = x + step
-    return np.where(positive, x, np.inf)
+    with np.errstate(divide="ignore", over="ignore"):
+        far = 1 / np.maximum(value, 0) + 0.5  # to all digits, where the value is small
+    return np.where(some, x, far)
 
 
 def _log_student(distance: Signals, variance: Signals, freedom: Signals) -> Signals:

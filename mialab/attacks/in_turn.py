@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mialab import _check
+from mialab._design import warn_unless_coins
 from mialab._types import SignalMatrix
 from mialab.attacks.sides import Others, Signals
 from mialab.game import Observations
@@ -15,7 +16,8 @@ def in_turn(attack: Callable[[Signals, Others], Signals], *fleets: Observations)
 
     The same scores as `Observations.in_turn`, which calls the attack once for each model; this calls
     it once, with `Others`, so it takes attacks that know them: those of `lira`, `rmia`, `few_shadows`
-    and `difficulty`. Hundreds of models on tens of thousands of records take seconds.
+    and `difficulty`. Hundreds of models on tens of thousands of records take seconds. Where membership is not
+    like coins, it warns as that does.
 
     Parameters
     ----------
@@ -48,4 +50,5 @@ def in_turn(attack: Callable[[Signals, Others], Signals], *fleets: Observations)
     for fleet in fleets[1:]:
         if not np.array_equal(fleet.member, fleets[0].member):
             _check.refuse("fleets", "have the same membership", "another one")
+    warn_unless_coins(fleets[0].member)
     return np.mean([attack(fleet.signal, Others(fleet)) for fleet in fleets], axis=0)

@@ -131,7 +131,8 @@ def choose_a(shadows: Observations, *, candidates: tuple[float, ...] = (0, 0.2, 
     Raises
     ------
     ValueError
-        If `offline` refuses the shadows, or a shadow has no members or no non-members.
+        If there is no candidate, `offline` refuses one or the shadows, or a shadow has no members or no
+        non-members.
 
     Examples
     --------
@@ -141,6 +142,8 @@ def choose_a(shadows: Observations, *, candidates: tuple[float, ...] = (0, 0.2, 
     >>> choose_a(Observations(np.log(1 - np.where(member, 0.6, 1) * hard), member))
     0.6
     """
+    _check.at_least("the number of candidates", len(candidates), 1)
+    _check.at_least("the number of shadows", len(shadows), 2)
     for member in shadows.member:
         _check.both_kinds("shadows.member", member)
     pairs = [shadows.leave_out(model) for model in range(len(shadows))]
@@ -169,6 +172,7 @@ def _dominated(log_ratio: Signals, gamma: float, population: Population | None) 
     """Return, for each record, the share of the population whose ratio it exceeds gamma times."""
     if not gamma >= 1:
         _check.refuse("gamma", "be at least 1", gamma)
+    _check.positive("gamma", gamma)
     chosen = np.ones(log_ratio.shape[-1], dtype=bool) if population is None else population
     if not chosen.any():
         _check.refuse("population", "hold at least one record", "none")

@@ -16,7 +16,7 @@ def highest_tpr(fpr: Float[ndarray, "places"], epsilon: float, delta: float) -> 
 
 
 def borders(
-    found: int, above: int, sides: tuple[int, int], epsilon: float, delta: float
+    found: float, above: float, sides: tuple[int, int], epsilon: float, delta: float
 ) -> Float[ndarray, "borders"]:
     """Cut [0, 1] at the corners of f, and finely where the non-member is and where the binomial turns."""
     members, non_members = sides

@@ -67,13 +67,18 @@ def inner_product(released: Release, candidates: Candidates, centre: Release) ->
     centre
         The population's mean.
 
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or has no square that is.
+
     Examples
     --------
     >>> inner_product(np.array([0.5, 0.0]), np.array([[2.0, 0.0], [0.0, 3.0]]), np.zeros(2))
     array([1., 0.])
     """
     for name, array in (("released", released), ("candidates", candidates), ("centre", centre)):
-        _check.finite(name, array)
+        _check.squares(name, array)
     return (candidates - centre) @ (released - centre)
 
 
@@ -146,7 +151,7 @@ def log_likelihood_ratio(
     >>> log_likelihood_ratio(np.array([1.0]), np.array([[2.0], [-2.0]]), one, n=2).round(4)
     array([ 1.3466, -6.6534])
     """
-    _check.at_least("n", n, 2)
+    _check.count("n", n, 2)
     _check.one_of("absent", absent, ("replaced", "removed"))
     u, d = population.whiten(released), population.whiten(candidates)
     var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
@@ -256,10 +261,13 @@ def power(
     """
     for extreme in (np.min(fpr), np.max(fpr)):
         _check.probability("fpr", float(extreme))
-    for name, least in (("distance", np.min(distance)), ("weight", weight)):
-        _check.not_negative(name, float(least))
+    for name, value in (("distance", np.asarray(distance)), ("weight", np.asarray(weight))):
+        _check.squares(name, value)
+        if value.size:
+            _check.not_negative(name, float(value.min()))
     # The candidate moves the mean by weight · D/n; the yardstick is √(1/n + 1/references).
-    shift = weight * np.asarray(distance) / n * np.sqrt(_effective(n, references))
+    yardstick = np.sqrt(_effective(n, references))
+    shift = weight * np.asarray(distance) / n * yardstick
     return np.asarray(ndtr(ndtri(fpr) + shift))
 
 
@@ -267,6 +275,7 @@ def _effective(n: float, references: float) -> float:
     """Return the n whose 1/n is the variance of the release less the estimated mean: 1/n + 1/references."""
     if not n >= 1:
         _check.refuse("n", "be at least 1", n)
+    _check.positive("n", n)
     if not references >= 2:
         _check.refuse("references", "be at least 2", references)
     return n / (1 + n / references)

@@ -41,6 +41,12 @@ class Population:
     whitener: Float[ndarray, "features rank"]
     references: float = np.inf
 
+    def __post_init__(self):
+        _check.squares("mean", self.mean)
+        _check.finite("whitener", self.whitener)
+        if not self.references >= 2:
+            _check.refuse("references", "be at least 2", self.references)
+
     @classmethod
     def known(cls, mean: Release, covariance: Float[ndarray, "features features"]) -> "Population":
         """Make a population from its mean and covariance.
@@ -81,11 +87,11 @@ class Population:
         _check.at_least("most", 1 if most is None else most, 1)
         _check.dimensions("reference", reference, "records features")
         _check.at_least("the number of reference records", len(reference), 2)
-        _check.finite("reference", reference)
+        _check.squares("reference", reference)
         mean = reference.mean(axis=0)
         _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
         whitener = _whitener(spread**2 / (len(reference) - 1), directions.T)
-        return cls(mean, whitener[:, :most], float(len(reference)))
+        return cls(mean, whitener[:, : None if most is None else int(most)], float(len(reference)))
 
     @property
     def rank(self) -> int:
@@ -94,7 +100,7 @@ class Population:
 
     def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
         """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
-        _check.finite("records and release", x)
+        _check.squares("records and release", x)
         if x.shape[-1] != len(self.mean):
             _check.refuse("records and release", f"have {len(self.mean)} features", x.shape[-1])
         return (x - self.mean) @ self.whitener

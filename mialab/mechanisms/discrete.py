@@ -109,6 +109,7 @@ def nearest(value: float, grid: float) -> int:
     """
     _check.secret("value", value)
     _check.dimensions("value", value, "")
+    _check.positive("grid", grid)
     exact = Fraction(np.asarray(value).item())
     if abs(exact) > _FARTHEST * Fraction(grid):
         _check.refuse("value", "lie within 2**52 grid points of 0", "a larger one")
@@ -118,11 +119,18 @@ def nearest(value: float, grid: float) -> int:
 def grid_steps(sensitivity: float, grid: float) -> int:
     """Return how far apart two values that differ by at most ``sensitivity`` can be after `nearest`.
 
+    Raises
+    ------
+    ValueError
+        If a number is not finite and above 0.
+
     Examples
     --------
     >>> grid_steps(1.0, 1.0), grid_steps(1.0, 0.3), grid_steps(0.1, 1.0)
     (1, 4, 1)
     """
+    _check.positive("sensitivity", sensitivity)
+    _check.positive("grid", grid)
     return math.ceil(Fraction(sensitivity) / Fraction(grid))
 
 

@@ -160,6 +160,10 @@ class WideBell:
     noise_multiplier: float
     spread: float
 
+    def __post_init__(self):
+        _check.magnitude("noise_multiplier", self.noise_multiplier)
+        _check.magnitude("spread", self.spread)
+
     @property
     def largest_loss(self) -> float:
         """The smallest ε at δ = 0: there is none."""

@@ -18,6 +18,7 @@ from mialab.mechanisms._fields import keep_floats
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
 from mialab.tradeoff.convert import allowed
 
+_LEAST_NOISE = 2.0**-1022
 _LEAST_DELTA = 1e-300
 
 
@@ -191,9 +192,17 @@ def calibrate(epsilon: float, delta: float) -> float:
 def gaussian_curve(noise_multiplier: float) -> GaussianCurve:
     """Return the curve of Gaussian noise for values a whole sensitivity apart: μ = 1/σ, rounded upward.
 
+    Raises
+    ------
+    ValueError
+        If ``noise_multiplier`` is not a finite number above 0, or so small that μ is no float.
+
     Examples
     --------
     >>> gaussian_curve(2.0), gaussian_curve(3.0).mu > Fraction(1, 3)
     (GaussianCurve(mu=0.5), True)
     """
+    _check.positive("noise_multiplier", noise_multiplier)
+    if noise_multiplier < _LEAST_NOISE:
+        _check.refuse("noise_multiplier", f"be at least {_LEAST_NOISE:.4g}", noise_multiplier)
     return GaussianCurve(up(1 / Fraction(noise_multiplier)))

@@ -194,7 +194,7 @@ class RandomizedResponse:
         _check.probability("share", share, open_ends=True)
         p, q = self.truth_probability, self.lie_probability
         seen = q + (p - q) * share
-        return seen * (1 - seen) / ((p - q) ** 2 * share * (1 - share)) if p > q else np.inf
+        return seen * (1 - seen) / (p - q) ** 2 / share / (1 - share) if p > q else np.inf
 
 
 def _check_number_of_answers(answers: int) -> None:

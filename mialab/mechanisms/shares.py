@@ -12,6 +12,8 @@ from scipy.special import bdtr, betaincinv, gammaln, xlog1py, xlogy
 
 from mialab import _check
 
+_MOST = 2**31  # the number of terms, and of places to look at
+
 
 @dataclass(frozen=True)
 class Shares:
@@ -140,6 +142,8 @@ def _first(holds: Callable[[int], bool], people: int) -> int:
 
 def _check_survey(count: int, people: int, truth: float, lie: float, confidence: float) -> None:
     _check.at_least("people", people, 1)
+    if int(people) > _MOST:
+        _check.refuse("people", f"be at most {_MOST}", people)
     _check.whole("count", count)
     _check.probability("truth", truth)
     _check.probability("lie", lie)

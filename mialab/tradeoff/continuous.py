@@ -68,7 +68,7 @@ class GaussianCurve:
 
     def __pow__(self, times: int) -> "GaussianCurve":
         """Return the curve of ``times`` independent outputs together."""
-        _check.at_least("times", times, 1)
+        _check.count("times", times, 1)
         return GaussianCurve(float(self.mu * np.sqrt(times)))
 
 

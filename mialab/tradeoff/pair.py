@@ -9,6 +9,7 @@ from numpy import ndarray
 from mialab import _check
 
 _SAME = 1e-12  # outputs whose log-likelihood ratios differ by less are one output
+_MOST = 2**27  # outputs of two pairs together: gigabytes
 _SUM = 1e-9  # how far probabilities may sum from 1 by rounding
 
 Numbers = float | Float[ndarray, "*points"]
@@ -106,11 +107,13 @@ class Pair:
         """Return the pair of two independent outputs, seen together (Dong, Roth & Su 2022)."""
         if not isinstance(other, Pair):
             return NotImplemented
+        if (outputs := len(self.member) * len(other.member)) > _MOST:
+            _check.refuse("two pairs", f"have at most {_MOST} outputs together", outputs)
         return Pair(*(np.outer(a, b).ravel() for a, b in zip(self._both, other._both, strict=True)))
 
     def __pow__(self, times: int) -> "Pair":
         """Return the pair of ``times`` independent outputs, seen together."""
-        _check.at_least("times", times, 1)
+        _check.count("times", times, 1)
         half = self ** (times // 2) if times > 1 else None
         even = half * half if half is not None else self
         return even * self if times > 1 and times % 2 else even

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mialab import _check, _rng
+from mialab import _check, _logits, _rng
 
 
 def check_device(device: str) -> None:
@@ -81,12 +81,14 @@ def _is_plain(weight: Tensor) -> bool:
 
 
 def _classes(model: nn.Module, x: Tensor) -> int:
-    """Ask a model how many logits it returns."""
+    """Ask a model how many logits it returns; refuse one that returns probabilities."""
     with torch.no_grad():
         logits = model.eval()(x)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         _check.refuse("the module", "return logits of shape (records, classes)", got)
+    advice = "leave out the softmax, training has its own"
+    _logits.refuse_probabilities("the module's answers", logits.detach().cpu().double().numpy(), advice)
     return logits.shape[1]
 
 

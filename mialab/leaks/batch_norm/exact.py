@@ -27,6 +27,7 @@ from mialab.leaks.batch_norm.probe import EPSILON
 
 _NODES = 400  # of the integrals over q
 _TAIL = 1e-10  # of the χ² of S that is left out
+_MOST = 1e6  # times the variance: a larger epsilon leaves the output no digit that tells
 _FAR = 7.0  # standard deviations of a′ beyond which nothing is looked for
 
 
@@ -56,7 +57,8 @@ def exact_log_ratio(
     Raises
     ------
     ValueError
-        If shapes differ, a number is not finite, ``epsilon`` is negative, n is below 5, a variance is not
+        If shapes differ, a number or its square is not finite, ``epsilon`` is negative or above a million
+        times a variance, n is below 5, a variance is not
         above 0, or an output is larger than √(n − 1), which none can be.
 
     Examples
@@ -65,12 +67,12 @@ def exact_log_ratio(
     >>> exact_log_ratio(-one, zero, two, zero, one, n=6).round(2)  # the others lie high: 2 may be there
     array([0.75])
     """
-    _check.at_least("n", n, 5)
+    _check.count("n", n, 5)
     _check.not_negative("epsilon", epsilon)
     given = {"output": output, "probe": probe, "candidate": candidate, "mean": mean, "variance": variance}
     for name, numbers in given.items():
         _check.dimensions(name, numbers, "features")
-        _check.finite(name, numbers)
+        _check.squares(name, numbers)
         _check.same_shape(name, numbers, "output", output)
     if not np.all(variance > 0):
         _check.refuse("variance", "be above 0 in every feature", variance.min())
@@ -79,6 +81,10 @@ def exact_log_ratio(
     # In units of σ and with μ = 0; one row for each node, one column for each feature.
     scale = np.sqrt(variance)
     p, c, eps = (probe - mean) / scale, (candidate - mean) / scale, epsilon / variance
+    for name, units in (("probe", p), ("candidate", c)):
+        _check.squares(f"{name}, in standard deviations,", units)
+    if (eps > _MOST).any():
+        _check.refuse("epsilon", f"be at most {_MOST:.0e} times every variance", f"{eps.max():.3g} times one")
     w = output * n / np.sqrt((n - 1) * (n - 1 - output**2))
     furthest = 2 * gammaincinv((n - 2) / 2, 1 - _TAIL) + (np.abs(c) + _FAR) ** 2
     largest = np.sqrt(furthest / n + eps)

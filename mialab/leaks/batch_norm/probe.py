@@ -69,8 +69,8 @@ def normalised(
     others = np.asarray(others)
     if others.ndim < 2 or others.shape[-2] < 1 or others.shape[-1] != len(probe):
         _check.refuse("others", f"have shape (…, records, {len(probe)}) with a record or more", others.shape)
-    _check.finite("probe", probe)
-    _check.finite("others", others)
+    _check.squares("probe", probe)
+    _check.squares("others", others)
     _check.not_negative("epsilon", epsilon)
     batch = np.concatenate([np.broadcast_to(probe, (*others.shape[:-2], 1, len(probe))), others], axis=-2)
     return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + epsilon)
@@ -97,11 +97,11 @@ def known_company(
     >>> known_company(output, probe, others, candidates).round(2)
     array([-0.04,  0.  ])
     """
-    _check.finite("output", output)
+    _check.squares("output", output)
     _check.same_shape("output", output, "probe", probe)
     for name, records in (("others", others), ("candidates", candidates)):
         _check.dimensions(name, records, f"{name} features")
-        _check.finite(name, records)
+        _check.squares(name, records)
     if not others.shape[1] == candidates.shape[1] == len(probe):
         _check.refuse(
             "others, candidates", f"have {len(probe)} features", f"{others.shape}, {candidates.shape}"
@@ -151,13 +151,16 @@ class Probe:
         >>> view.features(np.array([[1.0]])).round(4)  # a probe at the mean sees the mean alone
         array([[-0.8944]])
         """
-        _check.at_least("n", n, 2)
+        _check.count("n", n, 2)
+        for name, array in (("probe", probe), ("mean", mean), ("variance", variance)):
+            _check.squares(name, array)
         constant = np.flatnonzero(~(variance > 0))
         if constant.size:
             _check.refuse(
                 "variance", "be above 0 in every feature", f"{variance[constant[0]]} at {constant[0]}"
             )
         _check.not_negative("epsilon", epsilon)
+        _check.squares("epsilon", np.asarray(epsilon))
         s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + epsilon)
         baseline = (n - 1) / n * (probe - mean) / s
         return cls(

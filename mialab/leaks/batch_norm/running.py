@@ -24,6 +24,8 @@ from mialab import _check
 from mialab.leaks.aggregates import Release
 from mialab.norms import check_momentum
 
+_MOST = 2**31  # batches: all their weights are listed
+
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
@@ -37,6 +39,11 @@ class Snapshot:
     batches
         How many batches it has seen.
 
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is not finite, or a variance or the number of batches is negative.
+
     Examples
     --------
     >>> Snapshot.of(nn.BatchNorm1d(2)).variance
@@ -46,6 +53,15 @@ class Snapshot:
     mean: Release
     variance: Release
     batches: int
+
+    def __post_init__(self):
+        for name in ("mean", "variance"):
+            _check.dimensions(name, getattr(self, name), "features")
+            _check.finite(name, getattr(self, name))
+        _check.same_shape("mean", self.mean, "variance", self.variance)
+        if not np.all(self.variance >= 0):
+            _check.refuse("variance", "be at least 0 in every feature", self.variance.min())
+        _check.count("batches", self.batches, 0)
 
     @classmethod
     def of(cls, layer: nn.modules.batchnorm._BatchNorm) -> "Snapshot":
@@ -78,6 +94,8 @@ def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     """
     check_momentum(momentum)
     _check.at_least("batches", batches, 1)
+    if int(batches) > _MOST:
+        _check.refuse("batches", f"be at most {_MOST}", batches)
     return momentum * (1 - momentum) ** np.arange(batches)
 
 
@@ -121,7 +139,7 @@ def batch_between(before: Snapshot, after: Snapshot, momentum: float, n: int) ->
     (array([5.]), array([1.5]))
     """
     check_momentum(momentum)
-    _check.at_least("n", n, 2)
+    _check.count("n", n, 2)
     if after.batches - before.batches != 1:
         _check.refuse("snapshots", "be one batch apart", after.batches - before.batches)
     mean = (after.mean - (1 - momentum) * before.mean) / momentum

@@ -43,7 +43,7 @@ def check_frequencies(name: str, frequency: Frequencies, variants: int | None = 
 
 def check_people(n: int) -> None:
     """Refuse a pool of one: its frequencies are a genome."""
-    _check.whole("n", n)
+    _check.count("n", n, 0)
     if n < 2:
         _check.refuse("n", "be at least 2 (the frequencies of a pool of one are that person's genome)", n)
 

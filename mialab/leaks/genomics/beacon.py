@@ -49,7 +49,7 @@ def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, 
     ValueError
         If ``people`` is below 1, or a frequency is not in [0, 1].
     """
-    _check.at_least("people", people, 1)
+    _check.count("people", people, 1)
     check_frequencies("frequency", np.ravel(frequency))
     with np.errstate(divide="ignore"):  # everybody carries an allele of frequency 1
         return np.asarray(2 * people * np.log1p(-frequency))

@@ -38,8 +38,7 @@ def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noi
     >>> round(few, 4), round(many, 3)
     (0.0134, 1.336)
     """
-    _check.whole("variants", variants)
-    _check.at_least("variants", variants, 1)
+    _check.count("variants", variants, 1)
     check_people(n)
     return noise.Gaussian(noise.calibrate(epsilon, delta), float(np.sqrt(variants)) / n, Neighbours.REPLACE)
 
@@ -81,10 +80,11 @@ def trend_z(
     check_frequencies("frequency", frequency)
     for name, array in (("cases", cases), ("controls", controls)):
         _check.same_shape(name, array, "frequency", frequency)
-        _check.finite(name, array)
+        _check.squares(name, array)
     for size, spread in zip(sizes, noise_sd, strict=True):
         check_people(size)
         _check.not_negative("noise_sd", spread)
+        _check.squares("noise_sd", np.asarray(spread))
     if not ((frequency > 0) & (frequency < 1)).all():
         _check.refuse("frequency", "be above 0 and below 1", f"{frequency.min()} … {frequency.max()}")
     sampling = frequency * (1 - frequency) / 2 * (1 / sizes[0] + 1 / sizes[1])

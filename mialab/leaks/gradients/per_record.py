@@ -7,7 +7,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
-from mialab import _check
+from mialab import _check, _logits
 from mialab._functional import call
 from mialab.leaks.gradients.books import by_books, can_keep
 from mialab.norms import NoisyBatchNorm2d
@@ -107,6 +107,7 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
     logits, outputs = _one_pass(model, inputs[:1])
     if logits.ndim != 2:
         _check.refuse("the model", "return logits of shape (records, classes)", tuple(logits.shape))
+    _logits.refuse_probabilities("the model's answers", logits.cpu().numpy(), "leave out the softmax")
     _check.labels("y", y, classes=logits.shape[1])
     return inputs, torch.from_numpy(np.asarray(y, dtype=np.int64)).to(weight.device), outputs
 

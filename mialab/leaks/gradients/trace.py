@@ -90,7 +90,7 @@ class Ridge:
         """
         _check.dimensions("reference", reference, "records features")
         _check.at_least("the number of reference records", len(reference), 2)
-        _check.finite("reference", reference)
+        _check.squares("reference", reference)
         _check.positive("relative", relative)
         reference = np.asarray(reference, dtype=float)
         mean = reference.mean(axis=0)
@@ -113,11 +113,12 @@ class Ridge:
             If shapes differ, a number is not finite, or n is below 1.
         """
         for name, array in (("update", update), ("gradients", gradients)):
-            _check.finite(name, array)
+            _check.squares(name, array)
             if array.shape[-1:] != self.mean.shape:
                 _check.refuse(name, f"have {len(self.mean)} features", array.shape)
         if not n >= 1:
             _check.refuse("n", "be at least 1", n)
+        _check.positive("n", n)
         u, d = update - self.mean, gradients - self.mean
         pull = self._solve(d)
         return np.sum(pull * u, axis=1) - np.sum(pull * d, axis=1) / (2 * n)
@@ -173,8 +174,9 @@ def participation_ratio(gradients: Records) -> float:
     2.0
     """
     _check.at_least("the number of records", len(gradients), 2)
-    _check.finite("gradients", gradients)
+    _check.squares("gradients", gradients)
     centred = np.asarray(gradients, dtype=float) - gradients.mean(axis=0)
+    centred /= max(np.abs(centred).max(), np.finfo(float).tiny)  # a fourth power is taken
     gram = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
     trace = np.trace(gram)
     if trace <= 0:
@@ -194,7 +196,7 @@ def _check_update(update: Release, gradients: Candidates) -> None:
     """Refuse an update and gradients that are not of one model."""
     for name, array, words in (("update", update, "features"), ("gradients", gradients, "records features")):
         _check.dimensions(name, array, words)
-        _check.finite(name, array)
+        _check.squares(name, array)
     if gradients.shape[1] != len(update):
         rule = "be of one model (as many parameters)"
         _check.refuse("update and gradients", rule, f"{len(update)} and {gradients.shape[1]}")
