@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import bdtr, log_expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.audit import (
     AuditResult,
@@ -46,6 +47,7 @@ _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digi
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
 
+@door
 @dataclass(frozen=True)
 class Report:
     """What the command found.
@@ -108,6 +110,7 @@ class Report:
         return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+@door
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -132,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT[report.finding]
 
 
+@door
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
     error = 1 - asked.confidence
@@ -215,6 +219,7 @@ def _content(path: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
+@door
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside its place first, then moved there in one step."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

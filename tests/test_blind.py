@@ -35,7 +35,7 @@ def test_coverage_under_fair_coins_it_is_fooled_as_rarely_as_it_says(rng):
 def test_the_door(rng):
     x, y, member = np.ones((10, 2)), np.zeros(10, dtype=int), np.arange(10) % 2 == 0
     cases = [
-        ((x[:5], y, member), "x and member must have the same number of records, got 5 and 10"),
+        ((x[:5], y, member), "x and y must have the same number of records, got 5 and 10"),
         ((x, y[:5], member), "y and member must have the same shape"),
         ((x, y, y), "member must be an array of bool"),
         ((x * np.nan, y, member), "x must be finite"),

@@ -8,6 +8,7 @@ from numpy import ndarray
 from scipy.special import bdtr, expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.one_run import Guesses, one_run
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
@@ -16,6 +17,7 @@ from mialab.game import Counts, Design
 ACCURACY = Method("accuracy, fixed threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
 
 
+@door
 def accuracy(
     counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:
@@ -64,6 +66,7 @@ def accuracy(
     return AuditResult(epsilon, delta, confidence, ACCURACY, neighbours, counts.design, trials, ceiling)
 
 
+@door
 def luck(right: int, trials: int, *, allowed: float) -> float:
     """Return how likely at least ``right`` of ``trials`` are, if each is right with probability ``allowed``.
 

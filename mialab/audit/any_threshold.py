@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import bdtrc, betaln, xlog1py, xlogy
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit._quadrature import borders, highest_tpr, panels
 from mialab.audit.one_run import Guesses, guess, p_value_of
@@ -21,6 +22,7 @@ RankTest = tuple[int, int, int, int]  # members found, places, members, non-memb
 Tests = tuple[tuple[float, RankTest | Guesses], ...]
 
 
+@door
 def any_threshold(
     outcome: Outcome, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.curve import both_limits, worst_case
 from mialab.audit.curve_ranks import ANYWHERE, by_rank, p_anywhere
@@ -28,6 +29,7 @@ _QUICK = 1e-3  # how closely μ is searched for where a test takes time; the ref
 _TIE = 1e-9  # outcomes whose evidence differs by less count as equal, so that more of them are extreme
 
 
+@door
 @dataclass(frozen=True)
 class GaussianBound:
     """A lower bound on μ that an attacker proved.
@@ -75,6 +77,7 @@ class GaussianBound:
         if not self.mu_lower <= self.ceiling:
             _check.refuse("mu_lower", f"be at most the ceiling {self.ceiling}", self.mu_lower)
 
+    @door
     def epsilon(self, delta: float) -> float:
         """Return the ε at ``delta`` of the Gaussian curve of this μ, rounded downward.
 
@@ -90,6 +93,7 @@ class GaussianBound:
         curve = GaussianCurve(self.mu_lower)
         return largest_refuted(lambda epsilon: bool(curve.delta(epsilon) > delta))
 
+    @door
     def relative(self, delta: float) -> str:
         """Write ε with the assumption it hangs on."""
         epsilon = f"ε ≥ {decimals_down(self.epsilon(delta))} at δ = {digits_down(delta)}"
@@ -104,6 +108,7 @@ class GaussianBound:
         return f"({digits_down(self.confidence, percent=True)} % confident, {self.method})"
 
 
+@door
 def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that two rates prove: Φ⁻¹(TPR_lo) − Φ⁻¹(FPR_hi).
 
@@ -136,6 +141,7 @@ def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float 
     return GaussianBound(mu, confidence, RATES, neighbours, counts.design, sum(sides), ceiling)
 
 
+@door
 def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that both rates together prove: the largest whose curve is refuted.
 
@@ -158,6 +164,7 @@ def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float 
     return GaussianBound(mu, confidence, JOINT, neighbours, counts.design, sum(sides), ceiling)
 
 
+@door
 def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that all thresholds together prove: the largest whose curve `curve_anywhere` refutes.
 

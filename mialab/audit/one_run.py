@@ -10,6 +10,7 @@ from numpy import ndarray
 from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted
 from mialab.game import Design, Outcome
@@ -19,6 +20,7 @@ _MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
 ONE_RUN = Method("one run", (Design.ONE_RUN, Design.COINS))
 
 
+@door
 @dataclass(frozen=True)
 class Guesses:
     """How many of the coins were guessed, and how many guesses are right.
@@ -54,6 +56,7 @@ class Guesses:
                 _check.refuse(name, rule, getattr(self, name))
 
 
+@door
 def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     """Guess "in" for the highest scores and "out" for the lowest, and count who is right.
 
@@ -83,6 +86,7 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     return Guesses(right, ins + outs, records, outcome.design)
 
 
+@door
 def one_run(
     guesses: Guesses, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:
@@ -127,6 +131,7 @@ def one_run(
     return AuditResult(epsilon, delta, confidence, ONE_RUN, neighbours, design, trials, ceiling)
 
 
+@door
 def ceiling_of_one_run(
     canaries: int, *, guesses: int | None = None, delta: float = 0.0, confidence: float = 0.95
 ) -> float:
@@ -145,6 +150,7 @@ def ceiling_of_one_run(
     return _bound(made, made, canaries, delta, allowed_error(confidence))
 
 
+@door
 def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
     """Return at most how likely so many right guesses are, against an (ε, δ) mechanism.
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.game import Design
 
 _LARGEST_ERROR = 1 - 1e-6
 
 
+@door
 @dataclass(frozen=True)
 class Method:
     """A way to a bound, and the experiments that it is proved for.
@@ -33,6 +35,7 @@ class Method:
     name: str
     proved_for: tuple[Design, ...]
 
+    @door
     def admit(self, design: Design) -> None:
         """Refuse a design that this method is not proved for."""
         _check.one_of("design", design, list(Design))
@@ -47,6 +50,7 @@ class Method:
         return self.name
 
 
+@door
 @dataclass(frozen=True)
 class AuditResult:
     """A lower bound on ε that an attacker proved.

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.result import AuditResult, Method, check_terms
 from mialab.game import Design
@@ -19,6 +20,7 @@ def _no_money() -> Float[ndarray, "epsilons"]:
     return np.zeros_like(GRID)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Betting:
     """Bets against every ε of a grid, one trial after the other.
@@ -79,6 +81,7 @@ class Betting:
         if self.delta > 0 and self.design != Design.RUNS:
             _check.refuse("delta", f"be 0 with {self.design} for betting", self.delta)
 
+    @door
     def after(self, verdicts: int | np.integer | Int[ndarray, "trials"]) -> "Betting":
         """Return the state after more trials: 1 for a right call, −1 for a wrong one, 0 for none."""
         seen = np.atleast_1d(np.asarray(verdicts))

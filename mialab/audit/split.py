@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.accuracy import ACCURACY, accuracy
 from mialab.audit.clopper_pearson import RATES, fixed_threshold, rate_limits
@@ -18,6 +19,7 @@ Audit = Callable[..., AuditResult]
 _METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES), (joint, JOINT))
 
 
+@door
 def split(
     outcome: Outcome,
     audit: Audit,

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from mialab import _check
 from mialab._round import decimals_down
+from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit.result import AuditResult
 
@@ -20,6 +21,7 @@ class Finding(StrEnum):
     """With every guess right, this audit could still not have refuted the claim."""
 
 
+@door
 @dataclass(frozen=True)
 class Verdict:
     """What an audit says of a claim, and how far it could have seen.

@@ -16,6 +16,7 @@ from jaxtyping import Int8
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.data.genotypes import Genotypes
 
 _MAGIC = b"\x6c\x1b"
@@ -23,6 +24,7 @@ _COUNTS = np.array([2, -1, 1, 0], dtype=np.int8)
 _DECODED = _COUNTS[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]  # (byte, person)
 
 
+@door
 def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None) -> Genotypes:
     """Read the three files whose names start with ``prefix``.
 

@@ -8,11 +8,13 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._types import Member
+from mialab._validation import door
 from mialab.game import Outcome
 from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate
 
 
+@door
 @dataclass(frozen=True)
 class BlindBaseline:
     """How well members are told from non-members by the records alone.
@@ -43,6 +45,7 @@ class BlindBaseline:
         return f"no sign of a difference between members and non-members without the model: AUC {self.auc}"
 
 
+@door
 def blind_baseline(
     x: Float[ndarray, "records *features"],
     y: Int[ndarray, "records"],
