@@ -15,7 +15,6 @@ LEFTMOST = 1e-6
 
 
 @runtime_checkable
-@runtime_checkable
 class Interval(Protocol):
     """What is drawn of an estimate."""
 
