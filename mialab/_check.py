@@ -7,6 +7,7 @@ they rest on, only tells.)
 import math
 from collections.abc import Collection
 from numbers import Real
+from typing import NoReturn
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def _is_finite(value: object) -> bool:
         return False
 
 
-def refuse(name: str, rule: str, got: object) -> None:
+def refuse(name: str, rule: str, got: object) -> NoReturn:
     """Raise the one error message this package knows."""
     raise ValueError(f"{name} must {rule}, got {got}")
 

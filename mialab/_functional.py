@@ -1,7 +1,14 @@
-"""Ask a module with other weights than its own, and leave it as it was."""
+"""What torch is given: arrays as tensors, and modules with other weights than their own."""
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Return an array as a tensor that shares its memory, where it may be written to."""
+    return torch.from_numpy(np.require(array, requirements="CW"))
 
 
 def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from scipy.special import log_expit
 
 from mialab import _check, _files
 from mialab._text import visible
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.audit import (
     AuditResult,
@@ -52,6 +53,7 @@ _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digi
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
 
+@door
 @dataclass(frozen=True)
 class Report:
     """What the command found.
@@ -139,6 +141,7 @@ class Report:
         return (json.dumps(everything, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+@door
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -195,6 +198,7 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
+@door
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
     error, ranks = 1 - asked.confidence, ranks_of(outcome)

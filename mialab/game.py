@@ -14,6 +14,7 @@ import numpy as np
 from mialab import _check
 from mialab._design import warn_unless_coins
 from mialab._types import Member, MemberMatrix, Score, SignalMatrix
+from mialab._validation import door
 
 
 class Design(StrEnum):
@@ -39,6 +40,7 @@ class Design(StrEnum):
     """Nobody says. What is computed from it is a description, never a bound."""
 
 
+@door
 def flip_coins(models: int, records: int, *, rng: np.random.Generator) -> MemberMatrix:
     """Decide membership by independent fair coins, one for each model and record.
 
@@ -79,6 +81,7 @@ def _own(array: np.ndarray, dtype: type) -> np.ndarray:
     return copy
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Observations:
     """What many models gave away about many records: the design matrix of an experiment.
@@ -119,6 +122,7 @@ class Observations:
         """Return the number of models."""
         return len(self.signal)
 
+    @door
     def leave_out(self, model: int) -> "tuple[Score, Observations]":
         """Split off one model as the target.
 
@@ -130,6 +134,7 @@ class Observations:
         others = np.arange(len(self)) != model
         return self.signal[model], Observations(self.signal[others], self.member[others])
 
+    @door
     def in_turn(self, attack: "Callable[[Score, Observations], Score]") -> SignalMatrix:
         """Let every model be the target once, with all the others as shadows.
 
@@ -149,6 +154,7 @@ class Observations:
         return np.stack([attack(*self.leave_out(model)) for model in range(len(self))])
 
 
+@door
 @dataclass(frozen=True)
 class Counts:
     """What accusing came to: the whole numbers that an audit may rest on.
@@ -189,6 +195,7 @@ class Counts:
                 _check.refuse(accused, f"be in 0 … {size} ({side})", hits)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """The end of a game: the attacker's scores beside the truth.
@@ -229,6 +236,7 @@ class Outcome:
         object.__setattr__(self, "score", _own(self.score, float))
         object.__setattr__(self, "member", _own(self.member, bool))
 
+    @door
     def at(self, threshold: float) -> Counts:
         """Accuse every record whose score is at least ``threshold``, and count."""
         if np.isnan(threshold):

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._validation import door
 from mialab.norms import Drop, Norm, Prepend, norm_layer
 from mialab.transformers import (
     Attention,
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 
+@door
 def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     """Return a perceptron: linear layers with ReLU between them.
 
@@ -65,6 +67,7 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+@door
 def small_cnn(
     channels: int,
     side: int,

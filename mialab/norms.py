@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from mialab import _check
 from mialab._rng import Noise as Source
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.mechanisms.noise import Gaussian, Laplace
 
@@ -29,6 +30,7 @@ Norm = Literal["none", "batch", "instance", "layer", "group", "virtual"]
 Noise = Literal["gaussian", "laplace"]
 
 
+@door
 def norm_layer(norm: Norm, channels: int, side: int, reference: int = 0) -> nn.Module:
     """Return the layer for feature maps of ``channels`` × ``side`` × ``side``.
 
@@ -71,6 +73,7 @@ class _Normalise(nn.Module):
         return (x - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
 
 
+@door
 class Prepend(nn.Module):
     """Put the reference batch in front of every batch."""
 
@@ -78,11 +81,13 @@ class Prepend(nn.Module):
         super().__init__()
         self.register_buffer("reference", reference.clone())
 
+    @door
     def forward(self, x: Float[Tensor, "records *features"]) -> Float[Tensor, "more *features"]:
         """Return the reference records, then those of the batch."""
         return torch.cat([self.get_buffer("reference"), x])
 
 
+@door
 class Drop(nn.Module):
     """Take the reference batch away again."""
 
@@ -90,11 +95,13 @@ class Drop(nn.Module):
         super().__init__()
         self.reference = reference
 
+    @door
     def forward(self, x: Float[Tensor, "more *features"]) -> Float[Tensor, "records *features"]:
         """Return all rows but the reference's."""
         return x[self.reference :]
 
 
+@door
 class VirtualBatchNorm2d(_Normalise):
     """Normalise everybody by the statistics of the first rows of the batch, the same in every batch.
 
@@ -114,6 +121,7 @@ class VirtualBatchNorm2d(_Normalise):
         super().__init__(channels, epsilon)
         self.reference = reference
 
+    @door
     def forward(self, x: Maps) -> Maps:
         """Normalise."""
         reference = x[: self.reference]
@@ -121,6 +129,7 @@ class VirtualBatchNorm2d(_Normalise):
         return self.apply_to(x, mean, reference.var(dim=(0, 2, 3), correction=0))
 
 
+@door
 class NoisyBatchNorm2d(_Normalise):
     """Normalise by batch statistics that were clipped and then blurred.
 
@@ -183,12 +192,14 @@ class NoisyBatchNorm2d(_Normalise):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
+    @door
     def sensitivity(self, records: int) -> float:
         """Return by how much one replaced record of a batch can move the release, in the noise's norm."""
         channels = len(self.weight)
         _check.at_least("records", records, 1)
         return 2 * channels**0.5 / records if self.kind == "gaussian" else 9 * channels / (4 * records)
 
+    @door
     def mechanism(self, records: int) -> Gaussian | Laplace:
         """Return the release from one batch as a mechanism; there is none without noise."""
         _check.positive("noise", self.noise)
@@ -197,12 +208,14 @@ class NoisyBatchNorm2d(_Normalise):
             return Gaussian(self.noise / moves, moves, Neighbours.REPLACE)
         return Laplace(2**0.5 * moves / self.noise, moves, Neighbours.REPLACE)
 
+    @door
     def blur(self, statistic: PerChannel) -> PerChannel:
         """Add the noise."""
         if self.kind == "gaussian":
             return statistic + self.noise * self.source.normal(statistic)
         return statistic + self.noise / 2**0.5 * self.source.laplace(statistic)
 
+    @door
     def release(self, x: Maps) -> tuple[PerChannel, PerChannel]:
         """Return the batch's noisy mean and variance, on the scale of x.
 
@@ -218,6 +231,7 @@ class NoisyBatchNorm2d(_Normalise):
         variance = (square - mean**2).clamp(min=self.noise)
         return (self.clip * mean).to(x.dtype), (self.clip**2 * variance).to(x.dtype)
 
+    @door
     def forward(self, x: Maps) -> Maps:
         """Normalise: in training by this batch's release, else by the running average of all releases."""
         running = (self.get_buffer("running_mean"), self.get_buffer("running_var"))
@@ -229,6 +243,7 @@ class NoisyBatchNorm2d(_Normalise):
         return self.apply_to(x, *released)
 
 
+@door
 def check_momentum(momentum: float) -> None:
     """Refuse a share of the newest batch that is not in (0, 1]."""
     _check.rate("momentum", momentum)

@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from torch import nn
 
 from mialab import _check, _logits
+from mialab._validation import door
 from mialab.train import Fleet, predict
 
 Logits = Float[ndarray, "*models records classes"]
@@ -24,6 +25,7 @@ Signals = Float[ndarray, "*models records"]
 Signal = Callable[[Logits, Labels], Signals]
 
 
+@door
 def observe(
     models: nn.Module | Fleet, x: Float[ndarray, "records *features"], y: Labels, signal: Signal | None = None
 ) -> Signals:
@@ -120,6 +122,7 @@ def logits_from_probabilities(p: Logits, *, floor: float | None = None) -> Logit
     return np.log(wide)
 
 
+@door
 def loss(logits: Logits, y: Labels) -> Signals:
     """Return the log-probability of the label: the cross-entropy loss with its sign turned.
 
@@ -133,6 +136,7 @@ def loss(logits: Logits, y: Labels) -> Signals:
     return -np.logaddexp(0, -logit_gap(logits, y))
 
 
+@door
 def confidence(logits: Logits, y: Labels) -> Signals:
     """Return the probability of the label, in [0, 1].
 
@@ -144,6 +148,7 @@ def confidence(logits: Logits, y: Labels) -> Signals:
     return np.exp(loss(logits, y))
 
 
+@door
 def logit_gap(logits: Logits, y: Labels) -> Signals:
     """Return log p − log(1 − p) for the label's probability p.
 
@@ -159,6 +164,7 @@ def logit_gap(logits: Logits, y: Labels) -> Signals:
     return own - logsumexp(others, axis=-1)
 
 
+@door
 def margin(logits: Logits, y: Labels) -> Signals:
     """Return the label's logit minus the largest other logit.
 
@@ -171,6 +177,7 @@ def margin(logits: Logits, y: Labels) -> Signals:
     return own - others.max(axis=-1)
 
 
+@door
 def correctness(logits: Logits, y: Labels) -> Signals:
     """Return 1 where the model's answer (the first largest logit) is the label, else 0.
 
@@ -185,6 +192,7 @@ def correctness(logits: Logits, y: Labels) -> Signals:
     return (logits.argmax(axis=-1) == y).astype(np.float64)
 
 
+@door
 def entropy(logits: Logits, y: Labels) -> Signals:
     """Return minus the entropy of the predicted distribution, in nats; the label plays no part.
 
@@ -200,6 +208,7 @@ def entropy(logits: Logits, y: Labels) -> Signals:
     return (np.exp(log_p) * log_p).sum(axis=-1)
 
 
+@door
 def modified_entropy(logits: Logits, y: Labels) -> Signals:
     """Return minus the entropy that also asks whether the sure answer is the right one.
 

@@ -8,10 +8,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._validation import door
 
 Read = Literal["mean", "first"]
 
 
+@door
 class Attention(nn.Module):
     """Self-attention with its weights in plain sight (Vaswani et al. 2017, Eq. (1), several heads)."""
 
@@ -23,10 +25,12 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
 
+    @door
     def split(self, tokens: Tensor) -> Tensor:
         """Turn (records, tokens, width) into (records, heads, tokens, width / heads)."""
         return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
+    @door
     def weights(
         self, tokens: Float[Tensor, "records tokens width"]
     ) -> Float[Tensor, "records heads tokens tokens"]:
@@ -34,12 +38,14 @@ class Attention(nn.Module):
         query, key = self.split(self.query(tokens)), self.split(self.key(tokens))
         return torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1)
 
+    @door
     def forward(self, tokens: Float[Tensor, "records tokens width"]) -> Float[Tensor, "records tokens width"]:
         """Mix the values of all tokens by the attention weights."""
         mixed = self.weights(tokens) @ self.split(self.value(tokens))
         return self.output(mixed.transpose(1, 2).flatten(2))
 
 
+@door
 class Block(nn.Module):
     """Attention, then a perceptron on each token; both add to their input, which is normalised first."""
 
@@ -50,12 +56,14 @@ class Block(nn.Module):
         self.norm_2 = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
+    @door
     def forward(self, tokens: Float[Tensor, "records tokens width"]) -> Float[Tensor, "records tokens width"]:
         """Return tokens that have listened to each other."""
         tokens = tokens + self.attention(self.norm_1(tokens))
         return tokens + self.mlp(self.norm_2(tokens))
 
 
+@door
 class Position(nn.Module):
     """Say where each token is: add a learned vector for its place."""
 
@@ -63,11 +71,13 @@ class Position(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(0.02 * torch.randn(tokens, width))
 
+    @door
     def forward(self, tokens: Float[Tensor, "records tokens width"]) -> Float[Tensor, "records tokens width"]:
         """Add the vectors."""
         return tokens + self.weight
 
 
+@door
 class TinyTransformer(nn.Module):
     """Embed the pieces of a record, let them listen to each other, and classify.
 
@@ -95,6 +105,7 @@ class TinyTransformer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.classify = nn.Linear(width, classes)
 
+    @door
     def pieces(self, records: Float[Tensor, "records ..."]) -> Shaped[Tensor, "records tokens ..."]:
         """Cut images into patches, row by row; sentences are token numbers already."""
         if self.patch is None:
@@ -102,16 +113,19 @@ class TinyTransformer(nn.Module):
         rows = records.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
         return rows.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
+    @door
     def tokens(self, records: Float[Tensor, "records ..."]) -> Float[Tensor, "records tokens width"]:
         """Embed the pieces, and say where each one was."""
         return self.position(self.embed(self.pieces(records)))
 
+    @door
     def forward(self, records: Float[Tensor, "records ..."]) -> Float[Tensor, "records classes"]:
         """Return logits."""
         heard = self.norm(self.blocks(self.tokens(records)))
         return self.classify(heard.mean(dim=1) if self.read == "mean" else heard[:, 0])
 
 
+@door
 def tiny_transformer(
     channels: int,
     side: int,
@@ -153,6 +167,7 @@ def tiny_transformer(
     return TinyTransformer(embed, (side // patch) ** 2, classes, width, heads, blocks, patch)
 
 
+@door
 def token_transformer(
     vocabulary: int,
     length: int,

@@ -157,9 +157,9 @@ GOOD = Guarantee(1.0, 0.0, ADD)
     [
         (lambda: Guarantee(-0.1, 0.0, ADD), "epsilon must be a finite number of at least 0, got -0.1"),
         (lambda: Guarantee(math.inf, 0.0, ADD), "epsilon must be a finite number of at least 0, got inf"),
-        (lambda: Guarantee(math.nan, 0.0, ADD), "epsilon must be a finite number of at least 0, got nan"),
+        (lambda: Guarantee(math.nan, 0.0, ADD), "epsilon must be a number, got nan"),
         (lambda: Guarantee(1.0, 1.3, ADD), r"delta must be in \[0, 1\], got 1.3"),
-        (lambda: Guarantee(1.0, math.nan, ADD), r"delta must be in \[0, 1\], got nan"),
+        (lambda: Guarantee(1.0, math.nan, ADD), r"delta must be a number, got nan"),
         (lambda: Guarantee(1.0, 0.0, "swap"), "neighbours must be one of 'add-remove', 'repl"),
         (lambda: accounting.basic(), "number of guarantees must be at least 1, got 0"),
         (

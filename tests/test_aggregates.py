@@ -211,12 +211,15 @@ TWO = Population.known(np.zeros(2), np.eye(2))
     [
         (lambda: Population.known(np.zeros(2), np.zeros((2, 2))), "vary in at least one direction, got no"),
         (lambda: Population.known(np.zeros(2), np.diag([1.0, -1.0])), "no negative eigenvalue, got -1.0"),
-        (lambda: Population.known(np.zeros(2), np.eye(3)), r"a symmetric 2 × 2 matrix, got \(3, 3\)"),
+        (
+            lambda: Population.known(np.zeros(2), np.eye(3)),
+            r"mean and covariance must have the same number of features, got 2 and 3",
+        ),
         (
             lambda: Population.of(np.zeros((1, 2))),
             "the number of reference records must be at least 2, got 1",
         ),
-        (lambda: Population.of(np.full((3, 2), np.nan)), "reference must be finite"),
+        (lambda: Population.of(np.full((3, 2), np.nan)), "reference must hold no NaN, got 6 of 6 values"),
         (lambda: Population.of(np.ones((3, 2))), "vary in at least one direction"),
         (lambda: aggregates.z_score(np.zeros(3), np.ones((1, 3)), TWO, 5), "have 2 features, got 3"),
         (lambda: aggregates.z_score(np.zeros(2), np.zeros((1, 2)), TWO, 5), "candidates must differ from"),
@@ -233,7 +236,10 @@ TWO = Population.known(np.zeros(2), np.eye(2))
             lambda: aggregates.log_likelihood_ratio(np.zeros(2), np.ones((1, 2)), TWO, 5, absent="gone"),
             "absent must be one of 'replaced', 'removed', got 'gone'",
         ),
-        (lambda: aggregates.inner_product(np.zeros(2), np.full((1, 2), np.nan), np.zeros(2)), "be finite"),
+        (
+            lambda: aggregates.inner_product(np.zeros(2), np.full((1, 2), np.nan), np.zeros(2)),
+            "candidates must hold no NaN, got 2 of 2 values",
+        ),
         (
             lambda: aggregates.simulated_z_score(
                 np.ones(2), lambda b: b, np.array([0]), np.arange(3), 4, rng=np.random.default_rng(0)
@@ -244,7 +250,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
         (lambda: aggregates.power(1.5, 1.0, 5), r"fpr must be in \[0, 1\], got 1.5"),
         (lambda: aggregates.power(0.1, -1.0, 5), "distance must be a finite number of at least 0, got -1.0"),
         (lambda: aggregates.power(0.1, 1.0, 5, references=1), "references must be at least 2, got 1"),
-        (lambda: aggregates.power(0.1, 1.0, np.nan), "n must be at least 1, got nan"),
+        (lambda: aggregates.power(0.1, 1.0, np.nan), "n must be a number, got nan"),
     ],
 )
 def test_the_door(call, message):

@@ -368,7 +368,7 @@ RNG = np.random.default_rng(0)
         ),
         (
             lambda: fixed_threshold(runs(1, 2, 0, 2), delta=np.nan, **REPLACE),
-            r"delta must be in \[0, 1\), got nan",
+            r"delta must be a number, got nan",
         ),
         (
             lambda: accuracy(runs(1, 2, 0, 2), confidence=95, **REPLACE),

@@ -273,7 +273,7 @@ OUTCOME = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
             "design must be known",
         ),
         (lambda: curve_in_one_run(one(1, 2, 2), pure(1.0), confidence=2, **SAME), "confidence must be in"),
-        (lambda: curve_in_one_run(one(1, 2, 2), Curved(), **SAME), "curve must be a Pair, .* got Curved"),
+        (lambda: curve_in_one_run(one(1, 2, 2), Curved(), **SAME), "curve must be a Curve, got Curved"),
     ],
 )
 def test_the_door(make, message):

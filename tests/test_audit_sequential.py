@@ -117,7 +117,7 @@ def test_coverage_every_course_of_twelve_trials(confidence):
         (lambda: bets(delta=1.0), r"delta must be in \[0, 1\), got 1"),
         (lambda: bets(confidence=1.0), r"confidence must be in \(0, 1\), got 1"),
         (lambda: bets().after(2), r"verdicts must be 1 \(right\), −1 \(wrong\) or 0 \(abstained\), got 2"),
-        (lambda: bets().after(np.array([0.5, np.nan])), "verdicts must be 1"),
+        (lambda: bets().after(np.array([0.5, np.nan])), "verdicts must be integers, got dtype float64"),
         (lambda: bets().result(), "trials must be at least 1, got 0"),
     ],
 )

@@ -383,7 +383,7 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
     ("call", "message"),
     [
         (lambda: bn.normalised(ONE, np.empty((0, 1))), "others must have shape .* with a record or more"),
-        (lambda: bn.normalised(ONE, np.array([[np.nan]])), "others must be finite"),
+        (lambda: bn.normalised(ONE, np.array([[np.nan]])), "others must hold no NaN, got 1 of 1 values"),
         (lambda: bn.Probe.of(ONE, ZERO, ONE, 1), "n must be at least 2, got 1"),
         (lambda: bn.Probe.of(ONE, ZERO, ZERO, 8), "variance must be above 0 in every feature, got 0.0 at 0"),
         (
@@ -415,7 +415,7 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         (lambda: bn.Snapshot.of(nn.BatchNorm1d(2, track_running_stats=False)), "keep running averages"),
         (
             lambda: bn.draw_mates(np.ones(3, dtype=bool), np.array([0]), 3, rng=None),
-            "have more than 3 records",
+            r"rng must be a numpy\.random\.Generator, as numpy\.random\.default_rng\(seed\) is, got None",
         ),
         (lambda: bn.draw_mates(np.ones(3), np.array([0]), 1, rng=None), "eligible must be an array of bool"),
         (
@@ -428,7 +428,7 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         ),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.zeros((2, 1), dtype=int)),
-            "mates must be drawn for each of 1 queries, got 2",
+            "queries and mates must have the same number of queries, got 1 and 2",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_copies_stay_in_one_half_so_nothing_is_asked_that_was_told(rng):
 def test_the_door(rng):
     x, y, member = np.ones((10, 2)), np.zeros(10, dtype=int), np.arange(10) % 2 == 0
     cases = [
-        ((x[:5], y, member), "x and member must have the same number of records, got 5 and 10"),
+        ((x[:5], y, member), "x and y must have the same number of records, got 5 and 10"),
         ((x, y[:5], member), "y and member must have the same shape"),
         ((x, y, y), "member must be an array of bool"),
         ((x * np.nan, y, member), "x must be finite"),

@@ -75,13 +75,14 @@ Y = np.array([0, 1, 1, 0])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"x": X.astype(float)}, "x must be an array of float32, got dtype float64"),
+        ({"x": X.astype(complex)}, "x must be an array of numbers, got dtype complex128"),
+        ({"x": X + 1e39}, "x must be numbers in the range of float32, got 8 larger ones"),
         ({"x": X[:, 0]}, r"x must have shape \(records, \*features\), got shape \(4,\)"),
-        ({"x": X * np.float32("nan")}, r"x must be finite, got nan at \(0, 0\) \(8 such values\)"),
+        ({"x": X * np.float32("nan")}, r"x must hold no NaN, got 8 of 8 values"),
         ({"x": X[:0], "y": Y[:0]}, "x must hold at least one record, got none"),
         ({"y": Y[:3]}, "x and y must have the same number of records, got 4 and 3"),
         ({"y": Y[:, None]}, r"y must have shape \(records\), got shape \(4, 1\)"),
-        ({"y": Y.astype(np.int32)}, "y must be an array of int64, got dtype int32"),
+        ({"y": Y.astype(float)}, "y must be integers, got dtype float64"),
         ({"y": Y + 1}, "y must be in 0 … 1, got values from 1 to 2"),
         ({"y": -Y}, "y must be in 0 … 1, got values from -1 to 0"),
         ({"classes": 1}, "classes must be at least 2, got 1"),
@@ -92,6 +93,12 @@ Y = np.array([0, 1, 1, 0])
 def test_the_door(change, message):
     with pytest.raises(ValueError, match=message):
         data.Records(**{"x": X, "y": Y, "classes": 2, "name": "zeros", **change})
+
+
+def test_definition_records_of_any_width_are_taken():
+    wide = data.Records(X.astype(float) + 0.1, Y.astype("u1"), classes=2, name="zeros")
+    assert (wide.x.dtype, wide.y.dtype) == (np.float32, np.int64)
+    np.testing.assert_array_equal(wide.x, X + np.float32(0.1))
 
 
 # Fetching

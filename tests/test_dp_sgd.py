@@ -104,13 +104,13 @@ def test_limit_without_noise_it_trains_and_nothing_is_promised():
     ("field", "value", "says"),
     [
         ("clip", 0.0, "clip must be above 0, got 0.0"),
-        ("clip", math.nan, "clip must be above 0, got nan"),
+        ("clip", math.nan, "clip must be a number, got nan"),
         ("clip", math.inf, "noise_multiplier must be 0 where clip is infinite, got 0.5"),
         ("noise_multiplier", -1.0, "noise_multiplier must be a finite number of at least 0, got -1.0"),
         ("noise_multiplier", math.inf, "noise_multiplier must be a finite number of at least 0, got inf"),
         ("sampling_rate", 0.0, r"sampling_rate must be in \(0, 1\], got 0.0"),
         ("sampling_rate", 1.1, r"sampling_rate must be in \(0, 1\], got 1.1"),
-        ("sampling_rate", math.nan, r"sampling_rate must be in \(0, 1\], got nan"),
+        ("sampling_rate", math.nan, r"sampling_rate must be a number, got nan"),
         ("steps", -1, "steps must be at least 0, got -1"),
         ("steps", 2.5, "steps must be a whole number, got 2.5"),
         ("nominal_batch", 0, "nominal_batch must be a finite number above 0, got 0"),
@@ -221,10 +221,10 @@ def test_limit_a_record_without_a_gradient_is_no_trouble():
             (3, 4),
             (2,),
             1.0,
-            r"must have shapes \(records, features …\) and \(records\), got \(3, 4\) and \(2,\)",
+            r"inputs and labels must have the same number of records, got 3 and 2",
         ),
         ((4,), (4,), 1.0, r"must have shapes .* got \(4,\) and \(4,\)"),
-        ((4,), (), 1.0, r"must have shapes .* got \(4,\) and \(\)"),
+        ((4,), (), 1.0, r"labels must have shape \(records\), got shape \(\)"),
     ],
 )
 def test_clipped_sum_refuses(at_the_door, inputs, labels, clip, says):
@@ -538,12 +538,15 @@ def test_models_that_mix_records_are_refused(rng, at_the_door, model):
             {"x": np.zeros(90, dtype=np.float32)},
             r"x must have shape \(records, features …\), got shape \(90,\)",
         ),
-        ({"x": np.full((90, 64), np.nan, dtype=np.float32)}, "x must be finite, got nan"),
+        ({"x": np.full((90, 64), np.nan, dtype=np.float32)}, "x must hold no NaN, got 5760 of 5760 values"),
         (
             {"x": np.zeros((89, 64), dtype=np.float32)},
             "x and y must have the same number of records, got 89 and 90",
         ),
-        ({"x": np.zeros((0, 64), dtype=np.float32)}, "x must hold at least one record, got none"),
+        (
+            {"x": np.zeros((0, 64), dtype=np.float32)},
+            "x and y must have the same number of records, got 0 and 90",
+        ),
         ({"y": np.full(90, 5)}, "y must be in 0 … 4, got values from 5 to 5"),
         ({"device": "abacus"}, "device must be available"),
         ({"physical_batch": 0}, "physical_batch must be at least 1, got 0"),
@@ -626,7 +629,11 @@ def test_fleets_refuse_what_they_cannot_do(rng, at_the_door):
     member = some_members(rng)
     for maker, table, says in (
         (MAKERS["perceptron"], member & False, "at least one record in every row"),
-        (MAKERS["perceptron"], member[:, 1:], "one column for each of the 90 records"),
+        (
+            MAKERS["perceptron"],
+            member[:, 1:],
+            "x and member must have the same number of records, got 90 and 89",
+        ),
     ):
         with pytest.raises(ValueError, match=says):
             fit_many_private(maker, x, y, table, RECIPE, rng=rng)

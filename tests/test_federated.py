@@ -249,8 +249,8 @@ def call(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"owner": np.zeros(5, dtype=int)}, "owner must be a whole number for each of the 24 records"),
-        ({"owner": np.zeros(24)}, "owner must be a whole number"),
+        ({"owner": np.zeros(5, dtype=int)}, "x and owner must have the same number of records, got 24 and 5"),
+        ({"owner": np.zeros(24)}, "owner must be integers, got dtype float64"),
         ({"owner": np.arange(24) - 1}, "owner must be at least 0, got -1"),
         ({"owner": np.full(24, 2)}, "client 0 must hold a record in one federation or more, got none"),
         ({"member": np.arange(24)[None] > 7}, "client 0 must hold a record"),

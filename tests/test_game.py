@@ -59,12 +59,12 @@ BOTH = np.array([True, False])
     [
         (
             lambda: Outcome(PAIR, BOTH[:1]),
-            r"score and member must have the same shape, got \(2,\) and \(1,\)",
+            r"score and member must have the same number of records, got 2 and 1",
         ),
         (lambda: Outcome(PAIR, np.array([1, 0])), "member must be an array of bool, got dtype int64"),
         (lambda: Outcome(PAIR, BOTH | True), "member must hold members and non-members, got 2 members of 2"),
         (lambda: Outcome(PAIR[:0], BOTH[:0]), "member must hold members and non-members, got 0 members of 0"),
-        (lambda: Outcome(PAIR * np.nan, BOTH), r"score must be finite, got nan at \(0,\) \(2 such values\)"),
+        (lambda: Outcome(PAIR * np.nan, BOTH), r"score must hold no NaN, got 2 of 2 values"),
         (lambda: Outcome(PAIR / 0.0, BOTH), "score must be finite, got inf"),
         (lambda: Outcome(PAIR[None], BOTH[None]), r"score must have shape \(records\), got shape \(1, 2\)"),
         (lambda: Outcome(PAIR, BOTH).at(np.nan), "threshold must be a number, got nan"),

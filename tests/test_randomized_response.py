@@ -237,7 +237,7 @@ NONE = np.random.default_rng(0)
     [
         (lambda: RandomizedResponse(0.4), r"truth_probability must be in \[1/2, 1\), got 0.4"),
         (lambda: RandomizedResponse(1.0), r"truth_probability must be in \[1/2, 1\), got 1.0"),
-        (lambda: RandomizedResponse(np.nan), r"truth_probability must be in \[1/2, 1\), got nan"),
+        (lambda: RandomizedResponse(np.nan), r"truth_probability must be a number, got nan"),
         (lambda: RandomizedResponse(0.2, 4), r"truth_probability must be in \[1/4, 1\), got 0.2"),
         (lambda: RandomizedResponse(0.75, 1), "answers must be at least 2, got 1"),
         (

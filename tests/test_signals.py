@@ -104,14 +104,14 @@ def test_observe_asks_every_model_of_a_fleet(rng):
 @pytest.mark.parametrize(
     ("logits", "y", "message"),
     [
-        (np.array([[np.nan, 0.0]]), np.array([0]), r"logits must be finite, got nan at \(0, 0\)"),
+        (np.array([[np.nan, 0.0]]), np.array([0]), r"logits must hold no NaN, got 1 of 2 values"),
         (np.zeros((2, 3)), np.array([0, 3]), "y must be in 0 … 2, got values from 0 to 3"),
         (np.zeros((2, 3)), np.array([-1, 0]), "y must be in 0 … 2, got values from -1 to 0"),
         (np.zeros((2, 3)), np.array([0.0, 1.0]), "y must be integers, got dtype float64"),
         (
             np.zeros((2, 3)),
             np.array([0]),
-            r"y must have one label for each of the 2 records, got shape \(1,\)",
+            r"logits and y must have the same number of records, got 2 and 1",
         ),
         (np.zeros((2, 1)), np.array([0, 0]), "logits must have shape .* two classes or more"),
     ],

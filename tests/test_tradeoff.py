@@ -419,13 +419,16 @@ ONE = np.array([0.5, 0.5])
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Pair(ONE, ONE[:1]), "member and non_member must have the same shape"),
+        (
+            lambda: Pair(ONE, ONE[:1]),
+            "member and non_member must have the same number of outputs, got 2 and 1",
+        ),
         (lambda: Pair(ONE[None], ONE[None]), r"member must have shape \(outputs\), got shape \(1, 2\)"),
         (lambda: Pair(np.array([1.5, -0.5]), ONE), "member must have no negative probability, got -0.5"),
         (lambda: Pair(ONE, ONE * 0.9), "non_member must sum to 1, got 0.9"),
-        (lambda: Pair(ONE * np.nan, ONE), "member must be finite, got nan"),
+        (lambda: Pair(ONE * np.nan, ONE), "member must hold no NaN, got 2 of 2 values"),
         (lambda: Pair(ONE, ONE).tpr(1.1), r"fpr must be in \[0, 1\], got 1.1"),
-        (lambda: Pair(ONE, ONE).tpr(np.nan), r"fpr must be in \[0, 1\], got nan"),
+        (lambda: Pair(ONE, ONE).tpr(np.nan), r"fpr must be a number, got nan"),
         (lambda: Pair(ONE, ONE) ** 0, "times must be at least 1, got 0"),
         (lambda: tradeoff.pure(-1.0), "epsilon must be a finite number of at least 0, got -1.0"),
         (lambda: tradeoff.approximate(1.0, 1.5), r"delta must be in \[0, 1\], got 1.5"),

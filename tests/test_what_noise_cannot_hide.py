@@ -217,9 +217,12 @@ def test_definition_an_answer_is_an_integer(truth):
         (lambda: RandomizedResponse(0.75, 2.5), "answers must be a whole number, got 2.5"),
         (lambda: RandomizedResponse(0.75, True), "answers must be a whole number, got True"),
         (lambda: RandomizedResponse(0.75, 2**62), "answers must be at most 2147483648, got"),
-        (lambda: RandomizedResponse.from_epsilon(1.0, 10**400), "answers must be at most 2147483648, got"),
-        (lambda: RandomizedResponse("0.75"), r"truth_probability must be in \[1/2, 1\), got 0.75"),
-        (lambda: RandomizedResponse(1j), r"truth_probability must be in \[1/2, 1\), got 1j"),
+        (
+            lambda: RandomizedResponse.from_epsilon(1.0, 10**400),
+            "answers must be a whole number of at most 64 bits",
+        ),
+        (lambda: RandomizedResponse("0.75"), r"truth_probability must be a number, got '0\.75'"),
+        (lambda: RandomizedResponse(1j), r"truth_probability must be a number, got complex"),
     ],
 )
 def test_definition_coins_are_probabilities(make, message):
@@ -234,9 +237,9 @@ def test_definition_coins_are_probabilities(make, message):
         ((4, 9, 0.25, 0.75), "truth must be above lie = 0.75, got 0.25"),
         ((4, 9, 0.5, 0.5), "truth must be above lie = 0.5, got 0.5"),
         ((4, 9, 1.5, 0.5), r"truth must be in \[0, 1\], got 1.5"),
-        ((4, 9, math.nan, 0.5), r"truth must be in \[0, 1\], got nan"),
+        ((4, 9, math.nan, 0.5), r"truth must be a number, got nan"),
         ((4, 9, 0.5, -0.5), r"lie must be in \[0, 1\], got -0.5"),
-        ((4, 9, 0.5, math.nan), r"lie must be in \[0, 1\], got nan"),
+        ((4, 9, 0.5, math.nan), r"lie must be a number, got nan"),
         ((2.5, 9, 0.75, 0.25), "count must be a whole number, got 2.5"),
         ((math.nan, 9, 0.75, 0.25), "count must be a whole number, got nan"),
         ((4, 9.5, 0.75, 0.25), "people must be a whole number, got 9.5"),

@@ -5,10 +5,12 @@ import math
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting.steps import Steps, read
 from mialab.tradeoff import GaussianCurve
 
 
+@door
 def description(*phases: Steps) -> GaussianCurve:
     """Return the Gaussian curve that the steps come near to, as they get many and small.
 

@@ -9,12 +9,14 @@ from fractions import Fraction
 
 from mialab import _check
 from mialab._round import up
+from mialab._validation import door
 from mialab.accounting.guarantee import Guarantee, Neighbours
 
 _DIGITS = 60
 _MOST = 700  # e^ε is then a float
 
 
+@door
 def basic(*guarantees: Guarantee) -> Guarantee:
     """Return what several releases about the same records promise together: ε and δ add up.
 
@@ -41,6 +43,7 @@ def basic(*guarantees: Guarantee) -> Guarantee:
     )
 
 
+@door
 def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     """Return what ``times`` releases promise together, for an additional δ of ``slack``.
 
@@ -78,6 +81,7 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     return Guarantee(up(epsilon), up(delta), guarantee.neighbours)
 
 
+@door
 def group(guarantee: Guarantee, size: int) -> Guarantee:
     """Return what is promised to ``size`` records that change together, such as a family.
 
@@ -100,6 +104,7 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     return Guarantee(up(epsilon), _steps(guarantee, size), guarantee.neighbours)
 
 
+@door
 def replace_one(guarantee: Guarantee) -> Guarantee:
     """Return what "add-remove" promises where one record is replaced: two steps, twice the ε.
 
@@ -120,6 +125,7 @@ def replace_one(guarantee: Guarantee) -> Guarantee:
     return Guarantee(both.epsilon, both.delta, Neighbours.REPLACE)
 
 
+@door
 def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
     """Return what releases about disjoint parts of the data promise together: the weakest of them.
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from mialab import _check
 from mialab._round import digits_up, up
+from mialab._validation import door
 
 
 class Neighbours(StrEnum):
@@ -22,6 +23,7 @@ class Neighbours(StrEnum):
     """Both have the same number of records, which is public, and differ in one."""
 
 
+@door
 @dataclass(frozen=True)
 class Guarantee:
     """An upper bound that was proved: (ε, δ)-differential privacy.

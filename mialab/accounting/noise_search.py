@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import privacy_loss, renyi
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import SampledGaussian, read
@@ -14,6 +15,7 @@ from mialab.tradeoff import GaussianCurve
 _LEAST_DELTA = 1e-18
 
 
+@door
 def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, precision: float = 1e-3) -> float:
     """Return a noise multiplier that keeps the promise, at most a share ``precision`` above the smallest.
 

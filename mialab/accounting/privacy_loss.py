@@ -24,6 +24,7 @@ from numpy import ndarray
 from scipy import fft
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting._logs import log_sum, scaled
 from mialab.accounting._one_step import Losses, loss_at, losses, onto, reach
 from mialab.accounting._plan import TAIL, Plan, plan
@@ -42,6 +43,7 @@ _A_STEP = 1e-14  # share of any chance that the rounding of one step may hide
 _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
+@door
 def curve(*phases: Steps) -> Pair:
     """Return the trade-off curve of all steps together: the best any attack can do, up to the grid.
 
@@ -75,6 +77,7 @@ def curve(*phases: Steps) -> Pair:
     return _curve(told, look)
 
 
+@door
 def delta(*phases: Steps, epsilon: float) -> float:
     """Return the smallest δ at ``epsilon``, of adding and removing a record.
 
@@ -90,6 +93,7 @@ def delta(*phases: Steps, epsilon: float) -> float:
     return float(min(largest * (1 + _rounded(phases)), 1.0))
 
 
+@door
 def guarantee(*phases: Steps, delta: float) -> Guarantee:
     """Return the smallest ε at ``delta``, of adding and removing a record.
 
@@ -113,6 +117,7 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
 
 
+@door
 def least_epsilon(*phases: Steps, delta: float) -> float:
     """Return the ε of `guarantee`, or infinity where nothing can be proved: for a search.
 

@@ -9,6 +9,7 @@ from numpy import ndarray
 from scipy.special import gammaln, gammasgn, log_ndtr
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting._logs import log_sum
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.steps import Steps, read
@@ -21,6 +22,7 @@ _MOST = 2**24  # as many terms does an order have
 _TERMS = 1024  # of a series that alternates and falls at least like the third power
 
 
+@door
 def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Float[ndarray, "orders"]:
     """Return the Rényi divergence of all steps together, at each order.
 
@@ -56,6 +58,7 @@ def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Flo
     return np.sum(moments, axis=0) / (orders - 1)
 
 
+@door
 def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = ORDERS) -> Guarantee:
     """Return the ε at ``delta`` that the Rényi divergences prove.
 
@@ -78,6 +81,7 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     return _promise(least_epsilon(moments, delta=delta, orders=orders), delta)
 
 
+@door
 def least_epsilon(
     moments: Float[ndarray, "orders"], *, delta: float, orders: Float[ndarray, "orders"] = ORDERS
 ) -> float:
@@ -103,6 +107,7 @@ def least_epsilon(
     return max(float((moments + paid).min()), 0.0)
 
 
+@door
 def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = ORDERS) -> Guarantee:
     """Return the larger ε of the first conversion, with which papers up to 2020 were written.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mialab import _check
+from mialab._validation import door
 
 
 @runtime_checkable
@@ -26,6 +27,7 @@ class Steps(Protocol):
         ...
 
 
+@door
 @dataclass(frozen=True)
 class SampledGaussian:
     """Sums of records drawn by independent coins, with Gaussian noise: the steps of DP-SGD.

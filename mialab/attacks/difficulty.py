@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from mialab._validation import door
 from mialab.attacks.priors import average_record
 from mialab.attacks.sides import Shadows, Signals, sides
 
 
+@door
 def calibrated(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by how much higher its signal is than the shadows without it would have it.
 

@@ -11,12 +11,14 @@ from numpy import ndarray
 from scipy.special import gammaln, polygamma, psi
 
 from mialab import _check
+from mialab._validation import door
 from mialab.attacks.priors import mean_over, refuse_without
 from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
 
 _SMALL = 1e-9
 
 
+@door
 def student(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by the log-ratio of two predictive densities, with and without it.
 
@@ -64,6 +66,7 @@ def student(target: Signals, shadows: Shadows) -> Signals:
     return with_it - _log_student(target - mean_out, own_out + error_out, freedom_out)
 
 
+@door
 def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
     """Draw each record's variance towards that of all records, and say how well it is then known.
 
@@ -100,6 +103,7 @@ def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
     return np.where(endless, prior, mixed), borrowed + side.freedom
 
 
+@door
 def shrunk_means(
     inside: Side, own_in: Signals, outside: Side, own_out: Signals
 ) -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
@@ -138,6 +142,7 @@ def shrunk_means(
     )
 
 
+@door
 def inverse_trigamma(value: ndarray) -> ndarray:
     """Return x with ψ′(x) = value, and infinity where the value is not above 0.
 

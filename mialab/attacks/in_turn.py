@@ -7,10 +7,12 @@ import numpy as np
 from mialab import _check
 from mialab._design import warn_unless_coins
 from mialab._types import SignalMatrix
+from mialab._validation import door
 from mialab.attacks.sides import Others, Signals
 from mialab.game import Observations
 
 
+@door
 def in_turn(attack: Callable[[Signals, Others], Signals], *fleets: Observations) -> SignalMatrix:
     """Score every record for every model of a fleet, with all the other models as its shadows.
 

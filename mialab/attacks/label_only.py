@@ -6,10 +6,12 @@ import numpy as np
 
 from mialab import _check
 from mialab._types import Score
+from mialab._validation import door
 from mialab.attacks.learned import Answers, stack
 from mialab.game import Observations
 
 
+@door
 def by_count(target: Answers, shadows: Sequence[Observations]) -> Score:
     """Score each record by how many of its copies are answered rightly.
 

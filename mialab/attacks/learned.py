@@ -8,11 +8,13 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._types import Label, Score
+from mialab._validation import door
 from mialab.game import Observations
 
 Answers = Float[ndarray, "signals records"]
 
 
+@door
 def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> Score:
     """Score each record by an attack model for its class, trained on the shadows' answers.
 
@@ -63,6 +65,7 @@ def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> 
     return score
 
 
+@door
 def stack(
     target: Answers, shadows: Sequence[Observations]
 ) -> tuple[Float[ndarray, "signals models records"], ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from mialab import _check
+from mialab._validation import door
 from mialab.attacks.priors import average_record, fill_either, pooled_variance
 from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
 
@@ -21,6 +22,7 @@ Spread = Literal["per_record", "pooled"]
 ONLINE_NEEDS = 4  # shadows: two on each side of a record that is split evenly
 
 
+@door
 def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") -> Signals:
     """Score each record by the log-likelihood ratio of two Gaussians, with and without it.
 
@@ -68,6 +70,7 @@ def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") 
     return with_it - _log_density(target, mean_out, variance(outside, spread))
 
 
+@door
 def offline(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") -> Signals:
     """Score each record by how surprisingly high its signal is for a model that did not see it.
 
@@ -113,6 +116,7 @@ def offline(target: Signals, shadows: Shadows, *, spread: Spread = "per_record")
     return -log_ndtr((mean - target) / np.sqrt(own + np.where(missing, between, 0)))
 
 
+@door
 def variance(side: Side, spread: Spread) -> Signals:
     """Return the variance on one side of each record, by the rule of `online`."""
     if spread == "pooled":

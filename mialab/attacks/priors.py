@@ -9,6 +9,8 @@ import numpy as np
 from mialab import _check
 from mialab.attacks.sides import PerTarget, Side, Signals
 
+__all__: list[str] = []  # for the other attacks alone
+
 
 def fill_either(inside: Signals, outside: Signals) -> tuple[Signals, Signals]:
     """Fill a record's missing mean with its mean on the other side, moved by the average difference.

@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.attacks.priors import average_record, fill_either
 from mialab.attacks.sides import Shadows, Signals, log_means
 from mialab.game import Observations
@@ -18,6 +19,7 @@ from mialab.game import Observations
 Population = Bool[ndarray, "records"]
 
 
+@door
 def online(
     target: Signals, shadows: Shadows, *, gamma: float = 1.0, population: Population | None = None
 ) -> Signals:
@@ -65,6 +67,7 @@ def online(
     return _dominated(target - np.logaddexp(log_in, log_out) + np.log(2), gamma, population)
 
 
+@door
 def offline(
     target: Signals,
     shadows: Shadows,
@@ -112,6 +115,7 @@ def offline(
     return _dominated(target - np.logaddexp(np.log1p(a) + log_out, rest) + np.log(2), gamma, population)
 
 
+@door
 def choose_a(shadows: Observations, *, candidates: tuple[float, ...] = (0, 0.2, 0.4, 0.6, 0.8, 1)) -> float:
     """Choose the ``a`` that serves `offline` best when each shadow is attacked by the others.
 

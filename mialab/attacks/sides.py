@@ -13,12 +13,16 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.game import Observations
+
+__all__ = ["Others", "log_means", "number_of_shadows", "sides"]
 
 Signals = Float[ndarray, "*models records"]
 PerTarget = Float[ndarray, "*models 1"]
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Others:
     """The shadows of every model of a fleet at once: for each model, all the other models.
@@ -62,6 +66,7 @@ class Side:
         return np.maximum(self.count - 1, 0)
 
 
+@door
 def sides(target: Signals, shadows: Shadows) -> tuple[Side, Side]:
     """Sum up the shadows that hold each record, and those that do not.
 
@@ -95,6 +100,7 @@ def sides(target: Signals, shadows: Shadows) -> tuple[Side, Side]:
     return _side(shadows.signal, shadows.member), _side(shadows.signal, ~shadows.member)
 
 
+@door
 def number_of_shadows(shadows: Shadows) -> int:
     """Return how many models the attacker owns."""
     return len(shadows.fleet) - 1 if isinstance(shadows, Others) else len(shadows)
@@ -144,6 +150,7 @@ def _less_each(signal: ndarray, chosen: ndarray) -> Side:
     return Side(count, mean, np.where(count >= 2, scatter, 0))
 
 
+@door
 def log_means(target: Signals, shadows: Shadows) -> tuple[Signals, Signals]:
     """Return the logarithms of the mean of exp(signal), with and without the record.
 

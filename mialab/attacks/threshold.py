@@ -9,9 +9,11 @@ import numpy as np
 
 from mialab import _check
 from mialab._types import Label, Score
+from mialab._validation import door
 from mialab.game import Observations
 
 
+@door
 def choose_threshold(shadows: Observations, *, fpr: float | None = None) -> float:
     """Choose the threshold that would have served best on the shadow models.
 
@@ -52,6 +54,7 @@ def choose_threshold(shadows: Observations, *, fpr: float | None = None) -> floa
     return float(candidates[np.argmax(false <= fpr)])
 
 
+@door
 def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float | None = None) -> Score:
     """Score each record by how far its signal lies above the threshold of its class.
 

@@ -8,6 +8,7 @@ from numpy import ndarray
 from scipy.special import bdtr, expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.biased import check_bias
 from mialab.audit.evidence import p_of_coins
@@ -18,6 +19,7 @@ from mialab.game import Counts, Design
 ACCURACY = Method("accuracy, fixed threshold", (Design.RUNS, Design.COINS, Design.ONE_RUN))
 
 
+@door
 def accuracy(
     counts: Counts,
     *,
@@ -77,6 +79,7 @@ def accuracy(
     return of_rule(counts, bound, ACCURACY, **terms, coins=coins)
 
 
+@door
 def luck(right: int, trials: int, *, allowed: float) -> float:
     """Return how likely at least ``right`` of ``trials`` are, if each is right with probability ``allowed``.
 

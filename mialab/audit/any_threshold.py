@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import bdtrc, betaln, xlog1py, xlogy
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit._quadrature import borders, highest_tpr, panels
 from mialab.audit.biased import check_bias, p_value_of_biased
@@ -63,6 +64,7 @@ class GuessTest(NamedTuple):
 Tests = tuple[tuple[float, RankTest | GuessTest], ...]
 
 
+@door
 def any_threshold(
     outcome: Outcome,
     *,

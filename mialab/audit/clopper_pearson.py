@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.special import betaincinv
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, largest_refuted, of_rule
 from mialab.game import Counts, Design
@@ -16,6 +17,7 @@ RATES = Method("Clopper-Pearson, fixed threshold", (Design.RUNS,))
 Whole = int | np.integer | ndarray
 
 
+@door
 def fixed_threshold(
     counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:
@@ -63,6 +65,7 @@ def fixed_threshold(
     return of_rule(counts, bound, RATES, neighbours=neighbours, delta=delta, confidence=confidence)
 
 
+@door
 def ceiling_of_rates(
     members: int, non_members: int, *, delta: float = 0.0, confidence: float = 0.95
 ) -> float:

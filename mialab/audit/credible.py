@@ -7,6 +7,7 @@ from scipy.special import betainc, betaln, xlog1py, xlogy
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit._quadrature import borders, highest_tpr, panels
 from mialab.audit.result import check_terms, largest_refuted
@@ -15,6 +16,7 @@ from mialab.game import Counts, Design
 _TOWARDS_1 = 1 - 0.25 ** np.arange(1, 9)
 
 
+@door
 @dataclass(frozen=True)
 class CredibleInterval:
     """An interval that holds ε with some probability *if the prior is believed*: an opinion, no bound.
@@ -49,6 +51,7 @@ class CredibleInterval:
         return f"ε from {ends} at δ = {digits_down(self.delta)} ({sure} % credible: Bayesian, no bound)"
 
 
+@door
 def credible(
     counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, probability: float = 0.95
 ) -> CredibleInterval:

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from mialab import _check
 from mialab._round import digits_down, digits_up
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import lower_limits
 from mialab.audit.evidence import Evidence, of_counts, why_upside_down
@@ -31,6 +32,7 @@ _PIECES = 1000  # a worst case that needs more of them is bounded less closely
 _ENDS = np.concatenate([[0.0], expit(np.arange(-40, 30, 0.5)), [1.0]])  # where pieces of a curve begin
 
 
+@door
 @dataclass(frozen=True)
 class CurveTest:
     """What an audit says of a claimed curve.
@@ -102,6 +104,7 @@ class CurveTest:
         return f"{self.finding}: p ≤ {p}, at best {least}, with these scores {reach}; {why} {terms}"
 
 
+@door
 def curve_at(
     counts: Counts | Sequence[Counts], curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
 ) -> CurveTest:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import bdtrc, betainccinv, expit
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.curve import CurveTest
 from mialab.audit.evidence import of_ranks
@@ -23,6 +24,7 @@ _TAILS = np.append(
 )
 
 
+@door
 def curve_anywhere(
     outcome: Outcome, curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
 ) -> CurveTest:

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.curve import both_limits, worst_case
 from mialab.audit.curve_ranks import ANYWHERE, p_anywhere, passed
@@ -30,6 +31,7 @@ _QUICK = 1e-3  # how closely μ is searched for where a test takes time; the ref
 _TIE = 1e-9  # outcomes whose evidence differs by less count as equal, so that more of them are extreme
 
 
+@door
 @dataclass(frozen=True)
 class GaussianBound:
     """A lower bound on μ that an attacker proved.
@@ -80,6 +82,7 @@ class GaussianBound:
         if not self.mu_lower <= self.ceiling:
             _check.refuse("mu_lower", f"be at most the ceiling {self.ceiling}", self.mu_lower)
 
+    @door
     def epsilon(self, delta: float) -> float:
         """Return the ε at ``delta`` of the Gaussian curve of this μ, rounded downward.
 
@@ -95,6 +98,7 @@ class GaussianBound:
         curve = GaussianCurve(self.mu_lower)
         return largest_refuted(lambda epsilon: bool(curve.delta(epsilon) > delta))
 
+    @door
     def relative(self, delta: float) -> str:
         """Write ε with the assumption it hangs on."""
         epsilon = f"ε ≥ {decimals_down(self.epsilon(delta))} at δ = {digits_down(delta)}"
@@ -110,6 +114,7 @@ class GaussianBound:
         return f"({'; '.join(filter(None, [said, self.evidence and unfair(self.evidence.coins)]))})"
 
 
+@door
 def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that two rates prove: Φ⁻¹(TPR_lo) − Φ⁻¹(FPR_hi).
 
@@ -144,6 +149,7 @@ def gaussian_rates(counts: Counts, *, neighbours: Neighbours, confidence: float 
     return _of_rule(counts, bound, RATES, neighbours, confidence)
 
 
+@door
 def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that both rates together prove: the largest whose curve is refuted.
 
@@ -168,6 +174,7 @@ def gaussian_joint(counts: Counts, *, neighbours: Neighbours, confidence: float 
     return _of_rule(counts, bound, JOINT, neighbours, confidence)
 
 
+@door
 def gaussian_anywhere(outcome: Outcome, *, neighbours: Neighbours, confidence: float = 0.95) -> GaussianBound:
     """Return the μ that all thresholds together prove: the largest whose curve `curve_anywhere` refutes.
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import bdtr, bdtrc, expit
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import lower_limits
 from mialab.audit.result import AuditResult, Method, allowed_error, check_terms, of_rule
@@ -23,6 +24,7 @@ _NUMBERS = 500  # false positives on either side of the expected number that are
 _PIECES = 2000  # a worst case that needs more of them is given up, and ε is not refuted
 
 
+@door
 def joint(
     counts: Counts, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:

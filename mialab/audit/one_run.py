@@ -10,6 +10,7 @@ from numpy import ndarray
 from scipy.special import bdtr, expit, gammaln, log_expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.biased import p_value_of_biased
 from mialab.audit.evidence import Evidence, p_of_coins
@@ -24,6 +25,7 @@ _MOST = 2**31 - 1  # trials: SciPy's binomial counts no further
 ONE_RUN = Method("one run", (Design.ONE_RUN, Design.COINS))
 
 
+@door
 @dataclass(frozen=True)
 class Guesses:
     """How many of the coins were guessed, and how many guesses are right.
@@ -72,6 +74,7 @@ class Guesses:
                 _check.refuse(name, rule, getattr(self, name))
 
 
+@door
 def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     """Guess "in" for the highest scores and "out" for the lowest, and count who is right.
 
@@ -104,6 +107,7 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     return Guesses(right, made, records, outcome.design, by_lot=by_lot, lost=lost, coins=coins)
 
 
+@door
 def one_run(
     guesses: Guesses, *, neighbours: Neighbours, delta: float = 0.0, confidence: float = 0.95
 ) -> AuditResult:
@@ -164,6 +168,7 @@ def of_guesses(guesses: Guesses, bound: Callable[[int], float], confidence: floa
     return Evidence("right guesses", rank, bound(made - guesses.lost), turned, flat, guesses.coins)
 
 
+@door
 def ceiling_of_one_run(
     canaries: int, *, guesses: int | None = None, delta: float = 0.0, confidence: float = 0.95
 ) -> float:
@@ -182,6 +187,7 @@ def ceiling_of_one_run(
     return bound_of_guesses(made, made, 0, canaries, 0.5, delta, allowed_error(confidence))
 
 
+@door
 def p_value(guesses: Guesses, epsilon: float, delta: float = 0.0) -> float:
     """Return at most how likely so many right guesses are, against an (ε, δ) mechanism.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.curve import CurveTest
 from mialab.audit.gaussian import GaussianBound, largest_mu
@@ -17,6 +18,7 @@ ONE_RUN_CURVE = Method("one run against a curve", (Design.ONE_RUN, Design.COINS)
 _LEAST_LOG = -700.0  # p-values are not told apart below e^−700
 
 
+@door
 def curve_in_one_run(
     guesses: Guesses, curve: Curve, *, neighbours: Neighbours, confidence: float = 0.95
 ) -> CurveTest:
@@ -80,6 +82,7 @@ def curve_in_one_run(
     return CurveTest(p, least, *terms, evidence)
 
 
+@door
 def gaussian_in_one_run(
     guesses: Guesses, *, neighbours: Neighbours, confidence: float = 0.95
 ) -> GaussianBound:
@@ -110,6 +113,7 @@ def gaussian_in_one_run(
     return GaussianBound(bound(guesses.right), *terms, bound(k), of_guesses(guesses, bound, confidence))
 
 
+@door
 def p_value_of_curve(guesses: Guesses, curve: Curve) -> float:
     """Return at most how likely so many right guesses are, against a mechanism that keeps to the curve.
 

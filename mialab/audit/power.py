@@ -8,12 +8,14 @@ import numpy as np
 from scipy.special import bdtr, bdtrc, expit, rel_entr
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.result import _LARGEST_ERROR, allowed_error, check_terms, largest_refuted
 
 _TOO_MANY = 10**7
 
 
+@door
 def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confidence: float = 0.95) -> float:
     """Return the most that any exact test of independent runs can prove when all verdicts are right.
 
@@ -61,6 +63,7 @@ def _on_line(steep: int, flat: int, epsilon: float, delta: float) -> float:
     return float(steep * np.log1p(-short) + flat * log_x)
 
 
+@door
 def trials_for_evidence(share: float, *, allowed: float, confidence: float = 0.95) -> tuple[int, int]:
     """Return from how many trials on a share of right verdicts is evidence against an allowed one.
 
@@ -93,6 +96,7 @@ def trials_for_evidence(share: float, *, allowed: float, confidence: float = 0.9
     return _first_and_always(n, bdtr(n - right, n, 1 - allowed) < error)
 
 
+@door
 def trials_for_power(
     share: float, *, allowed: float, power: float = 0.8, confidence: float = 0.95
 ) -> tuple[int, int]:

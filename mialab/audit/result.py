@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from mialab import _check
 from mialab._round import decimals_down, digits_down
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.evidence import Evidence, of_counts, unfair
 from mialab.game import Counts, Design
@@ -12,6 +13,7 @@ from mialab.game import Counts, Design
 _LARGEST_ERROR = 1 - 1e-6
 
 
+@door
 @dataclass(frozen=True)
 class Method:
     """A way to a bound, and the experiments that it is proved for.
@@ -34,6 +36,7 @@ class Method:
     name: str
     proved_for: tuple[Design, ...]
 
+    @door
     def admit(self, design: Design) -> None:
         """Refuse a design that this method is not proved for."""
         _check.one_of("design", design, list(Design))
@@ -48,6 +51,7 @@ class Method:
         return self.name
 
 
+@door
 @dataclass(frozen=True)
 class AuditResult:
     """A lower bound on ε that an attacker proved.

@@ -8,6 +8,7 @@ from numpy import ndarray
 from scipy.special import betaln, xlog1py, xlogy
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.evidence import Evidence
 from mialab.audit.result import AuditResult, Method, check_terms
@@ -22,6 +23,7 @@ def _no_money() -> Float[ndarray, "ways epsilons"]:
     return np.zeros((2, GRID.size))
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Betting:
     """Bets against every ε of a grid, one trial after the other.
@@ -82,6 +84,7 @@ class Betting:
         if self.delta > 0 and self.design != Design.RUNS:
             _check.refuse("delta", f"be 0 with {self.design} for betting", self.delta)
 
+    @door
     def after(self, verdicts: int | np.integer | Int[ndarray, "trials"]) -> "Betting":
         """Return the state after more trials: 1 for a right call, −1 for a wrong one, 0 for none."""
         seen = np.atleast_1d(np.asarray(verdicts))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.accuracy import ACCURACY, accuracy
 from mialab.audit.any_threshold import with_scores
@@ -21,6 +22,7 @@ Audit = Callable[..., AuditResult]
 _METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES), (joint, JOINT))
 
 
+@door
 def split(
     outcome: Outcome,
     audit: Audit,

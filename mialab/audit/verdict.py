@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from mialab import _check
 from mialab._round import decimals_down
+from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit.evidence import why_upside_down
 from mialab.audit.result import AuditResult
@@ -21,6 +22,7 @@ class Finding(StrEnum):
     """The audit could not have refuted the claim: too few trials, too many equal scores, or upside down."""
 
 
+@door
 @dataclass(frozen=True)
 class Verdict:
     """What an audit says of a claim, which way its scores rank, and how far it could have seen.

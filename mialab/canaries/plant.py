@@ -9,13 +9,17 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._functional import as_tensor
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.dp_sgd.clipping import clipped_each, per_record
 
 Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
 
+@door
 def mislabelled(
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     number: int,
     *,
@@ -44,6 +48,7 @@ def mislabelled(
     return x[drawn], (y[drawn] + rng.integers(1, classes, size=number)) % classes
 
 
+@door
 def out_of_distribution(
     shape: tuple[int, ...], number: int, *, classes: int, rng: np.random.Generator
 ) -> tuple[Float[ndarray, "number *features"], Int[ndarray, "number"]]:
@@ -61,6 +66,7 @@ def out_of_distribution(
     return inputs, rng.integers(classes, size=number)
 
 
+@door
 def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
     """Return canaries that are gradients: all of the clip, on one weight each, at every step.
 
@@ -86,7 +92,7 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
     _check.at_least("number of coordinates", len(coordinates), 1)
     if len(np.unique(coordinates)) < len(coordinates) or (coordinates < 0).any():
         _check.refuse("coordinates", "be distinct and at least 0", coordinates.tolist())
-    where = torch.from_numpy(coordinates).unsqueeze(1)
+    where = as_tensor(coordinates).unsqueeze(1)
     kept: list[Tensor] = []  # the same at every step
 
     def gradients(model: nn.Module) -> Tensor:
@@ -100,6 +106,7 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
     return gradients
 
 
+@door
 def as_gradients(
     inputs: Float[ndarray, "canaries *features"], labels: Int[ndarray, "canaries"], clip: float
 ) -> Gradients:
@@ -119,7 +126,7 @@ def as_gradients(
     _check.positive("clip", clip)
     _check.finite("inputs", inputs)
     _check.integers("labels", labels)
-    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
+    x, y = as_tensor(inputs), as_tensor(labels)
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device

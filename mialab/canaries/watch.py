@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
-from mialab._types import Member, Score
+from mialab._functional import as_tensor
+from mialab._types import Inputs, Member, Score
+from mialab._validation import door
 from mialab.canaries.plant import Gradients
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd._doors import check_private
@@ -22,6 +24,7 @@ from mialab.dp_sgd.sampling import poisson_batches
 from mialab.game import Design, Outcome
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Watched:
     """What the updates of one private run show of its canaries.
@@ -46,14 +49,16 @@ class Watched:
     model: nn.Module
     recipe: DpSgd
 
+    @door
     def outcome(self, score: Score) -> Outcome:
         """End the game: one run, a fair coin for every canary."""
         return Outcome(score, self.member, design=Design.ONE_RUN)
 
 
+@door
 def watch(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     recipe: DpSgd,
     canaries: Gradients,
@@ -95,11 +100,11 @@ def watch(
     >>> print((caught == run.member).mean())
     1.0
     """
-    check_private(make_model, x, y, device, dropout=False, pretrained=pretrained)
+    _, x = check_private(make_model, x, y, device, dropout=False, pretrained=pretrained)
     _check.positive("clip", recipe.clip)
     model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.Noise(rng, device)
-    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    records = as_tensor(x).to(device), as_tensor(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
     with _rng.torch_stream(rng.spawn(1)[0]):  # for a model that draws
@@ -133,6 +138,7 @@ def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor
     return planted, units, norms
 
 
+@door
 def last_step(run: Watched) -> Score:
     """Score every canary by what the final weights tell, if the canaries' gradients were always the same.
 
@@ -142,6 +148,7 @@ def last_step(run: Watched) -> Score:
     return run.seen.sum(axis=0)
 
 
+@door
 def every_step(run: Watched) -> Score:
     """Score every canary by the likelihood ratio of all updates, if nothing but noise hides it.
 

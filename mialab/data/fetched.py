@@ -7,6 +7,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.data import formats, sources
 from mialab.data.cache import fetch
 from mialab.data.records import Records
@@ -14,6 +15,7 @@ from mialab.data.records import Records
 Part = Literal["train", "test"]
 
 
+@door
 def fashion_mnist(part: Part = "train") -> Records:
     """Return pictures of clothes: shape (1, 28, 28), grey from 0 to 1, 10 classes.
 
@@ -46,6 +48,7 @@ def fashion_mnist(part: Part = "train") -> Records:
     )
 
 
+@door
 def cifar10(part: Part = "train") -> Records:
     """Return small photographs: shape (3, 32, 32), red, green and blue from 0 to 1, 10 classes.
 

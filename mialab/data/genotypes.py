@@ -7,10 +7,12 @@ from jaxtyping import Int8
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 _COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 
+@door
 @dataclass(frozen=True, eq=False, repr=False)
 class Genotypes:
     """How often each person has the first of the two alleles of each variant.
@@ -67,6 +69,7 @@ class Genotypes:
         if len(set(self.variants)) != len(self.variants):
             _check.refuse("variants", "have a name each", f"{len(set(self.variants))} names")
 
+    @door
     def of(self, *, people: ndarray | None = None, variants: ndarray | None = None) -> "Genotypes":
         """Return some of the people and variants, by number or by a mask, in the order asked for."""
         rows, columns = (
@@ -94,6 +97,7 @@ class Genotypes:
         return f"{self.name}: {people:,} people × {variants:,} variants{unknown}"
 
 
+@door
 def aligned(first: Genotypes, second: Genotypes) -> tuple[Genotypes, Genotypes]:
     """Return the variants that two sets share, in the order of the first, counting the same allele.
 

@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._text import visible
+from mialab._validation import door
 from mialab.data.genotypes import Genotypes
 
 _HEADER = {"fid", "iid", "sex", "gender", "phenotype", "chr", "chrom", "snp", "cm", "pos", "position", "bp"}
@@ -25,6 +26,7 @@ _COUNTS = np.array([2, -1, 1, 0], dtype=np.int8)
 _DECODED = _COUNTS[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]  # (byte, person)
 
 
+@door
 def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None) -> Genotypes:
     """Read the three files whose names start with ``prefix``.
 

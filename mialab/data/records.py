@@ -7,8 +7,10 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 @dataclass(frozen=True, eq=False, repr=False)
 class Records:
     """Records, their labels, and what the labels are called.

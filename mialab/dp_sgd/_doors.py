@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mialab import _check, _rng
+from mialab._functional import as_tensor
 from mialab.train import _doors, hidden, predict
 
 _ALONE = "in which what a record does depends on that record alone"
@@ -31,12 +32,12 @@ def check_private(
     *,
     dropout: bool,
     pretrained: bool = False,
-) -> nn.Module:
+) -> tuple[nn.Module, np.ndarray]:
     """Refuse what `train.fit` refuses, records without features, and models that mix records.
 
     With ``dropout``, layers that draw random numbers are welcome: each record has a mask of its own, drawn
     without looking at the data, so its gradient is still a function of that record. Returns a throw-away
-    model, which has read all records in evaluation mode.
+    model, which has read all records in evaluation mode, and the records as it reads them.
 
     Whether a model mixes records, or keeps a trace of them, is found out by trying new ones on some of the
     records. That cannot decide everything. It does not see private data that the maker itself has put into a
@@ -45,11 +46,11 @@ def check_private(
     """
     if x.ndim < 2:
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
-    model = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
+    model, x = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
     check_layers(model, "make_model", "return a module")
     check_readable(model, x)
     check_alone(make_model, x, device)
-    return model.train()
+    return model.train(), x
 
 
 def check_readable(model: nn.Module, x: np.ndarray) -> None:
@@ -81,7 +82,7 @@ def check_alone(make_model: Callable[[], nn.Module], x: np.ndarray, device: str)
     Two new models from the same random numbers see different records. What differs afterwards and did not
     before is a record's doing, also where it is done at the first call only.
     """
-    record, ones, others = (torch.from_numpy(rows).to(device) for rows in _different(x))
+    record, ones, others = (as_tensor(rows).to(device) for rows in _different(x))
     with _draws(0):
         model = make_model()
     with _draws(0):

@@ -29,6 +29,7 @@ from torch.func import grad, vmap
 
 from mialab import _check
 from mialab._functional import call
+from mialab._validation import door
 from mialab.dp_sgd import bookkeeping
 from mialab.dp_sgd._doors import check_layers
 from mialab.dp_sgd.layers import added_up, gamma, longest
@@ -49,6 +50,7 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
+@door
 def clipped_sum(
     model: nn.Module,
     inputs: Shaped[Tensor, "records *features"],

@@ -5,12 +5,15 @@ from functools import reduce
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
+from mialab._functional import as_tensor
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.dp_sgd._doors import check_private
 from mialab.dp_sgd.clipping import Clipper, check_finite, make_clipper
 from mialab.dp_sgd.descent import check_weights, gather, optimizer, released, scatter
@@ -18,9 +21,10 @@ from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 
 
+@door
 def fit_private(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     recipe: DpSgd,
     *,
@@ -75,11 +79,11 @@ def fit_private(
     >>> train.predict(model, x[::50]).argmax(axis=-1)
     array([0, 1, 2, 3])
     """
-    check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
+    _, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     model = _rng.fresh(make_model, rng).to(device).train()
     noise = _rng.Noise(rng, device)
-    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    records = as_tensor(x).to(device), as_tensor(y).to(device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)

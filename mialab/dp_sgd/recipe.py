@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mialab import _check
+from mialab._validation import door
 
 Optimizer = Literal["sgd", "adam"]
 
@@ -13,6 +14,7 @@ ROUNDING = 2.0**-10
 _CLIPS = 2.0**-100, 2.0**100
 
 
+@door
 @dataclass(frozen=True)
 class DpSgd:
     """Differentially private gradient descent on the cross-entropy (Abadi et al. 2016, Algorithm 1).

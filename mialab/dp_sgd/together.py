@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
-from mialab._types import MemberMatrix
+from mialab._functional import as_tensor
+from mialab._types import Inputs, MemberMatrix
+from mialab._validation import door
 from mialab.dp_sgd._doors import check_private
 from mialab.dp_sgd.clipping import check_finite, common, make_clipper, trainable
 from mialab.dp_sgd.descent import check_weights, optimizer, released
@@ -24,9 +26,10 @@ from mialab.train.fleet import State, assemble, load, stack
 from mialab.train.steps import linear_layers
 
 
+@door
 def fit_many_private(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     member: MemberMatrix,
     recipe: DpSgd,
@@ -78,13 +81,13 @@ def fit_many_private(
     array([[0, 1, 2, 3],
            [0, 1, 2, 3]])
     """
-    example = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
+    example, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _doors.check_member(member, len(x))
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
-    records = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    records = as_tensor(x).to(device), as_tensor(y).to(device)
     why = alike.why_not(example, records[0], 1) if common(recipe.clip) else "the clip is hardly a float"
     if why is None:
         try:

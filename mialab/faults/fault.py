@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Guarantee, privacy_loss
 from mialab.accounting.steps import Steps
 from mialab.faults.scores import Score, Scores
@@ -17,6 +18,7 @@ DELTA = 1e-5
 """The δ of every claim about training."""
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Stage:
     """Two data sets that differ in one record, the canary: the last one of ``records``.
@@ -32,12 +34,14 @@ class Stage:
     records: Records
     direction: np.ndarray
 
+    @door
     def __call__(self, record_in: bool) -> Records:
         """Return the records with the canary, or without."""
         end = len(self.records.y) - (not record_in)
         return Records(self.records.x[:end], self.records.y[:end])
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Training:
     """A trainer, its recipe, the data sets to tell apart, and how they are told apart.
@@ -60,6 +64,7 @@ class Training:
         """The trade-off curve of the recipe."""
         return promised_curve(self.recipe)
 
+    @door
     def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
         """Train ``runs`` models, and score each."""
         _check.at_least("runs", runs, 1)
@@ -67,6 +72,7 @@ class Training:
         return self.score(trace, self.recipe, self.stage.direction)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Release:
     """A mechanism that answers once: what it claims, and the score of many answers.
@@ -78,12 +84,14 @@ class Release:
     curve: Curve
     scores: Callable[[bool, int, np.random.Generator], Scores]
 
+    @door
     def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
         """Ask ``runs`` times, and score each answer."""
         _check.at_least("runs", runs, 1)
         return np.asarray(self.scores(record_in, runs, rng), dtype=float)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Fault:
     """Something private-looking with exactly one flaw.
@@ -133,11 +141,13 @@ class Fault:
             return self.truth
         return promise(self.truth, self.claims.delta).epsilon
 
+    @door
     def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
         """Run it ``runs`` times with or without the record, and return the attacker's score of each run."""
         return self.subject.run(record_in, runs, rng=rng)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Correct:
     """Something that keeps its promise, to be put through the same audits.
@@ -164,6 +174,7 @@ class Correct:
         """The claim: the accountants are exact up to a grid, and the two data sets the worst."""
         return self.claims.epsilon
 
+    @door
     def run(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Scores:
         """Run it ``runs`` times with or without the record, and return the attacker's score of each run."""
         return self.subject.run(record_in, runs, rng=rng)

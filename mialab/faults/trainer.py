@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting.steps import check
 
 Gradients = Float[ndarray, "runs records weights"]
@@ -26,6 +27,7 @@ Batch = Bool[ndarray, "runs records"]
 Update = Float[ndarray, "runs weights"]
 
 
+@door
 @dataclass(frozen=True)
 class Recipe:
     """What is done, and at the same time what the accountant reads: it satisfies `accounting.Steps`.
@@ -70,6 +72,7 @@ class Recipe:
         return round(1 / self.sampling_rate)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Records:
     """Inputs (records, weights) and targets (records,)."""
@@ -78,6 +81,7 @@ class Records:
     y: Float[ndarray, "records"]
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Trace:
     """All that a run releases: every update, and the number of steps. The model is the sum of the updates."""
@@ -120,6 +124,7 @@ def never(weights: Update, records: Records) -> Bool[ndarray, "runs"]:
     return np.zeros(len(weights), dtype=bool)
 
 
+@door
 @dataclass(frozen=True)
 class Trainer:
     """The six pieces. `HONEST` is correct; ``dataclasses.replace(HONEST, clip=…)`` has one fault.
@@ -140,6 +145,7 @@ class Trainer:
     divide: Callable = by_nominal_batch
     stop: Callable = never
 
+    @door
     def __call__(self, records: Records, recipe: Recipe, *, runs: int, rng: np.random.Generator) -> Trace:
         """Train ``runs`` models, each on its own: batches and noise have a stream of their own."""
         for_batches, for_noise = rng.spawn(2)

@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 @dataclass(frozen=True)
 class FedAvg:
     """Federated averaging (McMahan et al. 2017); with clip and noise, its private form (McMahan et al. 2018).

@@ -6,13 +6,15 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
-from mialab._types import MemberMatrix
+from mialab._functional import as_tensor
+from mialab._types import Inputs, MemberMatrix
+from mialab._validation import door
 from mialab.dp_sgd.clipping import clipped_each, common, factors
 from mialab.dp_sgd.layers import gamma, longest
 from mialab.dp_sgd.recipe import ROUNDING
@@ -27,9 +29,10 @@ _CLIENTS = 64  # whose updates are added up in the precision they have
 _PIECE = 64  # numbers of an update whose squares are
 
 
+@door
 def federate(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     owner: Int[ndarray, "records"],
     member: MemberMatrix,
@@ -95,7 +98,7 @@ def federate(
     >>> trace.updates[0].shape  # one federation, two clients
     torch.Size([1, 2, 76])
     """
-    example = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
+    example, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
     _doors.check_member(member, len(x))
     holds = _records_of(owner, member, len(x))
     if list(example.buffers()):
@@ -107,7 +110,7 @@ def federate(
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
     run, rngs = partial(_Run, make_model, x, y, holds, recipe, device=device), rng.spawn(len(member))
-    why = alike.why_not(example, torch.from_numpy(x).to(device), recipe.batch_size)
+    why = alike.why_not(example, as_tensor(x).to(device), recipe.batch_size)
     if why is None:
         try:
             return run(copy.deepcopy(rngs), together=True).trace(set(watch))
@@ -137,7 +140,7 @@ class _Run:
 
     def __init__(self, make_model, x, y, holds, recipe, rngs, *, together, device):
         self.make_model, self.recipe, self.rngs, self.first = make_model, recipe, rngs, copy.deepcopy(rngs)
-        self.x, self.y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+        self.x, self.y = as_tensor(x).to(device), as_tensor(y).to(device)
         self.shape = len(holds), len(holds[0])
         self.modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
         self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])

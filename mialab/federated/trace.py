@@ -7,9 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._validation import door
 from mialab.train import Fleet
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Trace:
     """All messages of many federations.
@@ -44,6 +46,7 @@ class Trace:
         """How many rounds there were."""
         return len(self.took_part)
 
+    @door
     def shared(self, round_: int) -> Fleet:
         """Return the shared models before a round (0 is the start), or at the end (``rounds``).
 
@@ -56,6 +59,7 @@ class Trace:
             _check.refuse("round_", f"be in 0 … {self.rounds}", round_)
         return self._fleet(self.weights[round_])
 
+    @door
     def sent(self, round_: int, client: int) -> Fleet:
         """Return the models that a client had after its local steps of a round: shared weights plus update.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import (
     AuditResult,
@@ -37,6 +38,7 @@ FEW = 500
 _SHARES = (0.5, 0.3, 0.1, 0.02, 0.0)  # of the coins to guess, on either end
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Runs:
     """The same mechanism with and without the record, many times.
@@ -57,6 +59,7 @@ class Runs:
     coins: Outcome
 
 
+@door
 @dataclass(frozen=True)
 class Seen:
     """What one audit says: its finding, how many trials it had, and its bound if it has one."""
@@ -66,6 +69,7 @@ class Seen:
     bound: AuditResult | None = None
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Promise:
     """What is claimed: a guarantee, and the curve that goes with it."""
@@ -77,6 +81,7 @@ class Promise:
 Audit = Callable[[Runs, Promise, float, np.random.Generator], Seen]
 
 
+@door
 @dataclass(frozen=True)
 class Look:
     """An audit and its name.
@@ -170,6 +175,7 @@ LOOKS = (
 """Every audit that the gallery goes through."""
 
 
+@door
 def tossed(outcome: Outcome, *, rng: np.random.Generator) -> Outcome:
     """Return as many coins as there are runs on either side: of each pair a coin shows one.
 

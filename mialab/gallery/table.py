@@ -14,6 +14,7 @@ import numpy as np
 
 from mialab import _check
 from mialab._round import decimals_down, digits_up
+from mialab._validation import door
 from mialab.audit import Finding
 from mialab.faults import CORRECT, FAULTS, Correct, Fault
 from mialab.gallery.looks import LOOKS, Look, Promise, Runs, Seen, tossed
@@ -22,6 +23,7 @@ from mialab.game import Design, Outcome
 Case = Fault | Correct
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Row:
     """One thing in the gallery, and what every audit saw of it.
@@ -58,6 +60,7 @@ class Row:
         """The trials of the audit that had most."""
         return max((one.trials for one in self.seen.values()), default=0)
 
+    @door
     def why_not(self, name: str) -> str:
         """Say why an audit did not accuse; empty if it did."""
         seen, claimed = self.seen[name], self.case.claims.epsilon
@@ -76,6 +79,7 @@ class Row:
         return f"the gap is small for so few runs: {_truth(self.case)} against {digits_up(claimed, 3)}"
 
 
+@door
 def play(case: Case, *, runs: int, rng: np.random.Generator) -> Runs:
     """Run something with and without the record: ``runs`` times each, and as often again to rehearse.
 
@@ -97,6 +101,7 @@ def play(case: Case, *, runs: int, rng: np.random.Generator) -> Runs:
     return Runs(rehearsal, test, tossed(test, rng=rng))
 
 
+@door
 def hang(
     cases: Sequence[Case] = FAULTS + CORRECT,
     looks: Sequence[Look] = LOOKS,
@@ -149,6 +154,7 @@ def _row(case: Case, looks: Sequence[Look], runs: int, confidence: float, rng: n
     return Row(case, seen, seconds)
 
 
+@door
 def markdown(rows: Sequence[Row]) -> str:
     """Return the rows as a table: claim, truth, what each audit proved (**bold**: accused), trials, seconds.
 

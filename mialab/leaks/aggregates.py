@@ -34,6 +34,7 @@ from numpy import ndarray
 from scipy.special import ndtr, ndtri
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.population import Candidates, Population, Records, Release, Scores
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
 Absent = Literal["replaced", "removed"]
 
 
+@door
 def inner_product(released: Release, candidates: Candidates, centre: Release) -> Scores:
     """Return (x − centre)·(released − centre) for each candidate x: the test that knows only a centre.
 
@@ -82,6 +84,7 @@ def inner_product(released: Release, candidates: Candidates, centre: Release) ->
     return (candidates - centre) @ (released - centre)
 
 
+@door
 def z_score(released: Release, candidates: Candidates, population: Population, n: float) -> Scores:
     """Return how many standard deviations the release leans towards each candidate.
 
@@ -120,6 +123,7 @@ def z_score(released: Release, candidates: Candidates, population: Population, n
     return lean * np.sqrt(_effective(n, population.references))
 
 
+@door
 def log_likelihood_ratio(
     released: Release,
     candidates: Candidates,
@@ -159,6 +163,7 @@ def log_likelihood_ratio(
     return (squares + population.rank * np.log(var_out / var_in)) / 2
 
 
+@door
 def simulated_z_score(
     released: Release,
     release_of: Callable[[Int[ndarray, "batches n"]], Float[ndarray, "batches features"]],
@@ -224,6 +229,7 @@ def simulated_z_score(
     return z_score(released, population.mean + np.array(shift), population, 1)
 
 
+@door
 def power(
     fpr: float | Float[ndarray, "..."],
     distance: float | Float[ndarray, "..."],

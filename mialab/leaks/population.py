@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 Release = Float[ndarray, "features"]
 Records = Float[ndarray, "records features"]
@@ -16,6 +17,7 @@ Scores = Float[ndarray, "candidates"]
 _RELATIVE_ROUNDING = 1e-9  # of the largest variance: directions below it are rounding, not spread
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Population:
     """What the attacker knows of the records' distribution.
@@ -48,6 +50,7 @@ class Population:
             _check.refuse("references", "be at least 2", self.references)
 
     @classmethod
+    @door
     def known(cls, mean: Release, covariance: Float[ndarray, "features features"]) -> "Population":
         """Make a population from its mean and covariance.
 
@@ -64,6 +67,7 @@ class Population:
         return cls(mean, _whitener(*np.linalg.eigh(covariance)))
 
     @classmethod
+    @door
     def independent(cls, mean: Release, variance: Release) -> "Population":
         """Make a population of uncorrelated features; those without variance are left out."""
         _check.same_shape("mean", mean, "variance", variance)
@@ -72,6 +76,7 @@ class Population:
         return cls(mean, _whitener(variance, np.eye(len(mean))))
 
     @classmethod
+    @door
     def of(cls, reference: Records, *, most: int | None = None) -> "Population":
         """Estimate a population from reference records, none of which was averaged in the release.
 
@@ -98,6 +103,7 @@ class Population:
         """In how many directions the records vary."""
         return self.whitener.shape[1]
 
+    @door
     def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
         """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
         _check.squares("records and release", x)
@@ -105,6 +111,7 @@ class Population:
             _check.refuse("records and release", f"have {len(self.mean)} features", x.shape[-1])
         return (x - self.mean) @ self.whitener
 
+    @door
     def distance(self, candidates: Candidates) -> Scores:
         """Return the Mahalanobis distance D of each candidate from the mean."""
         return np.linalg.norm(self.whiten(candidates), axis=-1)

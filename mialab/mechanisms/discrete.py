@@ -11,12 +11,14 @@ from fractions import Fraction
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
 
 _FARTHEST = 2**52  # grid points from 0, whatever the grid: floats hold the number of each, noise included
 
 
+@door
 @dataclass(frozen=True)
 class DiscreteLaplace:
     """Round a number to a grid, and move it by a random whole number of grid steps.
@@ -75,6 +77,7 @@ class DiscreteLaplace:
         """What is promised; nothing is left to rounding."""
         return Guarantee(self.epsilon, 0.0, self.neighbours)
 
+    @door
     def __call__(self, value: float, *, rng: np.random.Generator) -> float:
         """Return the noisy number, a multiple of the grid.
 
@@ -90,6 +93,7 @@ class DiscreteLaplace:
         return float((point + noise) * Fraction(self.grid))
 
 
+@door
 def check_grid(grid: float, reach: Fraction | int) -> None:
     """Refuse a grid so fine that noise, or neighbours, of so many steps go where floats skip its points."""
     if reach > _FARTHEST // 2**8:
@@ -97,6 +101,7 @@ def check_grid(grid: float, reach: Fraction | int) -> None:
         _check.refuse("grid", f"be at least {coarser:.3g}, for floats to tell its points apart", grid)
 
 
+@door
 def nearest(value: float, grid: float) -> int:
     """Return the number of the grid point nearest to a value; halves go up, always.
 
@@ -116,6 +121,7 @@ def nearest(value: float, grid: float) -> int:
     return math.floor(exact / Fraction(grid) + Fraction(1, 2))
 
 
+@door
 def grid_steps(sensitivity: float, grid: float) -> int:
     """Return how far apart two values that differ by at most ``sensitivity`` can be after `nearest`.
 
@@ -134,6 +140,7 @@ def grid_steps(sensitivity: float, grid: float) -> int:
     return math.ceil(Fraction(sensitivity) / Fraction(grid))
 
 
+@door
 def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
     """Draw an integer k with probability proportional to e^(−rate·|k|), exactly.
 
@@ -165,6 +172,7 @@ def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
             return -size if negative else size
 
 
+@door
 def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
     """Draw True with probability e^(−rate), exactly, for a rate of at least 0.
 
@@ -184,6 +192,7 @@ def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
     return place % 2 == 1
 
 
+@door
 def below(end: int, *, rng: np.random.Generator) -> int:
     """Draw one of 0 … end − 1, each equally likely, however large ``end`` is.
 

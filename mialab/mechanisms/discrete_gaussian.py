@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
 from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, grid_steps, nearest
@@ -25,6 +26,7 @@ _FARTHEST_LOSS = 600.0  # of these: e^loss is a float
 _ROUNDED = 1e-9
 
 
+@door
 @dataclass(frozen=True)
 class DiscreteGaussian:
     """Round a number to a grid, and move it by a random whole number of grid steps.
@@ -93,6 +95,7 @@ class DiscreteGaussian:
         beyond = np.zeros(self.steps)
         return Pair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
+    @door
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
         _check.rate("delta", delta)
@@ -111,6 +114,7 @@ class DiscreteGaussian:
     def _bell(self) -> "WideBell":
         return WideBell(self.noise_multiplier, float(self._spread))
 
+    @door
     def __call__(self, value: float, *, rng: np.random.Generator) -> float:
         """Return the noisy number, a multiple of the grid.
 
@@ -124,6 +128,7 @@ class DiscreteGaussian:
         return float((point + noise) * Fraction(self.grid))
 
 
+@door
 @dataclass(frozen=True)
 class WideBell:
     """An upper bound on the curve of a discrete Gaussian, as near as its grid is fine, in closed form.
@@ -169,6 +174,7 @@ class WideBell:
         """The smallest ε at δ = 0: there is none."""
         return np.inf
 
+    @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return a δ that holds at ``epsilon``, which may be below 0: the worlds are mirror images."""
         check_losses(epsilon)
@@ -213,6 +219,7 @@ def _around(bell: WideBell) -> Pair:
     return Pair(member, member[::-1].copy())
 
 
+@door
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:
     """Draw an integer k with probability proportional to e^(−k²/(2·variance)), exactly.
 

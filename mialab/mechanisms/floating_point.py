@@ -12,10 +12,12 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 _GRID = 2.0**-53  # distance of NumPy's uniform numbers
 
 
+@door
 def textbook_laplace(value: float, scale: float, *, rng: np.random.Generator) -> float:
     """Add Laplace noise as a textbook does: the inverse distribution function of a uniform number.
 
@@ -39,6 +41,7 @@ def textbook_laplace(value: float, scale: float, *, rng: np.random.Generator) ->
     return float(value) + sign * (scale * math.log(1 - rng.random()))
 
 
+@door
 def could_come_from(
     output: Float[ndarray, "outputs"], value: float, scale: float
 ) -> Bool[ndarray, "outputs"]:

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._round import up
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
@@ -22,6 +23,7 @@ _LEAST_NOISE = 2.0**-1022
 _LEAST_DELTA = 1e-300
 
 
+@door
 @dataclass(frozen=True)
 class Laplace:
     """Add Laplace noise of scale sensitivity/ε to every number.
@@ -75,6 +77,7 @@ class Laplace:
         """The exact curve for a single number that moves by the whole sensitivity."""
         return LaplaceCurve(self.epsilon)
 
+    @door
     def __call__(
         self, value: Float[ndarray, "*numbers"], *, rng: np.random.Generator
     ) -> Float[ndarray, "*numbers"]:
@@ -91,6 +94,7 @@ class Laplace:
         return np.asarray(value, dtype=float) + rng.laplace(scale=self.scale, size=np.shape(value))
 
 
+@door
 @dataclass(frozen=True)
 class Gaussian:
     """Add Gaussian noise to every number.
@@ -139,11 +143,13 @@ class Gaussian:
         """The exact curve for values that lie a whole sensitivity apart: μ = 1/σ, rounded upward."""
         return gaussian_curve(self.noise_multiplier)
 
+    @door
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], in real arithmetic."""
         _check.rate("delta", delta)
         return Guarantee(epsilon_at(self.curve, delta), delta, self.neighbours)
 
+    @door
     def __call__(
         self, value: Float[ndarray, "*numbers"], *, rng: np.random.Generator
     ) -> Float[ndarray, "*numbers"]:
@@ -159,6 +165,7 @@ class Gaussian:
         return exact + rng.normal(scale=self.standard_deviation, size=np.shape(value))
 
 
+@door
 def calibrate(epsilon: float, delta: float) -> float:
     """Return the smallest noise multiplier for which Gaussian noise is (ε, δ)-private, rounded upward.
 
@@ -189,6 +196,7 @@ def calibrate(epsilon: float, delta: float) -> float:
     return enough
 
 
+@door
 def gaussian_curve(noise_multiplier: float) -> GaussianCurve:
     """Return the curve of Gaussian noise for values a whole sensitivity apart: μ = 1/σ, rounded upward.
 

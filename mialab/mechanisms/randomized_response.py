@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._round import up
+from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms.shares import Shares, shares_of_people, shares_on_file
 from mialab.tradeoff import Pair
@@ -23,6 +24,7 @@ _MOST = 2**31  # answers: a hundredth of one per mille of what can be drawn lies
 _GRID = 2**53  # NumPy's uniform numbers are multiples of 1/2⁵³
 
 
+@door
 @dataclass(frozen=True)
 class RandomizedResponse:
     """Say the true answer with a fixed probability, else one of the others at random.
@@ -67,6 +69,7 @@ class RandomizedResponse:
         object.__setattr__(self, "truth_probability", float(p))
 
     @classmethod
+    @door
     def from_epsilon(cls, epsilon: float, answers: int = 2) -> "RandomizedResponse":
         """Return the mechanism that keeps ``epsilon``: p = e^ε/(e^ε + k − 1), rounded down to what is drawn.
 
@@ -120,6 +123,7 @@ class RandomizedResponse:
         pair = np.array([self.truth_probability, lie]), np.array([lie, self.truth_probability])
         return Pair(*(np.append(one, rest) for one in pair))
 
+    @door
     def __call__(
         self, truth: Int[ndarray, "*people"], *, rng: np.random.Generator
     ) -> Int[ndarray, "*people"]:
@@ -143,6 +147,7 @@ class RandomizedResponse:
         shift = rng.integers(1, self.answers, size=exact.shape)
         return np.where(honest, exact, (exact + shift) % self.answers)
 
+    @door
     def estimate(
         self, reported: Int[ndarray, "people"], *, fixed_file: bool = False, confidence: float = 0.95
     ) -> list[Shares]:
@@ -180,6 +185,7 @@ class RandomizedResponse:
         rates = self.truth_probability, self.lie_probability
         return [shares(int(count), len(reported), *rates, confidence=confidence) for count in counts]
 
+    @door
     def price(self, share: float) -> float:
         """Return how many times as many people are needed for the same standard error.
 

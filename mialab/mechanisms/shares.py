@@ -11,10 +11,12 @@ import numpy as np
 from scipy.special import bdtr, betaincinv, gammaln, xlog1py, xlogy
 
 from mialab import _check
+from mialab._validation import door
 
 _MOST = 2**31  # the number of terms, and of places to look at
 
 
+@door
 @dataclass(frozen=True)
 class Shares:
     """An estimated share, with its standard error and interval.
@@ -50,6 +52,7 @@ class Shares:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+@door
 def shares_of_people(
     count: int, people: int, truth: float, lie: float, *, confidence: float = 0.95
 ) -> Shares:
@@ -88,6 +91,7 @@ def shares_of_people(
     return Shares(value, float(spread), low, high, confidence, "Clopper-Pearson, people sampled")
 
 
+@door
 def shares_on_file(count: int, people: int, truth: float, lie: float, *, confidence: float = 0.95) -> Shares:
     """Estimate the share among these very people; only their coins are random.
 

@@ -3,11 +3,13 @@
 from scipy.special import betaincinv
 
 from mialab import _check
+from mialab._validation import door
 from mialab.game import Outcome
 from mialab.metrics.estimate import Estimate
 from mialab.metrics.roc import roc_curve
 
 
+@door
 def auc(outcome: Outcome, *, confidence: float = 0.95) -> Estimate:
     """Return the area under the ROC, ties counting one half, with an interval.
 

@@ -8,11 +8,13 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._types import Member
+from mialab._validation import door
 from mialab.game import Outcome
 from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate
 
 
+@door
 @dataclass(frozen=True)
 class BlindBaseline:
     """How well members are told from non-members by the records alone.
@@ -55,6 +57,7 @@ but 7 non-members are exact copies of members
         return said + (f"; but {self.copies} non-members are exact copies of members" if self.copies else "")
 
 
+@door
 def blind_baseline(
     x: Float[ndarray, "records *features"],
     y: Int[ndarray, "records"],

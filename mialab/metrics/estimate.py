@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from scipy.special import betaincinv
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 @dataclass(frozen=True)
 class Estimate:
     """An estimate that never travels without its interval.
@@ -56,6 +58,7 @@ class Estimate:
         return f"{value} [{self.low:.3f}, {self.high:.3f}]"
 
 
+@door
 def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) -> Estimate:
     """Return a proportion with its exact two-sided interval.
 

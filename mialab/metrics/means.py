@@ -5,10 +5,12 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.metrics.estimate import Estimate
 from mialab.metrics.pooled import METHOD, draws, percentile, read_off
 
 
+@door
 def pooled_mean(
     value: Float[ndarray, "models records"] | Bool[ndarray, "models records"],
     *,

@@ -6,8 +6,10 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._types import MemberMatrix
+from mialab._validation import door
 
 
+@door
 def memorisation(
     correct: Bool[ndarray, "models records"], member: MemberMatrix, *, least: int = 20
 ) -> Float[ndarray, "records"]:

@@ -17,12 +17,14 @@ from scipy.special import ndtr, stdtrit
 
 from mialab import _check
 from mialab._types import MemberMatrix, SignalMatrix
+from mialab._validation import door
 from mialab.metrics.estimate import Estimate
 from mialab.metrics.roc import RESOLVED_FROM, Band, Roc, rank_scores, weighted_roc
 
 METHOD = "bootstrap of models and records"
 
 
+@door
 def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
     """Return the ROC of one threshold for all models.
 
@@ -46,6 +48,7 @@ def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
     return weighted_roc(*rank_scores(score.astype(float).ravel()), flat, 1 - flat)
 
 
+@door
 def bootstrap(
     score: SignalMatrix,
     member: MemberMatrix,
@@ -98,6 +101,7 @@ def bootstrap(
     return _estimate(statistic(pooled_roc(score, member)), values[:, 0], tail, confidence)
 
 
+@door
 def paired_bootstrap(
     first: SignalMatrix,
     second: SignalMatrix,
@@ -127,6 +131,7 @@ def paired_bootstrap(
     return _estimate(value, values[:, 1] - values[:, 0], tail, confidence)
 
 
+@door
 def pooled_band(
     score: SignalMatrix,
     member: MemberMatrix,
@@ -158,6 +163,7 @@ def pooled_band(
     return Band(np.asarray(fpr, dtype=float), low, high, confidence, METHOD)
 
 
+@door
 def pooled_tpr_at(
     score: SignalMatrix,
     member: MemberMatrix,

@@ -7,10 +7,12 @@ allowed error, so that both intervals hold at once at least as often as ``confid
 from collections.abc import Callable
 
 from mialab import _check
+from mialab._validation import door
 from mialab.game import Counts
 from mialab.metrics.estimate import Estimate, clopper_pearson, proportion_at_least, proportion_at_most
 
 
+@door
 def tpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     """Return the true-positive rate: the share of members that was accused.
 
@@ -22,6 +24,7 @@ def tpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     return clopper_pearson(counts.true_positives, counts.members, confidence=confidence)
 
 
+@door
 def fpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     """Return the false-positive rate: the share of non-members that was accused.
 
@@ -33,6 +36,7 @@ def fpr(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     return clopper_pearson(counts.false_positives, counts.non_members, confidence=confidence)
 
 
+@door
 def advantage(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     """Return TPR − FPR, in [−1, 1].
 
@@ -47,6 +51,7 @@ def advantage(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     return _of_both(counts, lambda tp, fp: tp - fp, confidence)
 
 
+@door
 def balanced_accuracy(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     """Return the share of right answers if half of the records were members: (1 + TPR − FPR)/2.
 
@@ -58,6 +63,7 @@ def balanced_accuracy(counts: Counts, *, confidence: float = 0.95) -> Estimate:
     return _of_both(counts, lambda tp, fp: (1 + tp - fp) / 2, confidence)
 
 
+@door
 def precision(counts: Counts, *, prior: float, confidence: float = 0.95) -> Estimate:
     """Return the share of members among the accused, if a share ``prior`` of all records were members.
 

@@ -8,12 +8,14 @@ from numpy import ndarray
 from scipy.special import bdtr, bdtrc
 
 from mialab import _check
+from mialab._validation import door
 from mialab.game import Outcome
 from mialab.metrics.estimate import Estimate, proportion_at_least, proportion_at_most
 
 RESOLVED_FROM = 10  # false positives: below it, an FPR is not known
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Roc:
     """All rules "accuse from this score on", from accusing nobody to accusing everybody.
@@ -51,15 +53,18 @@ class Roc:
         """The largest TPR − FPR. It is chosen on the data it is quoted for, and so biased upward."""
         return float(np.max(self.tpr - self.fpr))
 
+    @door
     def point_at(self, fpr: float) -> int:
         """Return the number of the last point whose false-positive rate is at most ``fpr``."""
         _check.probability("fpr", fpr)
         return int(np.searchsorted(self.fpr, fpr, side="right")) - 1
 
+    @door
     def tpr_at(self, fpr: float) -> float:
         """Return the highest TPR among the rules whose FPR is at most ``fpr``; nothing is interpolated."""
         return float(self.tpr[self.point_at(fpr)])
 
+    @door
     def advantage_at(self, threshold: float) -> float:
         """Return TPR − FPR of accusing from this threshold on, which was fixed in advance."""
         if np.isnan(threshold):
@@ -67,11 +72,13 @@ class Roc:
         point = int(np.searchsorted(-self.threshold, -threshold, side="right")) - 1
         return float(self.tpr[point] - self.fpr[point])
 
+    @door
     def resolves(self, fpr: float) -> bool:
         """Tell whether at least ten false positives are behind `tpr_at` this rate."""
         return bool(round(self.fpr[self.point_at(fpr)] * self.non_members, 6) >= RESOLVED_FROM)
 
 
+@door
 def roc_curve(outcome: Outcome) -> Roc:
     """Return the ROC of the raw scores, with ties handled exactly.
 
@@ -99,6 +106,7 @@ def weighted_roc(rank: ndarray, distinct: ndarray, member: ndarray, non_member: 
     return Roc(threshold, false / false[-1], hits / hits[-1], float(hits[-1]), float(false[-1]))
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Band:
     """Intervals for the TPR at several false-positive rates, each with its own confidence.
@@ -120,6 +128,7 @@ class Band:
     method: str
 
 
+@door
 def band(outcome: Outcome, fpr: Float[ndarray, "points"], *, confidence: float = 0.95) -> Band:
     """Return the intervals of `tpr_at` at several false-positive rates.
 
@@ -135,6 +144,7 @@ def band(outcome: Outcome, fpr: Float[ndarray, "points"], *, confidence: float =
     return Band(np.asarray(fpr, dtype=float), low, high, confidence, estimates[0].method)
 
 
+@door
 def tpr_at(outcome: Outcome, fpr: float, *, confidence: float = 0.95) -> Estimate:
     """Return the TPR that the attack reaches at a false-positive rate, with an exact interval.
 

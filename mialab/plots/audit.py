@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from mialab import _check
 from mialab._round import decimals_down
+from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import AuditResult, Verdict
 from mialab.game import Outcome
@@ -23,6 +24,7 @@ _WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
 _TEXT = {"va": "bottom", "ha": "left", "fontsize": 10.5, "bbox": _WHITE}
 
 
+@door
 def sandwich(
     ax: Axes, results: Mapping[str, AuditResult], claim: Guarantee, *, proved: Guarantee | None = None
 ) -> Axes:
@@ -71,6 +73,7 @@ def sandwich(
     return ax
 
 
+@door
 def one_picture(
     ax: Axes,
     outcome: Outcome,

@@ -6,10 +6,12 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.metrics import Estimate
 from mialab.plots.style import COLOURS
 
 
+@door
 def histogram(
     ax: Axes, signal: Float[ndarray, "*shape"], member: Bool[ndarray, "*shape"], *, bins: int = 40
 ) -> Axes:
@@ -41,6 +43,7 @@ def histogram(
     return ax
 
 
+@door
 def gap_curve(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -> Axes:
     """Draw estimates with their intervals along a sweep, one labelled line for each name.
 

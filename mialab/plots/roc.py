@@ -4,10 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mialab import _check
+from mialab._validation import door
 from mialab.metrics import Band, Roc
 from mialab.plots.style import COLOURS
 
 
+@door
 def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
     """Make ``ax`` a log-log ROC from ``smallest`` to 1, with the line of chance.
 
@@ -28,6 +30,7 @@ def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
     return ax
 
 
+@door
 def draw_roc(ax: Axes, roc: Roc, label: str, *, band: Band | None = None, color: str | None = None) -> Axes:
     """Draw a ROC as the steps it consists of, and its band if there is one.
 

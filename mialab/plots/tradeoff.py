@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.plots.style import COLOURS
 from mialab.tradeoff import Curve, Pair
 
@@ -33,6 +34,7 @@ class Interval(Protocol):
         ...
 
 
+@door
 def tradeoff_axes(ax: Axes, *, smallest: float | None = None) -> Axes:
     """Make ``ax`` a square of TPR against FPR with the line of chance.
 
@@ -63,6 +65,7 @@ def tradeoff_axes(ax: Axes, *, smallest: float | None = None) -> Axes:
     return ax
 
 
+@door
 def draw_curve(ax: Axes, curve: Curve, label: str, *, color: str | None = None, linestyle: str = "-") -> Axes:
     """Draw the best TPR that any attacker can have at each FPR."""
     fpr = _points(curve)
@@ -70,6 +73,7 @@ def draw_curve(ax: Axes, curve: Curve, label: str, *, color: str | None = None, 
     return ax
 
 
+@door
 def draw_region(ax: Axes, curve: Curve, label: str | None = None, *, color: str | None = None) -> Axes:
     """Shade all pairs of rates that a promise leaves to attackers who may also be wrong on purpose.
 
@@ -89,6 +93,7 @@ def draw_region(ax: Axes, curve: Curve, label: str | None = None, *, color: str 
     return ax
 
 
+@door
 def draw_attack(ax: Axes, fpr: Interval, tpr: Interval, label: str, *, color: str | None = None) -> Axes:
     """Draw an attack as a point with an interval on either rate."""
     across = [[fpr.value - fpr.low], [fpr.high - fpr.value]]

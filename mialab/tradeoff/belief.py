@@ -3,8 +3,10 @@
 from scipy.special import expit, logit
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 def belief(prior: float, fpr: float, tpr: float) -> float:
     """Return the probability that an accused record is a member.
 
@@ -36,6 +38,7 @@ def belief(prior: float, fpr: float, tpr: float) -> float:
     return true / (true + false)
 
 
+@door
 def most_believed(prior: float, epsilon: float) -> float:
     """Return the most that anybody can come to believe of a member under pure ε, whatever is seen.
 

@@ -6,10 +6,12 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mialab import _check
+from mialab._validation import door
 from mialab.tradeoff import _two_gaussians
 from mialab.tradeoff.pair import Numbers, check_losses, check_rates
 
 
+@door
 @dataclass(frozen=True)
 class GaussianCurve:
     """Two Gaussians of standard deviation 1 whose means lie ``mu`` apart.
@@ -36,11 +38,13 @@ class GaussianCurve:
         """The smallest ε at δ = 0: there is none, unless the two are the same."""
         return np.inf if self.mu > 0 else 0.0
 
+    @door
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return Φ(Φ⁻¹(FPR) + μ)."""
         check_rates(fpr)
         return ndtr(ndtri(fpr) + self.mu)
 
+    @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return Φ(μ/2 − ε/μ) − e^ε · Φ(−μ/2 − ε/μ) (Balle & Wang 2018, Theorem 8).
 
@@ -72,6 +76,7 @@ class GaussianCurve:
         return GaussianCurve(float(self.mu * np.sqrt(times)))
 
 
+@door
 @dataclass(frozen=True)
 class LaplaceCurve:
     """A number with Laplace noise, moved by its whole sensitivity: ``epsilon`` scales of the noise.
@@ -96,6 +101,7 @@ class LaplaceCurve:
         """The smallest ε at δ = 0."""
         return float(self.epsilon)
 
+    @door
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return e^ε · FPR while that is below ½, then 1 − e^−ε/(4 · FPR), from ½ on 1 − e^−ε · (1 − FPR)."""
         check_rates(fpr)
@@ -107,6 +113,7 @@ class LaplaceCurve:
             middle = 1 - shrink / (4 * np.clip(fpr, shrink / 2, 0.5))
         return np.where(fpr <= shrink / 2, left, np.where(fpr <= 0.5, middle, right))[()]
 
+    @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return 1 − e^((ε′ − ε)/2) for |ε′| ≤ ε; 0 above, 1 − e^ε′ below."""
         check_losses(epsilon)

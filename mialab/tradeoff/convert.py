@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.tradeoff.pair import Numbers
 
 _ROUNDED = 1e-12  # share of δ(ε) that a curve's own rounding may hide
@@ -43,6 +44,7 @@ class Curve(Promise, Protocol):
         ...
 
 
+@door
 def advantage(curve: Curve) -> float:
     """Return the largest TPR − FPR of any attack: δ at ε = 0.
 
@@ -55,6 +57,7 @@ def advantage(curve: Curve) -> float:
     return float(curve.delta(0.0))
 
 
+@door
 def accuracy(curve: Curve, *, prior: float = 0.5) -> float:
     """Return the largest share of right verdicts, where a share ``prior`` of all records are members.
 
@@ -76,6 +79,7 @@ def accuracy(curve: Curve, *, prior: float = 0.5) -> float:
     return float(1 - prior + prior * curve.delta(odds))
 
 
+@door
 def epsilon_at(curve: Promise, delta: float) -> float:
     """Return the smallest ε ≥ 0 at which the curve keeps within ``delta``, rounded upward.
 
@@ -128,6 +132,7 @@ def allowed(curve: Promise, delta: float) -> float:
     return sure + (math.nextafter(rest, 0.0) if rest > 0 else rest)
 
 
+@door
 def epsilon_from_accuracy(accuracy: float, *, delta: float = 0.0) -> float:
     """Return the smallest ε that lets an attack be right this often, half of the records being members.
 
@@ -141,6 +146,7 @@ def epsilon_from_accuracy(accuracy: float, *, delta: float = 0.0) -> float:
     return epsilon_from_rates(1 - accuracy, accuracy, delta=delta)
 
 
+@door
 def epsilon_from_advantage(advantage: float, *, delta: float = 0.0) -> float:
     """Return the smallest ε that allows this TPR − FPR.
 
@@ -154,6 +160,7 @@ def epsilon_from_advantage(advantage: float, *, delta: float = 0.0) -> float:
     return epsilon_from_accuracy((1 + advantage) / 2, delta=delta)
 
 
+@door
 def epsilon_from_rates(fpr: float, tpr: float, *, delta: float = 0.0) -> float:
     """Return the smallest ε ≥ 0 at δ that allows an attack with these two rates.
 

@@ -4,9 +4,11 @@ import numpy as np
 from scipy.special import expit
 
 from mialab import _check
+from mialab._validation import door
 from mialab.tradeoff.pair import Pair
 
 
+@door
 def pure(epsilon: float) -> Pair:
     """Return the best that any attack can do against a mechanism of which only (ε, 0) is known.
 
@@ -26,6 +28,7 @@ def pure(epsilon: float) -> Pair:
     return approximate(epsilon, 0.0)
 
 
+@door
 def approximate(epsilon: float, delta: float) -> Pair:
     """Return the best that any attack can do against a mechanism of which only (ε, δ) is known.
 
@@ -48,6 +51,7 @@ def approximate(epsilon: float, delta: float) -> Pair:
     return Pair(np.array([delta, *hidden, 0.0]), np.array([0.0, *hidden[::-1], delta]))
 
 
+@door
 def randomized_response(epsilon: float, answers: int = 2) -> Pair:
     """Return the exact curve of randomized response, for two people's true answers that differ.
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 _SAME = 1e-12  # outputs whose log-likelihood ratios differ by less are one output
 _MOST = 2**27  # outputs of two pairs together: gigabytes
@@ -15,6 +16,7 @@ _SUM = 1e-9  # how far probabilities may sum from 1 by rounding
 Numbers = float | Float[ndarray, "*points"]
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Pair:
     """The distribution of a finite mechanism's output in two worlds: record in, record out.
@@ -67,6 +69,7 @@ class Pair:
         """The smallest ε that holds at δ = 0, in this direction. Infinite where an output gives it away."""
         return float(self.loss[0])
 
+    @door
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return the largest true-positive rate at a false-positive rate in [0, 1]."""
         check_rates(fpr)
@@ -82,6 +85,7 @@ class Pair:
         false[-1] = true[-1] = 1.0
         return np.minimum(false, 1.0), np.minimum(true, 1.0)
 
+    @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return the smallest δ at ``epsilon``: the largest TPR − e^ε · FPR of any attack.
 

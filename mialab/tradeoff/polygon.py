@@ -11,9 +11,11 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.tradeoff.pair import Numbers, Pair
 
 
+@door
 def above(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents"]) -> Pair:
     """Return the polygon of tangents: every attack that the curve allows, it allows too.
 
@@ -55,6 +57,7 @@ def above(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents
     return Pair(member, np.array([0.0, *width, 1 - width.sum()]))
 
 
+@door
 def below(tpr: Callable[[Numbers], Numbers], fpr: Float[ndarray, "points"]) -> Pair:
     """Return the polygon of chords through points of the curve: what it allows, the curve allows too.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mialab import _check, _logits, _rng
+from mialab._functional import as_tensor
 
 
 def check_device(device: str) -> None:
@@ -24,23 +25,18 @@ def check_training(
     *,
     draws: bool = False,
     pretrained: bool = False,
-) -> nn.Module:
+) -> tuple[nn.Module, np.ndarray]:
     """Refuse what is no maker of fresh modules, records that do not fit, and labels out of range.
 
     Layers that draw random numbers are refused as well, unless ``draws``. Returns the throw-away model that
-    was asked, on its device.
+    was asked, on its device, and the records as it reads them.
     """
     check_device(device)
     if isinstance(make_model, nn.Module):
         _check.refuse("make_model", "be a function that returns a fresh module", "a module")
-    if not np.issubdtype(x.dtype, np.floating):
-        _check.refuse("x", "be an array of floats", f"dtype {x.dtype}")
     if len(x) == 0:
         _check.refuse("x", "hold at least one record", "none")
     _check.finite("x", x)
-    _check.dimensions("y", y, "records")
-    if len(x) != len(y):
-        _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")
     model, other = (_rng.fresh(make_model, np.random.default_rng(seed)) for seed in range(2))
     _check_fresh(model, other, pretrained)
     for layer in model.modules():
@@ -48,10 +44,24 @@ def check_training(
             _check.refuse("make_model", "return a module without layers that draw random numbers", layer)
     if not any(weight.requires_grad for weight in model.parameters()):
         _check.refuse("make_model", "return a module with at least one parameter to train", "none")
+    x = for_model(model, x)
     with _rng.torch_undisturbed():
-        classes = _classes(model.to(device), torch.from_numpy(x[[0, -1]]).to(device))
+        classes = _classes(model.to(device), as_tensor(x[[0, -1]]).to(device))
     _check.labels("y", y, classes=classes)
-    return model
+    return model, x
+
+
+def for_model(model: nn.Module, x: np.ndarray) -> np.ndarray:
+    """Cast records to the precision of a model: the one cast here that may round."""
+    own = [*model.parameters(), *model.buffers()]
+    precision = next((one.dtype for one in own if one.is_floating_point()), torch.float32)
+    if precision not in (torch.float16, torch.float32, torch.float64):  # which NumPy has not
+        precision = torch.float32
+    with np.errstate(over="ignore"):
+        cast = x.astype(torch.empty(0, dtype=precision).numpy().dtype, copy=False)
+    if not np.isfinite(cast).all():
+        _check.refuse("x", f"be numbers in the range of {cast.dtype}", f"{int(np.isinf(cast).sum())} others")
+    return cast
 
 
 def _check_fresh(model: nn.Module, other: nn.Module, pretrained: bool) -> None:

@@ -4,19 +4,23 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _rng
+from mialab._functional import as_tensor
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.train import _doors
 from mialab.train.recipe import Sgd
 from mialab.train.streams import batches
 
 
+@door
 def fit(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     recipe: Sgd,
     *,
@@ -62,8 +66,8 @@ def fit(
     >>> train.predict(model, x).argmax(axis=-1)
     array([0, 1, 2, 3])
     """
-    _doors.check_training(make_model, x, y, device, pretrained=pretrained)
-    inputs, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    _, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
+    inputs, labels = as_tensor(x).to(device), as_tensor(y).to(device)
     return descend(make_model, inputs, labels, recipe, rng=rng)
 
 

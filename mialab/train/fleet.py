@@ -14,6 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mialab import _check, _functional, _rng
+from mialab._functional import as_tensor
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.train import hidden
 
 State = dict[str, Tensor]
@@ -22,6 +25,7 @@ _BYTES_AT_ONCE = 2**27  # what all layers together may answer in one forward pas
 _CLOSE = 1e-2  # of the largest logit; products on a GPU have few digits, a wrong model none
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Fleet:
     """Many models of one shape, kept as stacked tensors.
@@ -51,6 +55,7 @@ class Fleet:
     modules: tuple[nn.Module, ...] = ()
 
     @classmethod
+    @door
     def of(cls, modules: list[nn.Module]) -> "Fleet":
         """Stack modules of one shape."""
         alike = len({hidden.fingerprint(module) for module in modules}) == 1
@@ -69,6 +74,7 @@ class Fleet:
         load(alone, {name: stacked[model] for name, stacked in self.state.items()})
         return alone.eval()
 
+    @door
     def part(self, start: int, stop: int) -> "Fleet":
         """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory."""
         state = {name: stacked[start:stop] for name, stacked in self.state.items()}
@@ -93,9 +99,8 @@ def load(module: nn.Module, state: State) -> None:
         tensor.copy_(state[name].detach())
 
 
-def predict(
-    models: nn.Module | Fleet, x: Float[ndarray, "records *features"]
-) -> Float[ndarray, "*models records classes"]:
+@door
+def predict(models: nn.Module | Fleet, x: Inputs) -> Float[ndarray, "*models records classes"]:
     """Return the logits of one model, or of every model of a fleet, for every record.
 
     Models answer in evaluation mode, on the device where they are, a bounded piece of the records at a time,
@@ -116,7 +121,7 @@ def predict(
     """
     _check.finite("x", x)
     # NumPy gives an axis of length 1 any stride; one that looks like channels-last breaks vmap of GroupNorm.
-    inputs = torch.from_numpy(x).clone(memory_format=torch.contiguous_format)
+    inputs = as_tensor(x).clone(memory_format=torch.contiguous_format)
     logits = _ask_fleet(models, inputs) if isinstance(models, Fleet) else _ask(models, inputs)
     return (logits.float() if logits.dtype.itemsize < 4 else logits).numpy()
 
@@ -175,12 +180,23 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 def _pieces(module: nn.Module, inputs: Tensor, models: int) -> list[Tensor]:
     """Cut records into pieces of nearly one size that can be asked at once, cast for the module."""
     own = [*module.parameters(), *module.buffers()]
-    precision = next((one.dtype for one in own if one.is_floating_point()), inputs.dtype)
-    inputs = inputs.to(
-        own[0].device if own else inputs.device, precision if inputs.is_floating_point() else None
-    )
+    precision = next((one.dtype for one in own if one.is_floating_point()), torch.float32)
+    inputs = inputs.to(own[0].device if own else inputs.device)
+    if inputs.is_floating_point() or not reads(module, inputs[:2]):
+        inputs = inputs.to(precision)
     rows = _BYTES_AT_ONCE / (models * bytes_per_record(module, inputs))
     return list(inputs.tensor_split(-(-len(inputs) // max(1, int(rows))) or 1))
+
+
+@torch.no_grad()
+def reads(module: nn.Module, integers: Tensor) -> bool:
+    """Tell whether a module takes integers as they are, as one that looks up words does."""
+    try:
+        with _rng.torch_undisturbed():
+            module(integers)
+    except Exception:  # whatever it is, the module's own comes again where it was not the type
+        return False
+    return True
 
 
 @torch.no_grad()

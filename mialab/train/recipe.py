@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 @dataclass(frozen=True)
 class Sgd:
     """Stochastic gradient descent on the cross-entropy, as `torch.optim.SGD` defines it.

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
-from mialab._types import MemberMatrix
+from mialab._functional import as_tensor
+from mialab._types import Inputs, MemberMatrix
+from mialab._validation import door
 from mialab.train import _doors, alike, checkpoint, hidden
 from mialab.train.alone import descend, optimizer, step
 from mialab.train.fleet import Fleet, State, assemble, bytes_per_record, stack, state_of, to_arrays
@@ -32,9 +34,10 @@ _PROBED = 8  # records that an untrained model is asked about
 _SAME: dict = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}  # another processor rounds otherwise
 
 
+@door
 def fit_many(
     make_model: Callable[[], nn.Module],
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     y: Int[ndarray, "records"],
     member: MemberMatrix,
     recipe: Sgd,
@@ -99,7 +102,7 @@ def fit_many(
     >>> (train.predict(fleet, x).argmax(axis=-1) == y)[member].all()
     np.True_
     """
-    example = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
+    example, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
     _doors.check_member(member, len(x))
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, x, recipe.batch_size)))
@@ -127,7 +130,7 @@ class _Run:
     ):
         self.make_model, self.recipe, self.device = make_model, recipe, device
         self.folder, self.bar = folder, bar
-        self.x, self.y = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+        self.x, self.y = as_tensor(x).to(device), as_tensor(y).to(device)
         self.about = f"{recipe} {example} {device.split(':')[0]}"
         if folder is not None:
             self.about += "".join(map(_checksum, (x, y)))
@@ -266,6 +269,6 @@ def _bytes_per_model(model: nn.Module, x: np.ndarray, batch_size: int) -> float:
 
     Weights, velocities and gradients, and all that a forward pass makes twice over.
     """
-    inputs = torch.from_numpy(x[[0, -1]]).to(next(model.parameters()).device)
+    inputs = as_tensor(x[[0, -1]]).to(next(model.parameters()).device)
     weights = sum(weight.numel() for weight in model.parameters())
     return 12 * weights + 2 * batch_size * (bytes_per_record(model.eval(), inputs) + x[0].nbytes)

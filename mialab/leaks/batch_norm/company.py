@@ -15,12 +15,16 @@ from torch import nn
 from torch.func import vmap
 
 from mialab import _check
-from mialab._types import Member
+from mialab._functional import as_tensor
+from mialab._types import Inputs, Member
+from mialab._validation import door
 from mialab.train import Fleet
+from mialab.train._doors import for_model
 
 _ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
 
 
+@door
 def without_memory(module: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode, whose batch-norm layers have only the batch at hand to go by.
 
@@ -40,6 +44,7 @@ def without_memory(module: nn.Module) -> nn.Module:
     return alone
 
 
+@door
 def draw_mates(
     eligible: Member, queries: Int[ndarray, "queries"], mates: int, *, rng: np.random.Generator
 ) -> Int[ndarray, "queries mates"]:
@@ -76,9 +81,10 @@ def draw_mates(
     return there[np.argpartition(keys, mates - 1, axis=1)[:, :mates]]
 
 
+@door
 def predict_batches(
     models: nn.Module | Fleet,
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     batches: Int[ndarray, "*models batches size"],
 ) -> Float[ndarray, "*models batches size classes"]:
     """Return the logits of whole batches of records that are asked together.
@@ -114,7 +120,7 @@ def predict_batches(
     if len(everyones) != len(fleet):
         _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
     _check.at_least("records in a batch", everyones.shape[2], 2)
-    records, logits = torch.from_numpy(x), []
+    records, logits = as_tensor(for_model(fleet[0], x)), []
     for one, rows in enumerate(everyones):
         model = without_memory(fleet[one])
         pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
@@ -123,9 +129,10 @@ def predict_batches(
     return answers if isinstance(models, Fleet) else answers[0]
 
 
+@door
 def predict_in_company(
     models: nn.Module | Fleet,
-    x: Float[ndarray, "records *features"],
+    x: Inputs,
     queries: Int[ndarray, "queries"],
     mates: Int[ndarray, "*models queries mates"],
 ) -> Float[ndarray, "*models queries classes"]:

@@ -22,6 +22,7 @@ from numpy import ndarray
 from scipy.special import gammaincinv, gammaln, logsumexp
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.aggregates import Release
 from mialab.leaks.batch_norm.probe import EPSILON
 
@@ -31,6 +32,7 @@ _MOST = 1e6  # times the variance: a larger epsilon leaves the output no digit t
 _FAR = 7.0  # standard deviations of a′ beyond which nothing is looked for
 
 
+@door
 def exact_log_ratio(
     output: Release,
     probe: Release,

@@ -36,11 +36,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.aggregates import Candidates, Population, Records, Release, Scores, z_score
 
 EPSILON = 1e-5  # what torch's layers add to the variance
 
 
+@door
 def normalised(
     probe: Release, others: Float[ndarray, "*batches others features"], *, epsilon: float = EPSILON
 ) -> Float[ndarray, "*batches features"]:
@@ -76,6 +78,7 @@ def normalised(
     return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + epsilon)
 
 
+@door
 def known_company(
     output: Release, probe: Release, others: Records, candidates: Candidates, *, epsilon: float = EPSILON
 ) -> Scores:
@@ -111,6 +114,7 @@ def known_company(
     return 0.0 - gap.max(axis=-1)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Probe:
     """The first-order view of the module's docstring.
@@ -134,6 +138,7 @@ class Probe:
     by_square: Release
 
     @classmethod
+    @door
     def of(
         cls, probe: Release, mean: Release, variance: Release, n: int, *, epsilon: float = EPSILON
     ) -> "Probe":
@@ -167,12 +172,14 @@ class Probe:
             mean, variance, baseline, -(n - 1 - baseline**2) / (n * s), -baseline * (n - 1) / (2 * n * s**2)
         )
 
+    @door
     def features(self, x: Records) -> Records:
         """Return φ(x): what the probe's output is, to first order, the mean of."""
         away = x - self.mean
         return self.by_mean * away + self.by_square * (away**2 - self.variance)
 
 
+@door
 def probe_score(
     output: Release,
     probe: Release,
@@ -209,6 +216,7 @@ def probe_score(
     return z_score(output - view.baseline, view.features(candidates), seen, n - 1)
 
 
+@door
 def read_statistics(
     probes: Float[ndarray, "2 features"], outputs: Float[ndarray, "2 features"], *, epsilon: float = EPSILON
 ) -> tuple[Release, Release]:
@@ -244,6 +252,7 @@ def read_statistics(
     return probes[0] - outputs[0] * spread, spread**2 - epsilon
 
 
+@door
 def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
     """Return (x − centre) beside (x − centre)²: the features behind a released mean *and* variance.
 
@@ -259,6 +268,7 @@ def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
     return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
 
 
+@door
 def others_moments(
     mean: Release, variance: Release, known: Records, n: int, centre: Release
 ) -> Float[ndarray, "both"]:

@@ -21,12 +21,14 @@ from numpy import ndarray
 from torch import nn
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.aggregates import Release
 from mialab.norms import check_momentum
 
 _MOST = 2**31  # batches: all their weights are listed
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """What a batch-norm layer has stored.
@@ -64,6 +66,7 @@ class Snapshot:
         _check.count("batches", self.batches, 0)
 
     @classmethod
+    @door
     def of(cls, layer: nn.modules.batchnorm._BatchNorm) -> "Snapshot":
         """Read a layer's buffers.
 
@@ -79,6 +82,7 @@ class Snapshot:
         return cls(mean, variance, int(batches))
 
 
+@door
 def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     """Return the weights ρ(1 − ρ)^k of the last batches in a running average, the newest first.
 
@@ -99,6 +103,7 @@ def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     return momentum * (1 - momentum) ** np.arange(batches)
 
 
+@door
 def effective_batches(momentum: float) -> float:
     """Return (2 − ρ)/ρ: as many batches of equal weight would average as well.
 
@@ -111,6 +116,7 @@ def effective_batches(momentum: float) -> float:
     return (2 - momentum) / momentum
 
 
+@door
 def batch_between(before: Snapshot, after: Snapshot, momentum: float, n: int) -> tuple[Release, Release]:
     """Return mean and biased variance of the one batch that lies between two snapshots.
 

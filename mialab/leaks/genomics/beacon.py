@@ -12,6 +12,7 @@ from numpy import ndarray
 from scipy.special import bdtr
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.genomics._tables import (
     Frequencies,
     Genotypes,
@@ -29,6 +30,7 @@ Answers = Bool[ndarray, "variants"]
 Whole = Int[ndarray, "..."] | np.integer
 
 
+@door
 def answers(genotypes: Genotypes) -> Answers:
     """Return what an honest beacon says of each variant's counted allele.
 
@@ -41,6 +43,7 @@ def answers(genotypes: Genotypes) -> Answers:
     return np.asarray((genotypes > 0).any(axis=0))
 
 
+@door
 def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, "..."]:
     """Return ln Dₙ = 2n·ln(1 − p): nobody among so many people carries the allele.
 
@@ -55,6 +58,7 @@ def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, 
         return np.asarray(2 * people * np.log1p(-frequency))
 
 
+@door
 def likelihood_ratio(
     answered: Answers, candidates: Genotypes, frequency: Frequencies, n: int, *, mismatch: float
 ) -> Scores:
@@ -103,6 +107,7 @@ def likelihood_ratio(
     return add_up(worth_of(np.zeros_like(worth), worth, worth), candidates)
 
 
+@door
 def power(
     fpr: float,
     queries: int | Int[ndarray, "..."],
@@ -171,6 +176,7 @@ def _yes_needed(fpr: float, queries: Whole, absent: float) -> Whole:
     return enough
 
 
+@door
 def budgeted_answers(
     genotypes: Genotypes, queries: Int[ndarray, "queries"], frequency: Frequencies, budget: float
 ) -> Bool[ndarray, "queries"]:

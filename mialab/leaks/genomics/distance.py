@@ -3,10 +3,12 @@
 import numpy as np
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.genomics._tables import Frequencies, Genotypes, Scores, add_up, observed, worth_of
 from mialab.leaks.genomics.frequencies import Reference, check_all
 
 
+@door
 def homer(released: Frequencies, candidates: Genotypes, reference: Reference) -> Scores:
     """Return the distance statistic: how much closer the genome is to the study than to the reference.
 

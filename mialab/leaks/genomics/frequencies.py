@@ -7,6 +7,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.genomics._tables import (
     Frequencies,
     Genotypes,
@@ -16,6 +17,7 @@ from mialab.leaks.genomics._tables import (
 )
 
 
+@door
 def allele_frequencies(genotypes: Genotypes) -> Frequencies:
     """Return how frequent the counted allele is at each variant, among those whose genotype is known.
 
@@ -36,6 +38,7 @@ def allele_frequencies(genotypes: Genotypes) -> Frequencies:
     return np.maximum(genotypes, 0).sum(axis=0, dtype=float) / (2 * known)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Reference:
     """How frequent each allele is in the population that a stranger would come from.
@@ -76,6 +79,7 @@ class Reference:
             _check.refuse("reference frequency", rule, f"{self.frequency[fixed[0]]} at {fixed[0]}")
 
     @classmethod
+    @door
     def of(cls, genotypes: Genotypes) -> "Reference":
         """Count a reference in people who were not in the study; each variant must vary among them."""
         return cls(allele_frequencies(genotypes), float(len(genotypes)))
@@ -95,6 +99,7 @@ class Reference:
         return f"Reference of {who}, {len(self):,} variants"
 
 
+@door
 def varies(genotypes: Genotypes, least: float = 0.0) -> Bool[ndarray, "variants"]:
     """Tell at which variants both alleles are more frequent than ``least``.
 

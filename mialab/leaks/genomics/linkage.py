@@ -5,6 +5,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks import aggregates
 from mialab.leaks.genomics._tables import (
     Frequencies,
@@ -16,6 +17,7 @@ from mialab.leaks.genomics._tables import (
 )
 
 
+@door
 def effective_variants(genotypes: Genotypes) -> float:
     """Return how many independent variants would blur a stranger's score as little as these do.
 
@@ -56,6 +58,7 @@ def effective_variants(genotypes: Genotypes) -> float:
     return float(variants**2 / (variants + pairs))
 
 
+@door
 def whitened(
     released: Frequencies,
     candidates: Genotypes,

@@ -5,11 +5,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.leaks.genomics._tables import Frequencies, check_frequencies, check_people
 from mialab.mechanisms import noise
 
 
+@door
 def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noise.Gaussian:
     """Return Gaussian noise that makes the frequencies of n people (ε, δ)-private, all variants together.
 
@@ -43,6 +45,7 @@ def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noi
     return noise.Gaussian(noise.calibrate(epsilon, delta), float(np.sqrt(variants)) / n, Neighbours.REPLACE)
 
 
+@door
 def trend_z(
     cases: Float[ndarray, "variants"],
     controls: Float[ndarray, "variants"],

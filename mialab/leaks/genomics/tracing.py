@@ -5,6 +5,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks import aggregates
 from mialab.leaks.genomics._tables import (
     DOSES,
@@ -19,6 +20,7 @@ from mialab.leaks.genomics._tables import (
 from mialab.leaks.genomics.frequencies import Reference, check_all
 
 
+@door
 def likelihood_ratio(
     released: Frequencies, candidates: Genotypes, reference: Reference, *, error: float = 0.0
 ) -> Scores:
@@ -53,6 +55,7 @@ def likelihood_ratio(
     return add_up(_log_ratio(first, second, 1 - released, reference, error), candidates)
 
 
+@door
 def exact_likelihood_ratio(
     released: Frequencies, candidates: Genotypes, reference: Reference, n: int, *, error: float = 0.0
 ) -> Scores:
@@ -95,6 +98,7 @@ def exact_likelihood_ratio(
     return add_up(_log_ratio(count / alleles, again, other, reference, error), candidates)
 
 
+@door
 def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, n: int) -> Scores:
     """Return how many standard deviations the study leans towards each genome; N(0, 1) for strangers.
 
@@ -145,6 +149,7 @@ def _lift(reference: Reference) -> Frequencies:
     return (1 + (3 + skew) / (2 * people)) / people
 
 
+@door
 def power(
     fpr: float | Float[ndarray, "..."],
     variants: float | Float[ndarray, "..."],

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.leaks.population import Records, Release
 from mialab.mechanisms.noise import Gaussian
@@ -12,6 +13,7 @@ from mialab.mechanisms.noise import Gaussian
 _SMALL = 1e-140
 
 
+@door
 def clip(gradients: Records, bound: float) -> Records:
     """Return the gradients, each shortened to a length of at most ``bound``; shorter ones stay as they are.
 
@@ -54,6 +56,7 @@ def _clip_in_units(gradients: Records, bound: float) -> Records:
     return np.where(too_long, shape / np.where(lengths > 0, lengths, 1) * bound, gradients)
 
 
+@door
 def private_sum(
     gradients: Records, bound: float, noise_multiplier: float, *, rng: np.random.Generator
 ) -> Float[ndarray, "features"]:

@@ -22,13 +22,16 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _check
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.leaks.gradients.books import RULES, can_keep, listen
-from mialab.leaks.gradients.per_record import Inputs, check_readable
+from mialab.leaks.gradients.per_record import check_readable
 from mialab.transformers import Attention, TinyTransformer
 
 _AT_ONCE = 256  # records in one pass
 
 
+@door
 def part(model: nn.Module, name: str = "", *, head: int | None = None) -> Bool[ndarray, "parameters"]:
     """Mark some of a model's parameters, in the order in which `per_record` returns them.
 
@@ -94,6 +97,7 @@ def _rows(attention: Attention, head: int) -> slice:
     return slice(head * wide, (head + 1) * wide)
 
 
+@door
 def by_token(
     model: nn.Module, x: Inputs, y: Int[ndarray, "records"], layer: str, *, head: int | None = None
 ) -> Float[ndarray, "records tokens"]:
@@ -154,6 +158,7 @@ def _cut(model: nn.Module, layer: str, head: int | None) -> tuple[slice, slice]:
     raise ValueError(f"head must be a head of {layer}, got {head}")
 
 
+@door
 def attention_maps(model: TinyTransformer, x: Inputs) -> Float[ndarray, "blocks records heads tokens tokens"]:
     """Return how much each token (row) listened to each other (column), block by block and head by head.
 

@@ -2,21 +2,24 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mialab import _check, _logits
-from mialab._functional import call
+from mialab._functional import as_tensor, call
+from mialab._types import Inputs
+from mialab._validation import door
 from mialab.leaks.gradients.books import by_books, can_keep
 from mialab.norms import NoisyBatchNorm2d
+from mialab.train.fleet import reads
 from mialab.transformers import TinyTransformer
 
 Gradients = Float[ndarray, "records parameters"]
-Inputs = Shaped[ndarray, "records *features"]
 
 
+@door
 def per_record(
     model: nn.Module,
     x: Inputs,
@@ -102,14 +105,15 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
     if isinstance(model, TinyTransformer) and model.patch is None:
         _check_sentences(model, x)
     weight = next(model.parameters())
-    inputs = torch.from_numpy(np.ascontiguousarray(x)).to(weight.device)
-    inputs = inputs.to(weight.dtype) if inputs.is_floating_point() else inputs
+    inputs = as_tensor(x).to(weight.device)
+    if inputs.is_floating_point() or not reads(model, inputs[:1]):
+        inputs = inputs.to(weight.dtype)
     logits, outputs = _one_pass(model, inputs[:1])
     if logits.ndim != 2:
         _check.refuse("the model", "return logits of shape (records, classes)", tuple(logits.shape))
     _logits.refuse_probabilities("the model's answers", logits.cpu().numpy(), "leave out the softmax")
     _check.labels("y", y, classes=logits.shape[1])
-    return inputs, torch.from_numpy(np.asarray(y, dtype=np.int64)).to(weight.device), outputs
+    return inputs, as_tensor(y).to(weight.device), outputs
 
 
 def _check_alone(model: nn.Module) -> None:

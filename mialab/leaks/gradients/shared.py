@@ -8,12 +8,15 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mialab import _check
-from mialab._functional import call
-from mialab.leaks.gradients.per_record import Inputs, check_readable
+from mialab._functional import as_tensor, call
+from mialab._types import Inputs
+from mialab._validation import door
+from mialab.leaks.gradients.per_record import check_readable
 
 _RECORDS_AT_ONCE = 4096
 
 
+@door
 def local_updates(
     model: nn.Module,
     x: Inputs,
@@ -68,7 +71,7 @@ def local_updates(
         return nn.functional.cross_entropy(call(model, state, records), their)
 
     sent = []
-    for some in torch.from_numpy(batches).split(max(1, _RECORDS_AT_ONCE // batches.shape[1])):
+    for some in as_tensor(batches).split(max(1, _RECORDS_AT_ONCE // batches.shape[1])):
         state = {name: weight.expand(len(some), *weight.shape) for name, weight in start.items()}
         for _ in range(steps):
             push = vmap(grad(loss))(state, inputs[some], labels[some])

@@ -11,8 +11,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 
 
+@door
 def tokens_in(embedding: Float[ndarray, "vocabulary width"]) -> Bool[ndarray, "vocabulary"]:
     """Return which tokens were in the batch, from the update of the embedding's weight.
 
@@ -33,6 +35,7 @@ def tokens_in(embedding: Float[ndarray, "vocabulary width"]) -> Bool[ndarray, "v
     return (embedding != 0).any(axis=1)
 
 
+@door
 def first_input(
     weight: Float[ndarray, "outputs inputs"], bias: Float[ndarray, "outputs"]
 ) -> Float[ndarray, "inputs"]:

@@ -22,11 +22,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._validation import door
 from mialab.leaks.population import Candidates, Records, Release, Scores
 
 _RELATIVE_ROUNDING = 1e-9  # of the largest: below it, directions are rounding
 
 
+@door
 def alignment(update: Release, gradients: Candidates) -> Scores:
     """Return the cosine of the angle between the update and each candidate's gradient.
 
@@ -48,6 +50,7 @@ def alignment(update: Release, gradients: Candidates) -> Scores:
     return np.divide(gradients @ update, lengths, out=np.zeros(len(gradients)), where=lengths > 0)
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Ridge:
     """What an attacker knows of gradients from fewer reference records than there are parameters.
@@ -77,6 +80,7 @@ class Ridge:
     ridge: float
 
     @classmethod
+    @door
     def of(cls, reference: Records, relative: float) -> "Ridge":
         """Estimate it from two reference records or more, none of them in the update.
 
@@ -99,6 +103,7 @@ class Ridge:
             _check.refuse("reference", "vary in at least one direction", "no variance at all")
         return cls(mean, directions, variances, relative * float(variances.max()))
 
+    @door
     def log_ratio(
         self, update: Float[ndarray, "*candidates features"], gradients: Candidates, n: float
     ) -> Scores:
@@ -129,6 +134,7 @@ class Ridge:
         return (d - (d @ self.directions * shrink) @ self.directions.T) / self.ridge
 
 
+@door
 def weights(update: Release, gradients: Candidates) -> Scores:
     """Return the weights with which the candidates' gradients add up to the update, by least squares.
 
@@ -157,6 +163,7 @@ def weights(update: Release, gradients: Candidates) -> Scores:
     return solution / scale
 
 
+@door
 def participation_ratio(gradients: Records) -> float:
     """Return (tr Σ)²/tr Σ² of the records' covariance Σ: how many equally noisy directions it is worth.
 
