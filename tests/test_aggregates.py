@@ -211,7 +211,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
     [
         (lambda: Population.known(np.zeros(2), np.zeros((2, 2))), "vary in at least one direction, got no"),
         (lambda: Population.known(np.zeros(2), np.diag([1.0, -1.0])), "no negative eigenvalue, got -1.0"),
-        (lambda: Population.known(np.zeros(2), np.eye(3)), r"mean and covariance must have the same number of features, got 2 and 3"),
+        (lambda: Population.known(np.zeros(2), np.eye(3)), r"must have the same number of features"),
         (
             lambda: Population.of(np.zeros((1, 2))),
             "the number of reference records must be at least 2, got 1",
@@ -233,7 +233,10 @@ TWO = Population.known(np.zeros(2), np.eye(2))
             lambda: aggregates.log_likelihood_ratio(np.zeros(2), np.ones((1, 2)), TWO, 5, absent="gone"),
             "absent must be one of 'replaced', 'removed', got 'gone'",
         ),
-        (lambda: aggregates.inner_product(np.zeros(2), np.full((1, 2), np.nan), np.zeros(2)), "candidates must hold no NaN, got 2 of 2 values"),
+        (
+            lambda: aggregates.inner_product(np.zeros(2), np.full((1, 2), np.nan), np.zeros(2)),
+            "candidates must hold no NaN",
+        ),
         (
             lambda: aggregates.simulated_z_score(
                 np.ones(2), lambda b: b, np.array([0]), np.arange(3), 4, rng=np.random.default_rng(0)

@@ -543,7 +543,7 @@ def test_models_that_mix_records_are_refused(rng, at_the_door, model):
             {"x": np.zeros((89, 64), dtype=np.float32)},
             "x and y must have the same number of records, got 89 and 90",
         ),
-        ({"x": np.zeros((0, 64), dtype=np.float32)}, "x and y must have the same number of records, got 0 and 90"),
+        ({"x": np.zeros((0, 64), dtype=np.float32)}, "x and y must have the same number of records"),
         ({"y": np.full(90, 5)}, "y must be in 0 … 4, got values from 5 to 5"),
         ({"device": "abacus"}, "device must be available"),
         ({"physical_batch": 0}, "physical_batch must be at least 1, got 0"),
@@ -626,7 +626,7 @@ def test_fleets_refuse_what_they_cannot_do(rng, at_the_door):
     member = some_members(rng)
     for maker, table, says in (
         (MAKERS["perceptron"], member & False, "at least one record in every row"),
-        (MAKERS["perceptron"], member[:, 1:], "x and member must have the same number of records, got 90 and 89"),
+        (MAKERS["perceptron"], member[:, 1:], "x and member must have the same number of records"),
     ):
         with pytest.raises(ValueError, match=says):
             fit_many_private(maker, x, y, table, RECIPE, rng=rng)

@@ -464,7 +464,7 @@ def noisy_norm():
             lambda: gr.first_input(EYE, np.zeros(3)),
             "bias must have a gradient that is not zero, got all zeros",
         ),
-        (lambda: gr.first_input(EYE, np.ones(2)), "weight and bias must have the same number of outputs, got 3 and 2"),
+        (lambda: gr.first_input(EYE, np.ones(2)), "weight and bias must have the same number of outputs"),
         (
             lambda: gr.local_updates(READER, *GOOD, np.array([[0, 2]]), steps=1, learning_rate=1),
             r"batches must be in 0 … 1, got values from 0 to 2",
@@ -477,7 +477,7 @@ def noisy_norm():
             lambda: gr.local_updates(READER, *GOOD, np.array([[0]]), steps=1, learning_rate=0),
             "learning_rate must be a finite number above 0, got 0",
         ),
-        (lambda: gr.alignment(np.ones(2), EYE), r"update and gradients must have the same number of features, got 2 and 3"),
+        (lambda: gr.alignment(np.ones(2), EYE), r"must have the same number of features"),
         (
             lambda: gr.weights(np.ones(3), np.ones((2, 3))),
             "be linearly independent, got rank 1 for 2 candidates",
@@ -486,7 +486,10 @@ def noisy_norm():
         (lambda: gr.Ridge.of(EYE[:1], 0.1), "the number of reference records must be at least 2, got 1"),
         (lambda: gr.Ridge.of(EYE, 0.0), "relative must be a finite number above 0, got 0"),
         (lambda: gr.Ridge.of(0 * EYE, 0.1), "reference must vary in at least one direction"),
-        (lambda: gr.Ridge.of(EYE, 0.1).log_ratio(np.ones(2), EYE, 4), "update and gradients must have the same number of features, got 2 and 3"),
+        (
+            lambda: gr.Ridge.of(EYE, 0.1).log_ratio(np.ones(2), EYE, 4),
+            "must have the same number of features",
+        ),
         (lambda: gr.Ridge.of(EYE, 0.1).log_ratio(np.ones(3), EYE, 0), "n must be at least 1, got 0"),
         (lambda: gr.participation_ratio(0 * EYE), "gradients must vary in at least one direction"),
         (lambda: gr.clip(EYE, 0.0), "bound must be a finite number above 0, got 0"),

@@ -97,5 +97,5 @@ def test_the_door(rng):
         threshold.choose_threshold(one_kind)
     with pytest.raises(ValueError, match=r"fpr must be in \[0, 1\], got 2"):
         threshold.choose_threshold(a_fleet(rng), fpr=2)
-    with pytest.raises(ValueError, match="target and label must have the same number of records, got 3 and 300"):
+    with pytest.raises(ValueError, match="target and label must have the same number of records"):
         threshold.per_class(np.zeros(3), a_fleet(rng), np.zeros(300, dtype=int))

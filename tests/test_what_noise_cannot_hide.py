@@ -198,7 +198,10 @@ def test_definition_an_answer_is_an_integer(truth):
         (lambda: RandomizedResponse(0.75, 2.5), "answers must be a whole number, got 2.5"),
         (lambda: RandomizedResponse(0.75, True), "answers must be a whole number, got True"),
         (lambda: RandomizedResponse(0.75, 2**62), "answers must be at most 2147483648, got"),
-        (lambda: RandomizedResponse.from_epsilon(1.0, 10**400), "answers must be a whole number of at most 64 bits"),
+        (
+            lambda: RandomizedResponse.from_epsilon(1.0, 10**400),
+            "answers must be a whole number of at most 64 bits",
+        ),
         (lambda: RandomizedResponse("0.75"), r"truth_probability must be a number, got '0\.75'"),
         (lambda: RandomizedResponse(1j), r"truth_probability must be a number, got complex"),
     ],
