@@ -303,19 +303,36 @@ def _union_entry(meant: tuple) -> Entry | None:
         return _or_none_if(functools.partial(_one_or_many, scalars[0], arrays[0]), meant)
     if len(entries) == 1:
         return _or_none_if(entries[0], meant)
-    words = " or ".join(_article(getattr(one, "__name__", str(one))) for one in kinds)
+    words = "" if len(arrays) == len(entries) else " or ".join(map(_phrase, kinds))
     return _or_none_if(functools.partial(_any_of, entries, words), meant)
 
 
 def _any_of(entries: list[Entry], words: str, name: str, value: Any, sizes: Sizes) -> Any:
+    """Take what one of them takes; without ``words``, the first says what is wrong."""
+    said = None
     for entry in entries:
         known = dict(sizes)
         try:
             return entry(name, value, sizes)
-        except ValueError:
+        except ValueError as error:
+            said = said or error
             sizes.clear()
             sizes.update(known)
+    if said and not words:
+        raise said
     _check.refuse(name, f"be {words}", shown(value))
+
+
+def _phrase(meant: Any) -> str:
+    """Say in words what an annotation takes."""
+    if typing.get_origin(meant) is Literal:
+        return f"one of {', '.join(map(repr, typing.get_args(meant)))}"
+    if hasattr(meant, "array_type"):
+        return "an array"
+    if typing.get_origin(meant) is abc.Callable:
+        return "a function"
+    plain = {float: "a number", int: "a whole number", bool: "True or False", str: "a string", Path: "a path"}
+    return plain.get(meant) or _article(getattr(typing.get_origin(meant) or meant, "__name__", str(meant)))
 
 
 def _one_or_many(single: Entry, several: Entry, name: str, value: Any, sizes: Sizes) -> Any:

@@ -76,7 +76,7 @@ Y = np.array([0, 1, 1, 0])
     ("change", "message"),
     [
         ({"x": X.astype(complex)}, "x must be an array of numbers, got dtype complex128"),
-        ({"x": X + 1e39}, "x must be numbers in the range of float32, got 8 larger ones"),
+        ({"x": X.astype(float) + 1e39}, "x must be numbers in the range of float32, got 8 larger ones"),
         ({"x": X[:, 0]}, r"x must have shape \(records, \*features\), got shape \(4,\)"),
         ({"x": X * np.float32("nan")}, r"x must hold no NaN, got 8 of 8 values"),
         ({"x": X[:0], "y": Y[:0]}, "x must hold at least one record, got none"),

@@ -41,10 +41,7 @@ def test_coverage_of_a_mean_can_fail(rng):
     [
         (np.ones((6, 6)), "value must vary to have an interval, got 1.0 everywhere"),
         (np.eye(4), "models must be at least 5, got 4"),
-        (
-            np.full((6, 6), np.nan),
-            r"value must be a Float\[ndarray, 'models records'\] or a Bool\[ndarray, 'models records'\]",
-        ),
+        (np.full((6, 6), np.nan), "value must hold no NaN"),
     ],
 )
 def test_the_door_of_means(at_the_door, table, message):

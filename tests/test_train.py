@@ -292,7 +292,7 @@ def bad(**changes):
         (bad(member=np.ones((2, 4))), "member must be an array of bool, got dtype float64"),
         (bad(x=X + np.nan), r"x must hold no NaN, got 12 of 12 values"),
         (bad(x=X.astype(bool)), "x must be an array of numbers, got dtype bool"),
-        (bad(x=X + 1e39), "x must be numbers in the range of float32, got 12 others"),
+        (bad(x=X.astype(float) + 1e39), "x must be numbers in the range of float32, got 12 others"),
         (bad(x=X[:0], y=Y[:0]), "x and member must have the same number of records, got 0 and 4"),
         (bad(y=Y[:3]), "x and y must have the same number of records, got 4 and 3"),
         (bad(y=Y + 1), "y must be in 0 … 1, got values from 1 to 2"),
