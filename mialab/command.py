@@ -35,6 +35,8 @@ from mialab.audit.read_scores import read_scores
 from mialab.audit.result import check_terms
 from mialab.game import Design, Outcome
 
+__all__ = ["main"]
+
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
 BAD_INPUT = 2
 DESIGNS = {one.name.lower().replace("_", "-"): one for one in Design}
