@@ -42,6 +42,8 @@ from mialab.audit.read_scores import read_scores
 from mialab.audit.result import check_terms
 from mialab.game import Design, Outcome
 
+__all__ = ["main"]
+
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
 BAD_INPUT, UNWRITTEN, INTERRUPTED = 2, 3, 130
 LARGEST = 2**30  # bytes of scores

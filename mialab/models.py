@@ -7,12 +7,13 @@ logits of shape (records, classes).
 from collections.abc import Callable
 from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mialab import _check
 from mialab._validation import door
-from mialab.norms import Drop, Norm, Prepend, norm_layer
+from mialab.norms import Norm, norm_layer
 from mialab.transformers import (
     Attention,
     Block,
@@ -54,7 +55,6 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
 
     Examples
     --------
-    >>> import torch
     >>> mlp(64, (32,), 10)(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
@@ -102,7 +102,6 @@ def small_cnn(
 
     Examples
     --------
-    >>> import torch
     >>> small_cnn(1, 8, 10, norm="group")(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
@@ -128,4 +127,28 @@ def small_cnn(
         nn.Flatten(),
         nn.Linear(2 * width * (side // 4) ** 2, classes),
     )
-    return body if reference is None else nn.Sequential(Prepend(reference), *body, Drop(rows))
+    return body if reference is None else nn.Sequential(_Prepend(reference), *body, _Drop(rows))
+
+
+class _Prepend(nn.Module):
+    """Put the reference batch in front of every batch."""
+
+    def __init__(self, reference: Float[Tensor, "reference *features"]):
+        super().__init__()
+        self.register_buffer("reference", reference.clone())
+
+    def forward(self, x: Float[Tensor, "records *features"]) -> Float[Tensor, "more *features"]:
+        """Return the reference records, then those of the batch."""
+        return torch.cat([self.get_buffer("reference"), x])
+
+
+class _Drop(nn.Module):
+    """Take the reference batch away again."""
+
+    def __init__(self, reference: int):
+        super().__init__()
+        self.reference = reference
+
+    def forward(self, x: Float[Tensor, "more *features"]) -> Float[Tensor, "records *features"]:
+        """Return all rows but the reference's."""
+        return x[self.reference :]

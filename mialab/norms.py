@@ -74,34 +74,6 @@ class _Normalise(nn.Module):
 
 
 @door
-class Prepend(nn.Module):
-    """Put the reference batch in front of every batch."""
-
-    def __init__(self, reference: Float[Tensor, "reference *features"]):
-        super().__init__()
-        self.register_buffer("reference", reference.clone())
-
-    @door
-    def forward(self, x: Float[Tensor, "records *features"]) -> Float[Tensor, "more *features"]:
-        """Return the reference records, then those of the batch."""
-        return torch.cat([self.get_buffer("reference"), x])
-
-
-@door
-class Drop(nn.Module):
-    """Take the reference batch away again."""
-
-    def __init__(self, reference: int):
-        super().__init__()
-        self.reference = reference
-
-    @door
-    def forward(self, x: Float[Tensor, "more *features"]) -> Float[Tensor, "records *features"]:
-        """Return all rows but the reference's."""
-        return x[self.reference :]
-
-
-@door
 class VirtualBatchNorm2d(_Normalise):
     """Normalise everybody by the statistics of the first rows of the batch, the same in every batch.
 
@@ -169,6 +141,12 @@ class NoisyBatchNorm2d(_Normalise):
     >>> layer = NoisyBatchNorm2d(16, clip=3.0, noise=0.1)
     >>> layer.sensitivity(64), layer.mechanism(64).curve.mu
     (0.125, 1.25)
+
+    Without noise, the statistics of values that the clip lets through are those of the batch:
+
+    >>> exact, x = NoisyBatchNorm2d(1, clip=4.0, noise=0.0), torch.tensor([-1.0, 3.0]).view(2, 1, 1, 1)
+    >>> exact.release(x), exact(x).flatten().detach().round(decimals=3)
+    ((tensor([1.]), tensor([4.])), tensor([-1.,  1.]))
     """
 
     def __init__(
@@ -209,13 +187,6 @@ class NoisyBatchNorm2d(_Normalise):
         return Laplace(2**0.5 * moves / self.noise, moves, Neighbours.REPLACE)
 
     @door
-    def blur(self, statistic: PerChannel) -> PerChannel:
-        """Add the noise."""
-        if self.kind == "gaussian":
-            return statistic + self.noise * self.source.normal(statistic)
-        return statistic + self.noise / 2**0.5 * self.source.laplace(statistic)
-
-    @door
     def release(self, x: Maps) -> tuple[PerChannel, PerChannel]:
         """Return the batch's noisy mean and variance, on the scale of x.
 
@@ -226,8 +197,8 @@ class NoisyBatchNorm2d(_Normalise):
         inside = x.clamp(-self.clip, self.clip) / self.clip
         if self.noise:
             inside = inside.nan_to_num(nan=0.0)
-        mean = self.blur(inside.mean(dim=(0, 2, 3), dtype=torch.float64))
-        square = self.blur((inside**2).mean(dim=(0, 2, 3), dtype=torch.float64))
+        mean = self._blurred(inside.mean(dim=(0, 2, 3), dtype=torch.float64))
+        square = self._blurred((inside**2).mean(dim=(0, 2, 3), dtype=torch.float64))
         variance = (square - mean**2).clamp(min=self.noise)
         return (self.clip * mean).to(x.dtype), (self.clip**2 * variance).to(x.dtype)
 
@@ -241,6 +212,12 @@ class NoisyBatchNorm2d(_Normalise):
         for average, now in zip(running, released, strict=True):
             average.lerp_(now.detach(), self.momentum)
         return self.apply_to(x, *released)
+
+    def _blurred(self, statistic: PerChannel) -> PerChannel:
+        """Add the noise."""
+        if self.kind == "gaussian":
+            return statistic + self.noise * self.source.normal(statistic)
+        return statistic + self.noise / 2**0.5 * self.source.laplace(statistic)
 
 
 @door

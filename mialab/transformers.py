@@ -26,7 +26,9 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width)
 
     @door
-    def split(self, tokens: Tensor) -> Tensor:
+    def split(
+        self, tokens: Float[Tensor, "records tokens width"]
+    ) -> Float[Tensor, "records heads tokens share"]:
         """Turn (records, tokens, width) into (records, heads, tokens, width / heads)."""
         return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 

@@ -54,7 +54,9 @@ def callables() -> dict[str, Any]:
         found[name] = thing
         for method, defined in vars(thing).items():
             plain = getattr(defined, "__func__", defined)
-            if inspect.isfunction(plain) and (method == "__call__" or not method.startswith("_")):
+            public = method == "__call__" or not method.startswith("_")
+            field = method in getattr(thing, "__dataclass_fields__", {})  # which may hold a function
+            if inspect.isfunction(plain) and public and not field:
                 found[f"{name}.{method}"] = plain
     return {name: thing for name, thing in found.items() if takes_something(thing)}
 

@@ -7,6 +7,7 @@ two densities wider: Student's, not Gaussian. The more shadows there are, the le
 """
 
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import gammaln, polygamma, psi
 
@@ -143,7 +144,7 @@ def shrunk_means(
 
 
 @door
-def inverse_trigamma(value: ndarray) -> ndarray:
+def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
     """Return x with ψ′(x) = value, and infinity where the value is not above 0.
 
     Smyth 2004, appendix: Newton's iteration on 1/ψ′, which rises to the root from below.

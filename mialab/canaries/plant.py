@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Real
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -13,6 +13,7 @@ from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
 from mialab.dp_sgd.clipping import clipped_each, per_record
+from mialab.train._doors import for_model
 
 Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
@@ -108,7 +109,7 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
 
 @door
 def as_gradients(
-    inputs: Float[ndarray, "canaries *features"], labels: Int[ndarray, "canaries"], clip: float
+    inputs: Real[ndarray, "canaries *features"], labels: Int[ndarray, "canaries"], clip: float
 ) -> Gradients:
     """Return canaries that are records: their clipped gradients at the weights of the moment.
 
@@ -126,10 +127,10 @@ def as_gradients(
     _check.positive("clip", clip)
     _check.finite("inputs", inputs)
     _check.integers("labels", labels)
-    x, y = as_tensor(inputs), as_tensor(labels)
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
-        return clipped_each(per_record(model, x.to(device), y.to(device)), clip)
+        x, y = as_tensor(for_model(model, inputs)).to(device), as_tensor(labels).to(device)
+        return clipped_each(per_record(model, x, y), clip)
 
     return gradients

@@ -41,6 +41,15 @@ class Watched:
         What came out.
     recipe
         What was done.
+
+    Examples
+    --------
+    >>> recipe = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=8)
+    >>> seen = np.array([[1.0, 0.2], [0.5, -0.4]])  # two steps, two canaries
+    >>> run = Watched(seen, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe)
+    >>> outcome = run.outcome(last_step(run))
+    >>> outcome.at(0.5).true_positives, outcome.design.name
+    (1, 'ONE_RUN')
     """
 
     seen: Float[ndarray, "steps canaries"]
@@ -144,6 +153,13 @@ def last_step(run: Watched) -> Score:
 
     The sum of all updates times the gradient. With plain gradient descent and `dirac` canaries that is
     the way the weight went, (first − last) · nominal batch/(learning rate · clip): no update need be seen.
+
+    Examples
+    --------
+    >>> recipe = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=8)
+    >>> seen = np.array([[1.0, 0.25], [0.5, -0.75]])  # two steps, two canaries
+    >>> last_step(Watched(seen, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe))
+    array([ 1.5, -0.5])
     """
     return run.seen.sum(axis=0)
 

@@ -33,6 +33,9 @@ def fashion_mnist(part: Part = "train") -> Records:
     --------
     >>> fashion_mnist()  # doctest: +SKIP
     fashion_mnist: 60,000 records of 1 × 28 × 28 numbers, 10 classes
+    >>> fashion_mnist("validation")
+    Traceback (most recent call last):
+    ValueError: part must be one of 'train', 'test', got 'validation'
     """
     _check.one_of("part", part, list(sources.FASHION_MNIST))
     images, labels = (formats.read_idx(fetch(remote)) for remote in sources.FASHION_MNIST[part])
@@ -67,6 +70,9 @@ def cifar10(part: Part = "train") -> Records:
     --------
     >>> cifar10()  # doctest: +SKIP
     cifar10: 50,000 records of 3 × 32 × 32 numbers, 10 classes
+    >>> cifar10("validation")
+    Traceback (most recent call last):
+    ValueError: part must be one of 'train', 'test', got 'validation'
     """
     _check.one_of("part", part, list(sources.CIFAR10_BATCHES))
     images, labels = formats.read_cifar(fetch(sources.CIFAR10), sources.CIFAR10_BATCHES[part])

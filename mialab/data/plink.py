@@ -28,7 +28,7 @@ _DECODED = _COUNTS[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]  # (
 
 @door
 def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None) -> Genotypes:
-    """Read the three files whose names start with ``prefix``.
+    r"""Read the three files whose names start with ``prefix``.
 
     Parameters
     ----------
@@ -53,8 +53,15 @@ def read_plink(prefix: Path | str, *, populations: dict[str, str] | None = None)
 
     Examples
     --------
-    >>> read_plink("1kg")  # doctest: +SKIP
-    1kg: 1,092 people × 14,079 variants
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     two = Path(folder) / "two"
+    ...     _ = two.with_suffix(".fam").write_text("CEU ann 0 0 2 -9\nYRI bob 0 0 1 -9\n")
+    ...     _ = two.with_suffix(".bim").write_text("1 rs1 0 1000 A G\n")
+    ...     _ = two.with_suffix(".bed").write_bytes(bytes([0x6C, 0x1B, 0x01, 0b10_00]))
+    ...     pair = read_plink(two)
+    >>> pair, pair.people, pair.count.ravel()
+    (two: 2 people × 1 variants, ('ann', 'bob'), array([2, 1], dtype=int8))
     """
     path = Path(prefix)
     bed, bim, fam = (path.with_name(f"{path.name}.{kind}") for kind in ("bed", "bim", "fam"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float
 
 from mialab import _check
 from mialab._validation import door
@@ -29,10 +30,16 @@ class Stage:
         All of them.
     direction
         Float (weights,), of length 1: where the canary pulls.
+
+    Examples
+    --------
+    >>> stage = Stage(Records(np.eye(3), np.array([1.0, 1.0, 1000.0])), np.array([0.0, 0.0, 1.0]))
+    >>> stage(True).y, stage(False).y
+    (array([   1.,    1., 1000.]), array([1., 1.]))
     """
 
     records: Records
-    direction: np.ndarray
+    direction: Float[np.ndarray, "weights"]
 
     @door
     def __call__(self, record_in: bool) -> Records:
@@ -47,6 +54,18 @@ class Training:
     """A trainer, its recipe, the data sets to tell apart, and how they are told apart.
 
     What it claims is computed from the recipe, as if the trainer followed it.
+
+    Examples
+    --------
+    >>> from mialab.faults import HONEST
+    >>> from mialab.faults.scores import last_model
+    >>> recipe = Recipe(clip=1.0, noise_multiplier=2.0, sampling_rate=0.5, steps=3, nominal_batch=2)
+    >>> stage = Stage(Records(np.eye(3), np.array([1.0, 1.0, 1000.0])), np.array([0.0, 0.0, 1.0]))
+    >>> training = Training(HONEST, recipe, stage, last_model)
+    >>> print(round(training.claims.epsilon, 2))
+    2.21
+    >>> print(training.run(True, 10_000, rng=np.random.default_rng(0)).mean().round(1))  # half of the steps
+    1.5
     """
 
     trainer: Trainer
@@ -78,6 +97,16 @@ class Release:
     """A mechanism that answers once: what it claims, and the score of many answers.
 
     ``scores(record_in, runs, rng)`` returns the logarithm of the likelihood ratio, or what rises with it.
+
+    Examples
+    --------
+    >>> from mialab.accounting import Neighbours
+    >>> from mialab.tradeoff import pure
+    >>> def noisy_count(record_in, runs, rng):
+    ...     return record_in + rng.laplace(size=runs)
+    >>> release = Release(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE), pure(1.0), noisy_count)
+    >>> print(release.run(True, 10_000, rng=np.random.default_rng(0)).mean().round(1))
+    1.0
     """
 
     claims: Guarantee
@@ -114,6 +143,19 @@ class Fault:
         nobody knows.
     why
         Where ``truth`` comes from, or why there is none.
+
+    Examples
+    --------
+    >>> from mialab.accounting import Neighbours
+    >>> from mialab.tradeoff import pure
+    >>> bare = Release(
+    ...     claims=Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE),
+    ...     curve=pure(1.0),
+    ...     scores=lambda record_in, runs, rng: np.full(runs, float(record_in)),
+    ... )
+    >>> fault = Fault("no noise", "The count itself.", "realistic", "the count", bare, np.inf, "no noise")
+    >>> fault.run(True, 3, rng=np.random.default_rng(0)), fault.true_epsilon
+    (array([1., 1., 1.]), inf)
     """
 
     name: str
@@ -153,6 +195,15 @@ class Correct:
     """Something that keeps its promise, to be put through the same audits.
 
     ``sees`` is the threat model, as in `Fault`.
+
+    Examples
+    --------
+    >>> from mialab.accounting import Neighbours
+    >>> from mialab.tradeoff import pure
+    >>> claims = Guarantee(0.0, 0.0, Neighbours.ADD_REMOVE)
+    >>> silent = Release(claims, pure(0.0), lambda record_in, runs, rng: np.zeros(runs))
+    >>> Correct("silence", "nothing", silent).run(True, 3, rng=np.random.default_rng(0))
+    array([0., 0., 0.])
     """
 
     name: str

@@ -136,14 +136,25 @@ class Trainer:
     >>> trace = HONEST(four, recipe, runs=1000, rng=np.random.default_rng(0))
     >>> trace.updates.shape, abs(trace.updates.std() - 1) < 0.1
     ((3, 1000, 4), np.True_)
+
+    One piece replaced, a sum without a clip, and a record counts for as much as it likes:
+
+    >>> from mialab.faults.pieces import clip_nothing
+    >>> wild = Records(np.ones((1, 1)), np.array([1e6]))
+    >>> for trainer in (HONEST, Trainer(clip=clip_nothing)):
+    ...     print(abs(trainer(wild, recipe, runs=1, rng=np.random.default_rng(0)).updates).max() < 10)
+    True
+    False
     """
 
-    sample: Callable = poisson
-    look: Callable = each_by_itself
-    clip: Callable = clip_each
-    noise: Callable = noise_each_step
-    divide: Callable = by_nominal_batch
-    stop: Callable = never
+    sample: Callable[[Recipe, int, int, np.random.Generator], Bool[ndarray, "s r n"]] = poisson
+    look: Callable[[Float[ndarray, "records weights"], Batch], Gradients] = each_by_itself
+    clip: Callable[[Gradients, Batch, Recipe], Update] = clip_each
+    noise: Callable[[Recipe, int, int, np.random.Generator], Float[ndarray, "steps runs weights"]] = (
+        noise_each_step
+    )
+    divide: Callable[[Update, Batch, Recipe], Update] = by_nominal_batch
+    stop: Callable[[Update, Records], Bool[ndarray, "runs"]] = never
 
     @door
     def __call__(self, records: Records, recipe: Recipe, *, runs: int, rng: np.random.Generator) -> Trace:

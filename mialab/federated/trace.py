@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mialab import _check
@@ -33,12 +33,20 @@ class Trace:
         Bool (rounds, federations, clients).
     modules
         A module of every federation, where they were trained one by one; else none.
+
+    Examples
+    --------
+    >>> weights = torch.tensor([[[1.0, 2.0]], [[1.5, 2.5]]])  # before the one round, and after it
+    >>> updates = {0: torch.tensor([[[0.0, 0.0], [1.0, 1.0]]])}  # of two clients
+    >>> trace = Trace(nn.Linear(2, 1, bias=False), weights, updates, torch.ones(1, 1, 2, dtype=torch.bool))
+    >>> trace.shared(1)[0].weight.tolist(), trace.sent(0, client=1)[0].weight.tolist()
+    ([[1.5, 2.5]], [[2.0, 3.0]])
     """
 
     template: nn.Module
-    weights: Float[Tensor, "rounds federations weights"]
+    weights: Float[Tensor, "moments federations weights"]
     updates: dict[int, Float[Tensor, "federations clients weights"]]
-    took_part: Tensor
+    took_part: Bool[Tensor, "rounds federations clients"]
     modules: tuple[nn.Module, ...] = ()
 
     @property

@@ -87,6 +87,13 @@ class Look:
     """An audit and its name.
 
     ``audit(runs, promise, confidence, rng)`` returns what was `Seen`.
+
+    Examples
+    --------
+    >>> def trusting(runs, promise, confidence, rng):
+    ...     return Seen(Finding.CONSISTENT, runs.runs.score.size)
+    >>> Look("trust", trusting).name
+    'trust'
     """
 
     name: str

@@ -36,6 +36,12 @@ class Row:
         By the name of the audit.
     seconds
         By the name of the audit; under ``"runs"`` those of running the thing itself.
+
+    Examples
+    --------
+    >>> row = Row(CORRECT[0], {"two rates": Seen(Finding.CONSISTENT, 8000)}, {"two rates": 0.1})
+    >>> row.caught_by, row.why_not("two rates")
+    ([], 'the promise is kept')
     """
 
     case: Case
@@ -159,6 +165,14 @@ def markdown(rows: Sequence[Row]) -> str:
     """Return the rows as a table: claim, truth, what each audit proved (**bold**: accused), trials, seconds.
 
     Where an audit has no bound, it says yes or no.
+
+    Examples
+    --------
+    >>> seen = {"joint": Seen(Finding.CONSISTENT, 1000), "curve": Seen(Finding.VIOLATED, 8000)}
+    >>> print(markdown([Row(FAULTS[0], seen, {"runs": 0.3})]))
+    |  | claims | gives | joint | curve | trials | seconds |
+    | --- | --- | --- | --- | --- | --- | --- |
+    | no clipping | 1.05 | ∞ | consistent | **violated** | 8,000 | 0.3 |
     """
     names = list(rows[0].seen) if rows else []
     head = ["", "claims", "gives", *names, "trials", "seconds"]

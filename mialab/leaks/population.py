@@ -37,6 +37,8 @@ class Population:
     >>> two_copies = Population.known(np.zeros(2), np.ones((2, 2)))
     >>> two_copies.rank
     1
+    >>> Population.independent(np.zeros(2), np.array([1.0, 4.0])).distance(np.array([[3.0, 8.0]]))
+    array([5.])
     """
 
     mean: Release

@@ -35,6 +35,8 @@ class Roc:
     >>> roc = roc_curve(Outcome(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])))
     >>> roc.fpr, roc.tpr, roc.auc
     (array([0. , 0. , 0.5, 1. ]), array([0. , 0.5, 1. , 1. ]), 0.875)
+    >>> roc.tpr_at(0.1), roc.advantage_at(threshold=2.0)
+    (0.5, 0.5)
     """
 
     threshold: Float[ndarray, "points"]

@@ -49,6 +49,18 @@ def sandwich(
     ValueError
         If there are no results, or one of them, or ``proved``, has other neighbours or another δ than the
         claim: they speak of different things.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.accounting import Neighbours
+    >>> from mialab.audit import accuracy
+    >>> from mialab.game import Counts, Design
+    >>> counts = Counts(400, 500, 100, 500, design=Design.RUNS)
+    >>> result = accuracy(counts, neighbours=Neighbours.ADD_REMOVE, delta=1e-5)
+    >>> ax = sandwich(Figure().subplots(), {"accuracy": result}, Guarantee(2.0, 1e-5, Neighbours.ADD_REMOVE))
+    >>> ax.get_xlabel()
+    'ε at δ = 1e-05'
     """
     _check.at_least("the number of results", len(results), 1)
     for place, result in enumerate(results.values()):
@@ -101,6 +113,17 @@ def one_picture(
         More curves by label, such as the exact one of the accountant.
     confidence
         Of each interval of the band.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.accounting import Neighbours
+    >>> member = np.arange(200) % 2 == 0
+    >>> score = np.random.default_rng(0).normal(size=200) + member
+    >>> claim = Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)
+    >>> ax = one_picture(Figure().subplots(), Outcome(score, member), claim)
+    >>> ax.get_legend_handles_labels()[1]
+    ['allowed by (1, 0)', 'the attack']
     """
     roc = roc_curve(outcome)
     smallest = float(10 ** np.ceil(np.log10(max(1 / roc.non_members, 1e-5))))

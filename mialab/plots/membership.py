@@ -30,6 +30,14 @@ def histogram(
     ------
     ValueError
         If shapes differ or one kind is missing.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> member = np.array([True, True, False, False])
+    >>> ax = histogram(Figure().subplots(), np.array([3.0, 2.0, 2.0, 1.0]), member, bins=2)
+    >>> ax.get_legend_handles_labels()[1]
+    ['members', 'non-members']
     """
     _check.same_shape("signal", signal, "member", member)
     _check.both_kinds("member", member)
@@ -60,6 +68,14 @@ def gap_curve(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -
     ------
     ValueError
         If a curve has more or fewer estimates than the sweep has values.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> few, many = Estimate(0.4, 0.2, 0.6, 0.95, "exact"), Estimate(0.1, 0.0, 0.2, 0.95, "exact")
+    >>> ax = gap_curve(Figure().subplots(), [10, 1000], {"gap": [few, many]})
+    >>> ax.get_legend_handles_labels()[1]
+    ['gap']
     """
     for (name, estimates), marker in zip(curves.items(), "os^Dv*", strict=False):
         if len(estimates) != len(sweep):

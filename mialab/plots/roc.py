@@ -19,6 +19,13 @@ def roc_axes(ax: Axes, *, smallest: float = 1e-3) -> Axes:
     ------
     ValueError
         If ``smallest`` is not in (0, 1).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = roc_axes(Figure().subplots(), smallest=0.01)
+    >>> ax.get_xscale(), ax.get_xlabel()
+    ('log', 'false-positive rate')
     """
     _check.probability("smallest", smallest, open_ends=True)
     ax.plot([smallest, 1], [smallest, 1], "--", color=COLOURS["chance"], linewidth=1.2)
@@ -35,6 +42,15 @@ def draw_roc(ax: Axes, roc: Roc, label: str, *, band: Band | None = None, color:
     """Draw a ROC as the steps it consists of, and its band if there is one.
 
     The line is dotted where fewer than ten false positives are behind it.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.game import Outcome
+    >>> from mialab.metrics import roc_curve
+    >>> roc = roc_curve(Outcome(np.array([3.0, 2.0, 2.0, 1.0]), np.array([True, True, False, False])))
+    >>> draw_roc(roc_axes(Figure().subplots()), roc, "attack").get_legend_handles_labels()[1]
+    ['attack']
     """
     known = roc.fpr >= np.min(roc.fpr[roc.fpr * roc.non_members >= 10], initial=1.0)
     (line,) = ax.plot(roc.fpr[known], roc.tpr[known], drawstyle="steps-post", label=label, color=color)

@@ -50,6 +50,13 @@ def tradeoff_axes(ax: Axes, *, smallest: float | None = None) -> Axes:
     ------
     ValueError
         If ``smallest`` is not in (0, 1).
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> ax = tradeoff_axes(Figure().subplots(), smallest=1e-3)
+    >>> ax.get_xscale(), ax.get_ylabel()
+    ('log', 'true-positive rate')
     """
     if smallest is not None:
         _check.probability("smallest", smallest, open_ends=True)
@@ -67,7 +74,16 @@ def tradeoff_axes(ax: Axes, *, smallest: float | None = None) -> Axes:
 
 @door
 def draw_curve(ax: Axes, curve: Curve, label: str, *, color: str | None = None, linestyle: str = "-") -> Axes:
-    """Draw the best TPR that any attacker can have at each FPR."""
+    """Draw the best TPR that any attacker can have at each FPR.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.tradeoff import GaussianCurve
+    >>> ax = draw_curve(tradeoff_axes(Figure().subplots()), GaussianCurve(1.0), "μ = 1")
+    >>> ax.get_legend_handles_labels()[1]
+    ['μ = 1']
+    """
     fpr = _points(curve)
     ax.plot(fpr, curve.tpr(fpr), linestyle, label=label, color=color)
     return ax
@@ -79,6 +95,14 @@ def draw_region(ax: Axes, curve: Curve, label: str | None = None, *, color: str 
 
     Whoever reaches (FPR, TPR) reaches (1 − FPR, 1 − TPR) by saying the opposite: the region is symmetric
     about its middle.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.tradeoff import pure
+    >>> ax = draw_region(tradeoff_axes(Figure().subplots()), pure(1.0), "ε = 1")
+    >>> ax.get_legend_handles_labels()[1]
+    ['ε = 1']
     """
     fpr = _points(curve)
     ax.fill_between(
@@ -95,7 +119,17 @@ def draw_region(ax: Axes, curve: Curve, label: str | None = None, *, color: str 
 
 @door
 def draw_attack(ax: Axes, fpr: Interval, tpr: Interval, label: str, *, color: str | None = None) -> Axes:
-    """Draw an attack as a point with an interval on either rate."""
+    """Draw an attack as a point with an interval on either rate.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mialab.metrics import Estimate
+    >>> fpr, tpr = Estimate(0.1, 0.05, 0.2, 0.95, "exact"), Estimate(0.4, 0.3, 0.5, 0.95, "exact")
+    >>> ax = draw_attack(tradeoff_axes(Figure().subplots()), fpr, tpr, "threshold")
+    >>> ax.get_legend_handles_labels()[1]
+    ['threshold']
+    """
     across = [[fpr.value - fpr.low], [fpr.high - fpr.value]]
     along = [[tpr.value - tpr.low], [tpr.high - tpr.value]]
     ax.errorbar(

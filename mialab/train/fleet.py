@@ -48,6 +48,8 @@ class Fleet:
     >>> fleet = Fleet.of([alone, alone])
     >>> len(fleet), type(fleet[0]).__name__
     (2, 'Sequential')
+    >>> len(fleet.part(1, 2))
+    1
     """
 
     template: nn.Module

@@ -152,6 +152,13 @@ def predict_in_company(
     ------
     ValueError
         As for `predict_batches`.
+
+    Examples
+    --------
+    >>> model, x = nn.BatchNorm1d(1), np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
+    >>> predict_in_company(model, x, np.array([1, 1]), mates=np.array([[0], [2]])).round(2)
+    array([[ 1.],
+           [-1.]], dtype=float32)
     """
     if mates.shape[-2] != len(queries):
         _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")

@@ -210,6 +210,15 @@ def probe_score(
     ------
     ValueError
         As for `Probe.of` and `aggregates.z_score`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> probe, others, strangers = np.zeros(50), rng.normal(size=(9, 50)), rng.normal(size=(9, 50))
+    >>> output, reference = normalised(probe, others), rng.normal(size=(500, 50))
+    >>> score = probe_score(output, probe, np.concatenate([others, strangers]), reference, n=10)
+    >>> print(score[:9].mean().round(1), score[9:].mean().round(1))
+    2.8 0.3
     """
     view = Probe.of(probe, reference.mean(axis=0), reference.var(axis=0, ddof=1), n, epsilon=epsilon)
     seen = Population.of(view.features(reference))

@@ -87,6 +87,16 @@ def whitened(
     ------
     ValueError
         If shapes differ, a genotype is missing, or a number is out of its range.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> study, strangers, reference = rng.binomial(2, 0.5, size=(3, 200, 100)).repeat(2, axis=2)
+    >>> released = study[:20].mean(axis=0) / 2
+    >>> for people in (study[:20], strangers):
+    ...     print(whitened(released, people, reference, n=20, directions=50).mean().round(1))
+    1.0
+    -0.1
     """
     check_people(n)
     x, known = _complete("candidates", candidates), _complete("reference", reference)
