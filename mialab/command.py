@@ -55,7 +55,6 @@ _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digi
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
 
-@door
 @dataclass(frozen=True)
 class Report:
     """What the command found.
@@ -200,7 +199,6 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-@door
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
     error, ranks = 1 - asked.confidence, ranks_of(outcome)

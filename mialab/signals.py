@@ -62,6 +62,7 @@ def observe(
     return (signal or logit_gap)(logits, y)
 
 
+@door
 def logits_from_probabilities(p: Logits, *, floor: float | None = None) -> Logits:
     """Return logits with these probabilities: their logarithms.
 

@@ -7,6 +7,7 @@ from scipy.special import bdtr, bdtrc
 
 from mialab import _check
 from mialab._round import digits_up
+from mialab._validation import door
 from mialab.audit.ranks import Ranks
 from mialab.game import Counts, Design
 from mialab.metrics import Estimate, balanced_accuracy
@@ -15,6 +16,7 @@ from mialab.metrics.area import auc_of
 _UNFAIR = 1e-2  # a balance that coins show more rarely is pointed at
 
 
+@door
 @dataclass(frozen=True)
 class Evidence:
     """Which way the evidence ranks members, and the most that it could have proved.
