@@ -72,6 +72,10 @@ def test_coverage_copies_blur_a_strangers_score_and_whitening_mends_it(rng):
             "n must be at least 2",
         ),
         (
+            lambda: whitened(np.array([0.5]), np.array([[1]]), np.array([[0], [2]]), 5, directions=0),
+            "directions must be at least 1, got 0",
+        ),
+        (
             lambda: whitened(
                 np.array([0.5, 2.0]), np.array([[1, 1]]), np.array([[0, 0], [2, 1]]), 5, directions=1
             ),
@@ -130,7 +134,10 @@ def test_coverage_with_the_noise_in_its_error_the_trend_keeps_its_level(rng):
         (lambda: gaussian_release(0, 10, 1.0, 1e-5), "variants must be at least 1"),
         (lambda: gaussian_release(5, 1, 1.0, 1e-5), "n must be at least 2"),
         (lambda: gaussian_release(5, 10, -1.0, 1e-5), "epsilon must be"),
-        (lambda: trend_z(np.ones(2), np.ones(1), np.full(2, 0.5), (5, 5)), "cases and controls must have the same number of variants, got 2 and 1"),
+        (
+            lambda: trend_z(np.ones(2), np.ones(1), np.full(2, 0.5), (5, 5)),
+            "cases and controls must have the same number of variants, got 2 and 1",
+        ),
         (
             lambda: trend_z(np.ones(1), np.ones(1), np.ones(1), (5, 5)),
             "frequency must be above 0 and below 1",
@@ -140,7 +147,10 @@ def test_coverage_with_the_noise_in_its_error_the_trend_keeps_its_level(rng):
             lambda: trend_z(np.ones(1), np.ones(1), np.full(1, 0.5), (5, 5), noise_sd=(-1.0, 0.0)),
             "noise_sd must be a finite number of at least 0",
         ),
-        (lambda: trend_z(np.full(1, np.nan), np.ones(1), np.full(1, 0.5), (5, 5)), "cases must hold no NaN, got 1 of 1 values"),
+        (
+            lambda: trend_z(np.full(1, np.nan), np.ones(1), np.full(1, 0.5), (5, 5)),
+            "cases must hold no NaN, got 1 of 1 values",
+        ),
     ],
 )
 def test_bad_numbers_are_refused(call, says, at_the_door):
