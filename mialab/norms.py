@@ -39,7 +39,8 @@ def norm_layer(norm: Norm, channels: int, side: int, reference: int = 0) -> nn.M
     Raises
     ------
     ValueError
-        If ``norm`` is unknown.
+        If ``norm`` is unknown, a size is below 1, groups do not come out even (4 of them), or ``"virtual"``
+        has fewer than two rows to look at.
 
     Examples
     --------
@@ -55,6 +56,10 @@ def norm_layer(norm: Norm, channels: int, side: int, reference: int = 0) -> nn.M
         "virtual": lambda: VirtualBatchNorm2d(channels, reference),
     }
     _check.one_of("norm", norm, list(makers))
+    _check.at_least("channels", channels, 1)
+    _check.at_least("side", side, 1)
+    if norm == "group" and channels % 4:
+        _check.refuse("channels", "be a multiple of 4", channels)
     return makers[norm]()
 
 
@@ -63,6 +68,8 @@ class _Normalise(nn.Module):
 
     def __init__(self, channels: int, epsilon: float):
         super().__init__()
+        _check.at_least("channels", channels, 1)
+        _check.not_negative("epsilon", epsilon)
         self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -95,7 +102,14 @@ class VirtualBatchNorm2d(_Normalise):
 
     @door
     def forward(self, x: Maps) -> Maps:
-        """Normalise."""
+        """Normalise.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer records than the reference has.
+        """
+        _check.at_least("the number of records", len(x), self.reference)
         reference = x[: self.reference]
         mean = reference.mean(dim=(0, 2, 3))
         return self.apply_to(x, mean, reference.var(dim=(0, 2, 3), correction=0))
@@ -193,7 +207,13 @@ class NoisyBatchNorm2d(_Normalise):
         A variance smaller than its own noise is not known; it counts as large as the noise. With noise, a
         value that is not a number counts as 0: no clip would bound it. The means are made in double
         precision, so that a record moves them by no more than its share.
+
+        Raises
+        ------
+        ValueError
+            If there is no record.
         """
+        _check.at_least("the number of records", len(x), 1)
         inside = x.clamp(-self.clip, self.clip) / self.clip
         if self.noise:
             inside = inside.nan_to_num(nan=0.0)

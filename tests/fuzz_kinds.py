@@ -40,8 +40,10 @@ def exact(value: np.ndarray, dtype: Any) -> np.ndarray | None:
     return cast if np.array_equal(cast, value) else None
 
 
-def frame(value: np.ndarray, library: Any) -> Any:
+def frame(value: np.ndarray | None, library: Any) -> Any:
     """Make a column or a frame, where there are one or two axes."""
+    if value is None:
+        return None
     if value.ndim == 1:
         return library.Series(value.copy())
     if value.ndim == 2 and value.shape[1]:
@@ -267,6 +269,7 @@ def fits(value: np.ndarray, number: float) -> bool:
 
 ALSO_RIGHT = {  # for arguments that may be more than one thing
     "any array": ("array", {"booleans", "booleans among them", "beyond 2^53", "beyond 2^53, listed"}),
+    "any whole array": ("whole array", {"booleans", "booleans among them"}),
     "one or many": ("number", {"list", "one axis"}),
     "function": ("other", {"class"}),
 }

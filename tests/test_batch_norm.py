@@ -430,6 +430,22 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.zeros((2, 1), dtype=int)),
             "queries and mates must have the same number of queries, got 1 and 2",
         ),
+        (
+            lambda: bn.predict_in_company(CNN, X, np.array([-1]), np.array([[0]])),
+            rf"queries must be rows of the {len(X)} records, got -1 … -1",
+        ),
+        (
+            lambda: bn.predict_in_company(CNN, X, np.array([0]), np.array([[len(X)]])),
+            rf"mates must be rows of the {len(X)} records",
+        ),
+        (
+            lambda: bn.predict_batches(CNN, X, np.array([[0, -1]])),
+            rf"batches must be rows of the {len(X)} records, got -1 … 0",
+        ),
+        (
+            lambda: bn.draw_mates(np.ones(3, dtype=bool), np.array([3]), 1, rng=np.random.default_rng(0)),
+            "queries must be rows of the 3 records, got 3 … 3",
+        ),
     ],
 )
 def test_the_door(call, message):

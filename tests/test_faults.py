@@ -397,3 +397,9 @@ def test_limit_a_recipe_that_cannot_be_is_refused(field, value, says):
 def test_limit_no_runs_are_refused(case, rng):
     with pytest.raises(ValueError, match="runs must be at least 1, got 0"):
         case.run(True, 0, rng=rng)
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_limit_a_trainer_refuses_no_runs(rng):
+    with pytest.raises(ValueError, match="runs must be at least 1, got -1"):
+        HONEST(stage()(True), RECIPE, runs=-1, rng=rng)

@@ -112,7 +112,8 @@ def sort_of(meant: Any, value: Any) -> tuple[str, bool] | None:
         fixed = len(inner) == 1 and not any(axis[0] in "*." for axis in arrays[0].dim_str.split())
         several = len(arrays) > 1 or {"int32", "float32"} <= set(arrays[0].dtypes)
         letter = "" if several else value.dtype.kind
-        return {"b": "truth array", "f": "array", "i": "whole array"}.get(letter, "any array"), fixed
+        mixed = "any array" if any("float32" in one.dtypes for one in arrays) else "any whole array"
+        return {"b": "truth array", "f": "array", "i": "whole array"}.get(letter, mixed), fixed
     if arrays:
         return "one or many", False
     for kind, sort in ((bool, "flag"), (float, "number"), (int, "whole"), (np.random.Generator, "random")):

@@ -72,6 +72,10 @@ def test_coverage_copies_blur_a_strangers_score_and_whitening_mends_it(rng):
             "n must be at least 2",
         ),
         (
+            lambda: whitened(np.array([0.5]), np.array([[1]]), np.array([[0], [2]]), 5, directions=0),
+            "directions must be at least 1, got 0",
+        ),
+        (
             lambda: whitened(
                 np.array([0.5, 2.0]), np.array([[1, 1]]), np.array([[0, 0], [2, 1]]), 5, directions=1
             ),

@@ -179,14 +179,22 @@ def test_parts_and_bad_sets(at_the_door):
     whole = a_set([[0, 1], [2, -1]], (("A", "G"),) * 2)
     part = whole.of(people=np.array([1]), variants=np.array([False, True]))
     assert (part.count.tolist(), part.people, part.variants) == ([[-1]], ("P1",), ("rs1",))
+    for chosen, says in (
+        ({"people": np.array([-1])}, "people must be numbers in 0 … 1, got -1 … -1"),
+        ({"variants": np.array([0, 2])}, "variants must be numbers in 0 … 1, got 0 … 2"),
+        ({"people": np.array([True])}, "people must have 2 entries, as a mask, got 1"),
+        ({"people": np.array([0.5])}, "people must be"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            whole.of(**chosen)
     with pytest.raises(ValueError, match="share a variant with the same alleles, got none"):
         aligned(whole, a_set([[1]], (("A", "C"),)))
     with pytest.raises(ValueError, match="count must be 0, 1, 2, or −1"):
         a_set([[3]], (("A", "G"),))
     with pytest.raises(ValueError, match="alleles must have 2 entries, got 1"):
         a_set([[0, 1]], (("A", "G"),))
-    with pytest.raises(ValueError, match="count must be an array of int8, got dtype int64"):
-        Genotypes(np.zeros((1, 1), dtype=np.int64), ("a",), ("?",), ("v",), (("A", "G"),), "x")
+    with pytest.raises(ValueError, match="count must be numbers that int8 holds exactly, got 1 others"):
+        Genotypes(np.full((1, 1), 256), ("a",), ("?",), ("v",), (("A", "G"),), "x")
 
 
 REAL = Path(os.environ.get("MIALAB_DATA", "")) / "genotypes"

@@ -180,6 +180,23 @@ def test_a_noisy_model_trains_and_the_same_seed_gives_the_same_model():
             lambda: NoisyBatchNorm2d(3, clip=1.0, noise=0.0).mechanism(8),
             "noise must be a finite number above 0, got 0.0",
         ),
+        (lambda: NoisyBatchNorm2d(0, clip=1.0, noise=1.0), "channels must be at least 1, got 0"),
+        (
+            lambda: NoisyBatchNorm2d(3, clip=1.0, noise=1.0)(torch.zeros(0, 3, 2, 2)),
+            "the number of records must be at least 1, got 0",
+        ),
+        (lambda: VirtualBatchNorm2d(-3, 2), "channels must be at least 1, got -3"),
+        (
+            lambda: VirtualBatchNorm2d(3, 2, epsilon=-1.0),
+            "epsilon must be a finite number of at least 0, got -1.0",
+        ),
+        (
+            lambda: VirtualBatchNorm2d(3, 2)(torch.zeros(1, 3, 2, 2)),
+            "the number of records must be at least 2, got 1",
+        ),
+        (lambda: norms.norm_layer("batch", 0, 4), "channels must be at least 1, got 0"),
+        (lambda: norms.norm_layer("layer", 4, -1), "side must be at least 1, got -1"),
+        (lambda: norms.norm_layer("group", 6, 4), "channels must be a multiple of 4, got 6"),
         (lambda: VirtualBatchNorm2d(3, 1), "the number of reference records must be at least 2, got 1"),
         (lambda: small_cnn(1, 8, 2, norm="virtual"), 'reference must be given for "virtual" normalisation'),
         (lambda: small_cnn(1, 8, 2, norm="batch", reference=torch.zeros(4, 1, 8, 8)), "and for no other"),

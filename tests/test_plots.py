@@ -55,6 +55,11 @@ def test_the_roc_is_dotted_where_it_is_not_known(ax, rng):
 def test_the_door(ax):
     with pytest.raises(ValueError, match="member must hold members and non-members"):
         plots.histogram(ax, np.zeros(3), np.zeros(3, dtype=bool))
+    member = np.array([True, False, False])
+    with pytest.raises(ValueError, match="signal must be finite"):
+        plots.histogram(ax, np.array([0.0, 1.0, np.inf]), member)
+    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+        plots.histogram(ax, np.arange(3.0), member, bins=0)
     with pytest.raises(ValueError, match="gap must have one estimate for each of the 2 values, got 0"):
         plots.gap_curve(ax, [1.0, 2.0], {"gap": []})
     with pytest.raises(ValueError, match=r"smallest must be in \(0, 1\), got 0"):

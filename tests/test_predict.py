@@ -224,3 +224,12 @@ def test_a_part_of_a_fleet_keeps_what_is_its_own():
     x = some(zoo.KINDS["perceptron"])
     part = Fleet.of(modules).part(1, 3)
     np.testing.assert_allclose(predict(part, x), [asked(module, x) for module in modules[1:3]], atol=1e-6)
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(("start", "stop"), [(-1, 2), (0, 4), (2, 2), (2, 1)])
+def test_a_part_of_a_fleet_that_is_not_there_is_refused(start, stop):
+    three = Fleet.of([nn.Linear(2, 2) for _ in range(3)])
+    assert torch.equal(three.part(1, 3).state["weight"], three.state["weight"][1:])
+    with pytest.raises(ValueError, match=f"start and stop must be 0 ≤ start < stop ≤ 3, got {start} and"):
+        three.part(start, stop)

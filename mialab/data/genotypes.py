@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int8
+from jaxtyping import Bool, Int, Int8
 from numpy import ndarray
 
 from mialab import _check
@@ -55,8 +55,6 @@ class Genotypes:
 
     def __post_init__(self):
         _check.dimensions("count", self.count, "people variants")
-        if self.count.dtype != np.int8:
-            _check.refuse("count", "be an array of int8", f"dtype {self.count.dtype}")
         names = (("people", 0), ("populations", 0), ("variants", 1), ("alleles", 1))
         for field, axis in names:
             if len(getattr(self, field)) != self.count.shape[axis]:
@@ -70,12 +68,21 @@ class Genotypes:
             _check.refuse("variants", "have a name each", f"{len(set(self.variants))} names")
 
     @door
-    def of(self, *, people: ndarray | None = None, variants: ndarray | None = None) -> "Genotypes":
-        """Return some of the people and variants, by number or by a mask, in the order asked for."""
-        rows, columns = (
-            np.arange(size) if chosen is None else np.arange(size)[chosen]
-            for chosen, size in zip((people, variants), self.count.shape, strict=True)
-        )
+    def of(
+        self,
+        *,
+        people: Int[ndarray, "rows"] | Bool[ndarray, "people"] | None = None,
+        variants: Int[ndarray, "columns"] | Bool[ndarray, "variants"] | None = None,
+    ) -> "Genotypes":
+        """Return some of the people and variants, by number or by a mask, in the order asked for.
+
+        Raises
+        ------
+        ValueError
+            If a number is nobody's, a mask has another length, or a variant is asked for twice.
+        """
+        rows = _chosen("people", people, self.count.shape[0])
+        columns = _chosen("variants", variants, self.count.shape[1])
         return Genotypes(
             self.count[np.ix_(rows, columns)],
             tuple(self.people[i] for i in rows),
@@ -95,6 +102,18 @@ class Genotypes:
         unknown = f", {missing:,} missing genotype{'s' if missing > 1 else ''}" if missing else ""
         people, variants = self.count.shape
         return f"{self.name}: {people:,} people × {variants:,} variants{unknown}"
+
+
+def _chosen(name: str, chosen: ndarray | None, size: int) -> ndarray:
+    """Return numbers for numbers, a mask, or everything."""
+    everything = np.arange(size)
+    if chosen is None:
+        return everything
+    if chosen.dtype == bool and len(chosen) != size:
+        _check.refuse(name, f"have {size} entries, as a mask", len(chosen))
+    if chosen.dtype != bool and chosen.size and not (chosen.min() >= 0 and chosen.max() < size):
+        _check.refuse(name, f"be numbers in 0 … {size - 1}", f"{chosen.min()} … {chosen.max()}")
+    return everything[chosen]
 
 
 @door

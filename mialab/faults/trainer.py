@@ -158,7 +158,14 @@ class Trainer:
 
     @door
     def __call__(self, records: Records, recipe: Recipe, *, runs: int, rng: np.random.Generator) -> Trace:
-        """Train ``runs`` models, each on its own: batches and noise have a stream of their own."""
+        """Train ``runs`` models, each on its own: batches and noise have a stream of their own.
+
+        Raises
+        ------
+        ValueError
+            If ``runs`` is below 1.
+        """
+        _check.at_least("runs", runs, 1)
         for_batches, for_noise = rng.spawn(2)
         batches = self.sample(recipe, len(records.y), runs, for_batches)
         noise = self.noise(recipe, runs, records.x.shape[1], for_noise)

@@ -29,7 +29,7 @@ def histogram(
     Raises
     ------
     ValueError
-        If shapes differ or one kind is missing.
+        If shapes differ, one kind is missing, a signal is not finite, or ``bins`` is below 1.
 
     Examples
     --------
@@ -41,6 +41,8 @@ def histogram(
     """
     _check.same_shape("signal", signal, "member", member)
     _check.both_kinds("member", member)
+    _check.finite("signal", signal)
+    _check.at_least("bins", bins, 1)
     edges = np.linspace(signal.min(), signal.max(), bins + 1)
     for name, those in (("member", member), ("non-member", ~member)):
         heights, _ = np.histogram(signal[those], edges, density=True)

@@ -78,7 +78,15 @@ class Fleet:
 
     @door
     def part(self, start: int, stop: int) -> "Fleet":
-        """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory."""
+        """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory.
+
+        Raises
+        ------
+        ValueError
+            If there is no such part, or nothing in it.
+        """
+        if not 0 <= start < stop <= len(self):
+            _check.refuse("start and stop", f"be 0 ≤ start < stop ≤ {len(self)}", f"{start} and {stop}")
         state = {name: stacked[start:stop] for name, stacked in self.state.items()}
         return Fleet(self.template, state, self.modules[start:stop])
 

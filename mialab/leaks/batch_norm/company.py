@@ -62,7 +62,7 @@ def draw_mates(
     Raises
     ------
     ValueError
-        If there are too few eligible records, or ``mates`` is below 1.
+        If there are too few eligible records, ``mates`` is below 1, or a query is none of the records.
 
     Examples
     --------
@@ -73,6 +73,7 @@ def draw_mates(
     """
     _check.at_least("mates", mates, 1)
     _check.boolean("eligible", eligible)
+    _check_rows("queries", queries, len(eligible))
     if eligible.sum() <= mates:
         _check.refuse("eligible", f"have more than {mates} records", int(eligible.sum()))
     there = np.flatnonzero(eligible)
@@ -104,8 +105,8 @@ def predict_batches(
     Raises
     ------
     ValueError
-        If a number is not finite, shapes do not fit, or a batch has one record: torch refuses to
-        normalise it, and its output would not depend on the record anyway.
+        If a number is not finite, shapes do not fit, a row is none of x, or a batch has one record: torch
+        refuses to normalise it, and its output would not depend on the record anyway.
 
     Examples
     --------
@@ -115,6 +116,7 @@ def predict_batches(
     (2, 3, 10)
     """
     _check.finite("x", x)
+    _check_rows("batches", batches, len(x))
     fleet = models if isinstance(models, Fleet) else Fleet.of([models])
     everyones = batches if isinstance(models, Fleet) else batches[None]
     if len(everyones) != len(fleet):
@@ -162,8 +164,16 @@ def predict_in_company(
     """
     if mates.shape[-2] != len(queries):
         _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
+    _check_rows("queries", queries, len(x))
+    _check_rows("mates", mates, len(x))
     first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
     return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
+
+
+def _check_rows(name: str, rows: np.ndarray, records: int) -> None:
+    """Refuse what is the number of no record: NumPy counts negative ones from the end."""
+    if rows.size and not (rows.min() >= 0 and rows.max() < records):
+        _check.refuse(name, f"be rows of the {records} records", f"{rows.min()} … {rows.max()}")
 
 
 @torch.no_grad()

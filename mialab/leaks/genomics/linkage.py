@@ -99,6 +99,7 @@ def whitened(
     -0.1
     """
     check_people(n)
+    _check.at_least("directions", directions, 1)
     x, known = _complete("candidates", candidates), _complete("reference", reference)
     check_frequencies("released", released, x.shape[1])
     population = aggregates.Population.of(known, most=directions)
