@@ -5,7 +5,7 @@ they rest on, only tells.)
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sized
 from numbers import Real
 from typing import NoReturn
 
@@ -104,6 +104,12 @@ def count(name: str, value: float, least: int) -> None:
         refuse(name, "be at most 2**53, up to which floats count", value)
 
 
+def hold(name: str, array: Sized, least: int, what: str) -> None:
+    """Refuse fewer than ``least`` of what a thing is made of."""
+    if len(array) < least:
+        refuse(name, f"hold at least {least} {what}", len(array))
+
+
 def numbers(name: str, array: np.ndarray | float) -> None:
     """Refuse an array that is not of real numbers, or hides some of them under a mask."""
     if np.ma.isMaskedArray(array):
@@ -157,11 +163,12 @@ def finite(name: str, array: np.ndarray) -> None:
         refuse(name, "be finite", f"{np.asarray(array)[first]} at {first} ({int(wrong.sum())} such values)")
 
 
-def squares(name: str, array: np.ndarray) -> None:
-    """Refuse numbers that are not finite, or have no square that is."""
+def squares(name: str, array: np.ndarray, *, twice: bool = False) -> None:
+    """Refuse numbers that are not finite, or have no finite square; ``twice``, no finite fourth power."""
     finite(name, array)
-    if np.size(array) and (largest := np.abs(array).max()) > _LARGE:
-        refuse(name, f"be within ±{_LARGE:.0e}, for its squares to be floats", largest)
+    most, what = (_LARGE**0.5, "fourth powers") if twice else (_LARGE, "squares")
+    if np.size(array) and (largest := np.abs(array).max()) > most:
+        refuse(name, f"be within ±{most:.0e}, for its {what} to be floats", largest)
 
 
 def not_nan(name: str, array: np.ndarray | float) -> None:

@@ -59,8 +59,9 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     torch.Size([5, 10])
     """
     widths = (inputs, *hidden, classes)
-    for width in widths:
-        _check.at_least("every size", width, 1)
+    for name, sizes in (("inputs", [inputs]), ("hidden", hidden), ("classes", [classes])):
+        for size in sizes:
+            _check.at_least(name, size, 1)
     layers: list[nn.Module] = [nn.Flatten()]
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), nn.ReLU()]

@@ -18,6 +18,9 @@ class Attention(nn.Module):
     """Self-attention with its weights in plain sight (Vaswani et al. 2017, Eq. (1), several heads)."""
 
     def __init__(self, width: int, heads: int):
+        _check.at_least("heads", heads, 1)
+        if width < 1 or width % heads:
+            _check.refuse("width", f"be a multiple of the {heads} heads", width)
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
@@ -52,6 +55,7 @@ class Block(nn.Module):
     """Attention, then a perceptron on each token; both add to their input, which is normalised first."""
 
     def __init__(self, width: int, heads: int):
+        _check.at_least("width", width, 1)
         super().__init__()
         self.norm_1 = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
@@ -70,6 +74,8 @@ class Position(nn.Module):
     """Say where each token is: add a learned vector for its place."""
 
     def __init__(self, tokens: int, width: int):
+        _check.at_least("tokens", tokens, 1)
+        _check.at_least("width", width, 1)
         super().__init__()
         self.weight = nn.Parameter(0.02 * torch.randn(tokens, width))
 
@@ -98,6 +104,9 @@ class TinyTransformer(nn.Module):
         patch: int | None = None,
         read: Read = "mean",
     ):
+        for name, size in (("length", length), ("classes", classes), ("width", width)):
+            _check.at_least(name, size, 1)
+        _check.at_least("blocks", blocks, 0)
         super().__init__()
         self.patch = patch
         self.read = read

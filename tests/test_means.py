@@ -40,7 +40,7 @@ def test_coverage_of_a_mean_can_fail(rng):
     ("table", "message"),
     [
         (np.ones((6, 6)), "value must vary to have an interval, got 1.0 everywhere"),
-        (np.eye(4), "models must be at least 5, got 4"),
+        (np.eye(4), "value must hold at least 5 models, got 4"),
         (np.full((6, 6), np.nan), "value must hold no NaN"),
     ],
 )

@@ -354,7 +354,7 @@ def test_importing_metrics_is_quick_to_the_eye():
         ),
         (
             lambda o, c: metrics.bootstrap(o.score[None], o.member[None], len, rng=np.random.default_rng(0)),
-            "models must be at least 5, got 1",
+            "member must hold at least 5 models, got 1",
         ),
         (
             lambda o, c: metrics.Estimate(0.5, 0.6, 0.7, 0.95, "m"),

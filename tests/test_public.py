@@ -1,4 +1,4 @@
-"""What is public, and that somebody could try all of it."""
+"""What the walk over the package takes for public."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,6 @@ from dataclasses import dataclass
 import pytest
 
 import public
-import test_fuzz
-
-
-@pytest.fixture(scope="module")
-def calls() -> dict[str, test_fuzz.Call]:
-    return test_fuzz.run_examples()
 
 
 def double(number: float) -> float:
@@ -45,13 +39,3 @@ def test_definition_a_field_that_holds_a_function_is_no_method(monkeypatch):
 )
 def test_pieces_that_no_user_calls_are_not_public(name):
     assert name not in public.callables()
-
-
-def test_coverage_every_public_function_has_an_example_that_reaches_it(calls):
-    assert sorted(set(test_fuzz.public_callables()) - set(calls)) == []
-
-
-def test_an_example_that_shows_a_refusal_is_tried_with_wrong_things(calls):
-    tried = list(test_fuzz.tries("cifar10", calls["mialab.data.fetched.cifar10"]))
-    assert tried
-    assert {one.verdict for one in tried} == {"clear"}

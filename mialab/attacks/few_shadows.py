@@ -18,6 +18,8 @@ from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, side
 
 _SMALL = 1e-9
 
+__all__ = ["student"]
+
 
 @door
 def student(target: Signals, shadows: Shadows) -> Signals:
@@ -67,7 +69,6 @@ def student(target: Signals, shadows: Shadows) -> Signals:
     return with_it - _log_student(target - mean_out, own_out + error_out, freedom_out)
 
 
-@door
 def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
     """Draw each record's variance towards that of all records, and say how well it is then known.
 
@@ -104,7 +105,6 @@ def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
     return np.where(endless, prior, mixed), borrowed + side.freedom
 
 
-@door
 def shrunk_means(
     inside: Side, own_in: Signals, outside: Side, own_out: Signals
 ) -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
@@ -143,7 +143,6 @@ def shrunk_means(
     )
 
 
-@door
 def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
     """Return x with ψ′(x) = value, and infinity where the value is not above 0.
 

@@ -96,6 +96,9 @@ def luck(right: int, trials: int, *, allowed: float) -> float:
     (0.179, 0.00065)
     """
     _check.probability("allowed", allowed)
+    _check.at_least("trials", trials, 1)
+    if not 0 <= right <= trials:
+        _check.refuse("right", f"be in 0 … {trials} (trials)", right)
     Guesses(right, trials, trials)
     return float(bdtr(trials - right, trials, 1 - allowed))
 

@@ -22,6 +22,8 @@ from mialab.game import Design, Outcome
 
 Case = Fault | Correct
 
+_FEWEST = 30  # runs on either side
+
 
 @door
 @dataclass(frozen=True, eq=False)
@@ -92,9 +94,9 @@ def play(case: Case, *, runs: int, rng: np.random.Generator) -> Runs:
     Raises
     ------
     ValueError
-        If ``runs`` is below 1.
+        If ``runs`` is below 30: fewer coins may all fall alike.
     """
-    _check.at_least("runs", runs, 1)
+    _check.at_least("runs", runs, _FEWEST)
     member = np.arange(2 * runs) < runs
     rehearsal, test = (
         Outcome(
@@ -134,7 +136,7 @@ def hang(
     Raises
     ------
     ValueError
-        If ``runs`` is below 1, or ``confidence`` is not in (0, 1).
+        If ``runs`` is below 30, or ``confidence`` is not in (0, 1).
 
     Examples
     --------

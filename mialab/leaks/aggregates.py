@@ -115,11 +115,11 @@ def z_score(released: Release, candidates: Candidates, population: Population, n
     array([2., 0.])
     """
     _effective(n, population.references)
-    direction = population.whiten(candidates)
+    direction = population._whitened("candidates", candidates)
     distance = np.linalg.norm(direction, axis=-1)
     if not distance.all():
         _check.refuse("candidates", "differ from the population's mean", f"none in row {distance.argmin()}")
-    lean = direction @ population.whiten(released) / distance
+    lean = direction @ population._whitened("released", released) / distance
     return lean * np.sqrt(_effective(n, population.references))
 
 
@@ -157,7 +157,7 @@ def log_likelihood_ratio(
     """
     _check.count("n", n, 2)
     _check.one_of("absent", absent, ("replaced", "removed"))
-    u, d = population.whiten(released), population.whiten(candidates)
+    u, d = population._whitened("released", released), population._whitened("candidates", candidates)
     var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
     squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in
     return (squares + population.rank * np.log(var_out / var_in)) / 2
@@ -217,7 +217,12 @@ def simulated_z_score(
     """
     _check.at_least("simulations", simulations, 10)
     _check.at_least("swaps", swaps, 1)
-    _check.at_least("the number of records in the pool", len(pool), n)
+    _check.at_least("n", n, 1)
+    _check.hold("pool", pool, n, "records")
+    _check.hold("candidates", candidates, 1, "records")
+    for name, rows in (("candidates", candidates), ("pool", pool)):
+        if rows.min() < 0:
+            _check.refuse(name, "be numbers of records", rows.min())
     batches = np.stack([rng.choice(pool, n, replace=False) for _ in range(simulations + swaps)])
     draws, before = batches[:simulations], batches[simulations:]
     population = Population.of(release_of(draws), most=max(1, simulations // 10))
@@ -265,6 +270,8 @@ def power(
     >>> power(0.05, np.sqrt(64), n=64, references=64).round(4).item()
     0.1742
     """
+    if np.size(fpr) == 0:
+        _check.refuse("fpr", "hold at least 1 rate", "none")
     for extreme in (np.min(fpr), np.max(fpr)):
         _check.probability("fpr", float(extreme))
     for name, value in (("distance", np.asarray(distance)), ("weight", np.asarray(weight))):

@@ -63,19 +63,20 @@ class Population:
             there is no variance at all.
         """
         _check.finite("mean", mean)
+        _check.hold("mean", mean, 1, "features")
         _check.finite("covariance", covariance)
         if covariance.shape != (len(mean), len(mean)) or not np.allclose(covariance, covariance.T):
             _check.refuse("covariance", f"be a symmetric {len(mean)} × {len(mean)} matrix", covariance.shape)
-        return cls(mean, _whitener(*np.linalg.eigh(covariance)))
+        return cls(mean, _whitener("covariance", *np.linalg.eigh(covariance)))
 
     @classmethod
     @door
     def independent(cls, mean: Release, variance: Release) -> "Population":
         """Make a population of uncorrelated features; those without variance are left out."""
-        _check.same_shape("mean", mean, "variance", variance)
         _check.finite("mean", mean)
+        _check.hold("mean", mean, 1, "features")
         _check.finite("variance", variance)
-        return cls(mean, _whitener(variance, np.eye(len(mean))))
+        return cls(mean, _whitener("variance", variance, np.eye(len(mean))))
 
     @classmethod
     @door
@@ -92,12 +93,12 @@ class Population:
             below 1.
         """
         _check.at_least("most", 1 if most is None else most, 1)
-        _check.dimensions("reference", reference, "records features")
-        _check.at_least("the number of reference records", len(reference), 2)
+        _check.hold("reference", reference, 2, "records")
+        _check.hold("reference", reference.T, 1, "features")
         _check.squares("reference", reference)
         mean = reference.mean(axis=0)
         _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
-        whitener = _whitener(spread**2 / (len(reference) - 1), directions.T)
+        whitener = _whitener("reference", spread**2 / (len(reference) - 1), directions.T)
         return cls(mean, whitener[:, : None if most is None else int(most)], float(len(reference)))
 
     @property
@@ -108,23 +109,27 @@ class Population:
     @door
     def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
         """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
-        _check.squares("records and release", x)
+        return self._whitened("x", x)
+
+    def _whitened(self, name: str, x: ndarray) -> Float[ndarray, "*records rank"]:
+        _check.squares(name, x)
         if x.shape[-1] != len(self.mean):
-            _check.refuse("records and release", f"have {len(self.mean)} features", x.shape[-1])
+            _check.refuse(name, f"have {len(self.mean)} features", x.shape[-1])
         return (x - self.mean) @ self.whitener
 
     @door
     def distance(self, candidates: Candidates) -> Scores:
         """Return the Mahalanobis distance D of each candidate from the mean."""
-        return np.linalg.norm(self.whiten(candidates), axis=-1)
+        return np.linalg.norm(self._whitened("candidates", candidates), axis=-1)
 
 
-def _whitener(variances: ndarray, directions: ndarray) -> Float[ndarray, "features rank"]:
+def _whitener(name: str, variances: ndarray, directions: ndarray) -> Float[ndarray, "features rank"]:
     """Divide each direction by its standard deviation, and leave out those that do not vary."""
     smallest = _RELATIVE_ROUNDING * variances.max()
     if variances.min() < -smallest:
-        _check.refuse("covariance", "have no negative eigenvalue", variances.min())
+        what = "number" if name == "variance" else "eigenvalue"
+        _check.refuse(name, f"have no negative {what}", variances.min())
     if variances.max() <= 0:
-        _check.refuse("the population", "vary in at least one direction", "no variance at all")
+        _check.refuse(name, "vary in at least one direction", "no variance at all")
     varies = variances > smallest
     return directions[:, varies] / np.sqrt(variances[varies])

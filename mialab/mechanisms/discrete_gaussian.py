@@ -23,6 +23,7 @@ _REACH = 12  # standard deviations to either side; what lies beyond is counted a
 _MOST = 2**16  # grid points to either side that are listed
 _CHORDS = 2000  # to either side of 0, of the curve where they are not
 _FARTHEST_LOSS = 600.0  # of these: e^loss is a float
+_FAR = 1e6  # standard deviations: nothing is left there
 _ROUNDED = 1e-9
 
 
@@ -186,6 +187,7 @@ class WideBell:
 
     def _grid_adds(self, epsilon: ndarray) -> ndarray:
         """Return (V(x₀) + e^ε·V(x₀ + k))/(6·s·√(2π)), in units of s and a little upward."""
+        epsilon = np.minimum(epsilon, 2 * _FAR / self.noise_multiplier)
         zero = epsilon * self.noise_multiplier - 0.5 / self.noise_multiplier
         moved = epsilon * self.noise_multiplier + 0.5 / self.noise_multiplier
         with np.errstate(over="ignore", invalid="ignore"):
@@ -194,7 +196,7 @@ class WideBell:
             near = np.exp(np.minimum(epsilon, 2.0)) * _variation(moved, np.exp(-(moved**2) / 2))
             there = np.where(moved >= 1, moved * np.exp(-np.minimum(zero**2 / 2, 800.0)), near)
         added = (1 + _ROUNDED) * (here + there) / (6 * np.sqrt(2 * np.pi)) / self.spread / self.spread
-        return np.where(np.isfinite(epsilon), added, 0.0)
+        return np.where(zero < _FAR, added, 0.0)
 
 
 def _variation(x: ndarray, height: ndarray) -> ndarray:

@@ -177,7 +177,7 @@ class RandomizedResponse:
         """
         _check.dimensions("reported", reported, "people")
         _check_answers("reported", reported, self.answers)
-        _check.at_least("number of people", len(reported), 1)
+        _check.hold("reported", reported, 1, "answers")
         if self.lie_probability >= self.truth_probability:
             _check.refuse("truth_probability", f"be above 1/{self.answers}", self.truth_probability)
         shares = shares_on_file if fixed_file else shares_of_people

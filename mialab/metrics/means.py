@@ -50,8 +50,8 @@ def pooled_mean(
     table = value.astype(float)
     _check.finite("value", table)
     models, records = table.shape
-    _check.at_least("models", models, 5)
-    _check.at_least("records", records, 5)
+    _check.hold("value", table, 5, "models")
+    _check.hold("value", table.T, 5, "records")
     tail = percentile(models, records, resamples, confidence)
     if np.ptp(table) == 0:
         _check.refuse("value", "vary to have an interval", f"{table[0, 0]} everywhere")

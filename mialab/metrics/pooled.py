@@ -206,8 +206,8 @@ def _resampled(
     for score in scores:
         _doors(score, member)
     models, records = member.shape
-    _check.at_least("models", models, 5)
-    _check.at_least("records", records, 5)
+    _check.hold("member", member, 5, "models")
+    _check.hold("member", member.T, 5, "records")
     tail = percentile(models, records, resamples, confidence)
     rankings, hits, false = (
         [rank_scores(one.astype(float).ravel()) for one in scores],

@@ -140,7 +140,7 @@ def band(outcome: Outcome, fpr: Float[ndarray, "points"], *, confidence: float =
     >>> band(outcome, np.array([0.5, 1.0])).high
     array([1., 1.])
     """
-    _check.at_least("the number of rates", len(fpr), 1)
+    _check.hold("fpr", fpr, 1, "rates")
     estimates = [tpr_at(outcome, float(one), confidence=confidence) for one in fpr]
     low, high = (np.array([getattr(one, side) for one in estimates]) for side in ("low", "high"))
     return Band(np.asarray(fpr, dtype=float), low, high, confidence, estimates[0].method)

@@ -143,6 +143,7 @@ def epsilon_from_accuracy(accuracy: float, *, delta: float = 0.0) -> float:
     >>> round(epsilon_from_accuracy(0.6), 6)  # ln 1.5
     0.405465
     """
+    _check.probability("accuracy", accuracy)
     return epsilon_from_rates(1 - accuracy, accuracy, delta=delta)
 
 
@@ -157,6 +158,8 @@ def epsilon_from_advantage(advantage: float, *, delta: float = 0.0) -> float:
     >>> round(epsilon_from_advantage(0.5), 6)  # ln 3
     1.098612
     """
+    if not -1 <= advantage <= 1:
+        _check.refuse("advantage", "be in [-1, 1]", advantage)
     return epsilon_from_accuracy((1 + advantage) / 2, delta=delta)
 
 

@@ -14,6 +14,8 @@ from mialab import _check
 from mialab._validation import door
 from mialab.tradeoff.pair import Numbers, Pair
 
+_LARGEST = 700  # ε: nearly the last whose e^ε is a float
+
 
 @door
 def above(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents"]) -> Pair:
@@ -44,6 +46,8 @@ def above(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents
     """
     _check.dimensions("epsilon", epsilon, "tangents")
     _check.finite("epsilon", epsilon)
+    if len(epsilon) and np.abs(epsilon).max() > _LARGEST:
+        _check.refuse("epsilon", f"be within ±{_LARGEST}, for e^ε to be a float", np.abs(epsilon).max())
     if not (len(epsilon) and (np.diff(epsilon) > 0).all()):
         _check.refuse("epsilon", "rise", epsilon)
     slope, start = np.exp(epsilon[::-1]), np.asarray(delta(epsilon))[::-1]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mialab import _check, _logits, _rng
 from mialab._functional import as_tensor
+from mialab.train.fleet import reading
 
 
 def check_device(device: str) -> None:
@@ -92,7 +93,7 @@ def _is_plain(weight: Tensor) -> bool:
 
 def _classes(model: nn.Module, x: Tensor) -> int:
     """Ask a model how many logits it returns; refuse one that returns probabilities."""
-    with torch.no_grad():
+    with torch.no_grad(), reading(x):
         logits = model.eval()(x)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__

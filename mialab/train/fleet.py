@@ -132,8 +132,21 @@ def predict(models: nn.Module | Fleet, x: Inputs) -> Float[ndarray, "*models rec
     _check.finite("x", x)
     # NumPy gives an axis of length 1 any stride; one that looks like channels-last breaks vmap of GroupNorm.
     inputs = as_tensor(x).clone(memory_format=torch.contiguous_format)
-    logits = _ask_fleet(models, inputs) if isinstance(models, Fleet) else _ask(models, inputs)
+    with reading(x):
+        logits = _ask_fleet(models, inputs) if isinstance(models, Fleet) else _ask(models, inputs)
     return (logits.float() if logits.dtype.itemsize < 4 else logits).numpy()
+
+
+@contextmanager
+def reading(x: ndarray | Tensor) -> Iterator[None]:
+    """Say that a model cannot read the records, and in its own words why."""
+    try:
+        yield
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # a model may raise anything
+        rule = f"hold records that the model can read ({type(error).__name__}: {error})"
+        raise ValueError(f"x must {rule}, got shape {tuple(x.shape)}") from error
 
 
 @torch.no_grad()

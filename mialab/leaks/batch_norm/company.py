@@ -20,6 +20,7 @@ from mialab._types import Inputs, Member
 from mialab._validation import door
 from mialab.train import Fleet
 from mialab.train._doors import for_model
+from mialab.train.fleet import reading
 
 _ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
 
@@ -116,17 +117,20 @@ def predict_batches(
     (2, 3, 10)
     """
     _check.finite("x", x)
+    _check.hold("x", x, 1, "records")
     _check_rows("batches", batches, len(x))
     fleet = models if isinstance(models, Fleet) else Fleet.of([models])
     everyones = batches if isinstance(models, Fleet) else batches[None]
     if len(everyones) != len(fleet):
         _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
-    _check.at_least("records in a batch", everyones.shape[2], 2)
+    if everyones.shape[2] < 2:
+        _check.refuse("batches", "have at least 2 records each", everyones.shape[2])
     records, logits = as_tensor(for_model(fleet[0], x)), []
     for one, rows in enumerate(everyones):
         model = without_memory(fleet[one])
         pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
-        logits.append(torch.cat([_forward(model, records[piece]) for piece in pieces]))
+        with reading(x):
+            logits.append(torch.cat([_forward(model, records[piece]) for piece in pieces]))
     answers = torch.stack(logits).numpy()
     return answers if isinstance(models, Fleet) else answers[0]
 
@@ -166,6 +170,8 @@ def predict_in_company(
         _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
     _check_rows("queries", queries, len(x))
     _check_rows("mates", mates, len(x))
+    if mates.shape[-1] < 1:
+        _check.refuse("mates", "be at least 1 for each query", "none")
     first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
     return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
 

@@ -103,8 +103,8 @@ def known_company(
     _check.squares("output", output)
     _check.same_shape("output", output, "probe", probe)
     for name, records in (("others", others), ("candidates", candidates)):
-        _check.dimensions(name, records, f"{name} features")
         _check.squares(name, records)
+    _check.hold("candidates", candidates, 1, "records")
     if not others.shape[1] == candidates.shape[1] == len(probe):
         _check.refuse(
             "others, candidates", f"have {len(probe)} features", f"{others.shape}, {candidates.shape}"
@@ -175,6 +175,7 @@ class Probe:
     @door
     def features(self, x: Records) -> Records:
         """Return φ(x): what the probe's output is, to first order, the mean of."""
+        _check.squares("x", x, twice=True)
         away = x - self.mean
         return self.by_mean * away + self.by_square * (away**2 - self.variance)
 
@@ -220,6 +221,11 @@ def probe_score(
     >>> print(score[:9].mean().round(1), score[9:].mean().round(1))
     2.8 0.3
     """
+    for name, array in (("output", output), ("candidates", candidates), ("reference", reference)):
+        _check.squares(name, array, twice=True)
+    _check.hold("reference", reference, 2, "records")
+    if not np.ptp(reference, axis=0).all():
+        _check.refuse("reference", "vary in every feature", "one that is constant")
     view = Probe.of(probe, reference.mean(axis=0), reference.var(axis=0, ddof=1), n, epsilon=epsilon)
     seen = Population.of(view.features(reference))
     return z_score(output - view.baseline, view.features(candidates), seen, n - 1)
@@ -294,7 +300,7 @@ def others_moments(
     array([ 5., 25.])
     """
     _check.at_least("n", n, len(known) + 1)
-    for name, numbers in (("mean", mean), ("variance", variance), ("known", known)):
-        _check.finite(name, numbers)
+    for name, array in (("mean", mean), ("variance", variance), ("known", known), ("centre", centre)):
+        _check.squares(name, array)
     everybody = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
     return (n * everybody - moments(known, centre).sum(axis=0)) / (n - len(known))

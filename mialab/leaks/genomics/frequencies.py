@@ -82,7 +82,10 @@ class Reference:
     @door
     def of(cls, genotypes: Genotypes) -> "Reference":
         """Count a reference in people who were not in the study; each variant must vary among them."""
-        return cls(allele_frequencies(genotypes), float(len(genotypes)))
+        frequency = allele_frequencies(genotypes)
+        if fixed := int(np.count_nonzero((frequency == 0) | (frequency == 1))):
+            _check.refuse("genotypes", "vary at every variant (drop those that do not)", f"{fixed} others")
+        return cls(frequency, float(len(genotypes)))
 
     @property
     def variance(self) -> Frequencies:

@@ -102,6 +102,8 @@ def whitened(
     _check.at_least("directions", directions, 1)
     x, known = _complete("candidates", candidates), _complete("reference", reference)
     check_frequencies("released", released, x.shape[1])
+    if not np.ptp(known, axis=0).any():
+        _check.refuse("reference", "vary at some variant", "none that does")
     population = aggregates.Population.of(known, most=directions)
     z = aggregates.z_score(2 * released, x, population, n)
     people = len(known)

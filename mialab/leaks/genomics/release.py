@@ -42,6 +42,8 @@ def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noi
     """
     _check.count("variants", variants, 1)
     check_people(n)
+    if epsilon > 2**20:
+        _check.refuse("epsilon", "be at most 2**20: more is no promise", epsilon)
     return noise.Gaussian(noise.calibrate(epsilon, delta), float(np.sqrt(variants)) / n, Neighbours.REPLACE)
 
 

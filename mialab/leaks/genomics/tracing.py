@@ -173,7 +173,7 @@ def power(
     """
     if not np.min(variants) >= 0:
         _check.refuse("variants", "be at least 0", np.min(variants))
-    _check.finite("variants", np.asarray(variants))
+    _check.squares("variants", np.asarray(variants))
     return aggregates.power(fpr, np.sqrt(variants), n, references=people)
 
 

@@ -79,6 +79,9 @@ def private_sum(
     >>> private_sum(np.ones((2, 1)), 1.0, 0.5, rng=np.random.default_rng(0)).round(3)
     array([2.063])
     """
+    _check.magnitude("bound", bound)
+    _check.magnitude("noise_multiplier", noise_multiplier)
+    _check.hidden("gradients", np.asarray(len(gradients) * bound), bound * min(1, noise_multiplier))
     noise = Gaussian(noise_multiplier, bound, Neighbours.ADD_REMOVE)
     total: Release = clip(gradients, bound).sum(axis=0, dtype=float)
     return noise(total, rng=rng)

@@ -98,7 +98,7 @@ def by_vmap(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
 def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> tuple[Tensor, Tensor, int]:
     """Refuse what has no per-record gradient; return inputs, labels and the layers' outputs per record."""
     _check_alone(model)
-    _check.at_least("the number of records", len(x), 1)
+    _check.hold("x", x, 1, "records")
     _check.finite("x", x)
     if len(x) != len(y):
         _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")

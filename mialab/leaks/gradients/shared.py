@@ -14,6 +14,7 @@ from mialab._validation import door
 from mialab.leaks.gradients.per_record import check_readable
 
 _RECORDS_AT_ONCE = 4096
+_RATES = (1e-6, 1e6)  # outside, the step or its quotient is lost in single precision
 
 
 @door
@@ -63,7 +64,9 @@ def local_updates(
     inputs, labels, _ = check_readable(model, x, y)
     _check.at_least("steps", steps, 1)
     _check.positive("learning_rate", learning_rate)
-    _check.dimensions("batches", batches, "clients n")
+    if not _RATES[0] <= learning_rate <= _RATES[1]:
+        _check.refuse("learning_rate", f"be between {_RATES[0]:g} and {_RATES[1]:g}", learning_rate)
+    _check.hold("batches", batches.T, 1, "records a client")
     _check.labels("batches", batches, classes=len(x))
     start = {name: weight.detach() for name, weight in model.named_parameters()}
 

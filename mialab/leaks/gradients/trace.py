@@ -92,8 +92,8 @@ class Ridge:
             If there are fewer than two references, a number is not finite, nothing varies, or
             ``relative`` is not above 0.
         """
-        _check.dimensions("reference", reference, "records features")
-        _check.at_least("the number of reference records", len(reference), 2)
+        _check.hold("reference", reference, 2, "records")
+        _check.hold("reference", reference.T, 1, "features")
         _check.squares("reference", reference)
         _check.positive("relative", relative)
         reference = np.asarray(reference, dtype=float)
@@ -180,7 +180,8 @@ def participation_ratio(gradients: Records) -> float:
     >>> participation_ratio(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     2.0
     """
-    _check.at_least("the number of records", len(gradients), 2)
+    _check.hold("gradients", gradients, 2, "records")
+    _check.hold("gradients", gradients.T, 1, "features")
     _check.squares("gradients", gradients)
     centred = np.asarray(gradients, dtype=float) - gradients.mean(axis=0)
     centred /= max(np.abs(centred).max(), np.finfo(float).tiny)  # a fourth power is taken
