@@ -108,7 +108,13 @@ class Population:
 
     @door
     def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
-        """Return x in units in which the population has mean 0 and the unit matrix as its covariance."""
+        """Return x in units in which the population has mean 0 and the unit matrix as its covariance.
+
+        Examples
+        --------
+        >>> Population.known(np.ones(2), np.diag([1.0, 4.0])).whiten(np.array([2.0, 5.0]))
+        array([1., 2.])
+        """
         return self._whitened("x", x)
 
     def _whitened(self, name: str, x: ndarray) -> Float[ndarray, "*records rank"]:
