@@ -5,6 +5,7 @@ another design it may: where every record is in exactly half of the models, a re
 half of the shadows is in the target; and so where two models hold what the other does not.
 """
 
+import sys
 import warnings
 
 import numpy as np
@@ -33,7 +34,15 @@ def warn_unless_coins(member: ndarray) -> None:
     if min(evenness, alike) < np.log(_LEVEL / 2):
         what = "how many models hold each record" if evenness <= alike else "two models that share too much"
         said = f"membership is not like coins ({what}; p < {_LEVEL:g}): who was in the shadows tells"
-        warnings.warn(f"{said} who is in the target, and scores may be about that", stacklevel=3)
+        warnings.warn(f"{said} who is in the target, and scores may be about that", stacklevel=_outside())
+
+
+def _outside() -> int:
+    """Return how many calls up the user's own line is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("mialab."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _groups(member: ndarray) -> ndarray:
