@@ -4,6 +4,7 @@ Nothing is lost on the way. Messages say how many numbers are wrong, never which
 comes through this door may be secret.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +48,7 @@ def array(name: str, value: ArrayLike, kind: Kind = "real", dtype: np.dtype | No
     found = value if type(value) is np.ndarray else _found(name, value)
     if found.dtype.kind not in _TAKEN[kind]:  # timedelta64 calls itself an integer, but not by this letter
         _check.refuse(name, _RULE.get(kind, "be an array of numbers"), f"dtype {found.dtype}")
-    if found.dtype.kind == "f" and found.size and np.isnan(found.min()):
+    if found.dtype.kind == "f" and found.size and math.isnan(np.minimum.reduce(found, axis=None)):
         _check.refuse(name, "hold no NaN", f"{int(np.isnan(found).sum())} of {found.size} values")
     wanted = dtype or _OWN.get(kind) or _native(found.dtype)
     if found.dtype != wanted:

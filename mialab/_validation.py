@@ -61,7 +61,8 @@ def door(thing: Thing) -> Thing:
     @functools.wraps(thing)
     def entered(*args: Any, **kwargs: Any) -> Any:
         nonlocal plan
-        plan = plan or _Plan.of(thing)
+        if plan is None:
+            plan = _Plan.of(thing)
         return plan.enter(thing, args, kwargs)
 
     entered.__door__ = True  # type: ignore[attr-defined]
@@ -135,7 +136,7 @@ def _array_entry(meant: Any) -> Entry:
     letters = {one.rstrip("0123456789").split("_")[0] for one in names}
     only = np.dtype(names[0]) if len(names) == 1 else None
     kind = "any" if not names else _KINDS.get(frozenset(letters & {"bool", "int", "float"}), "real")
-    axes = meant.dim_str.split()
+    axes = _Axes.of(meant.dim_str)
     if meant.array_type is not np.ndarray:
         return functools.partial(_tensor, meant.array_type, kind, axes)
     if only is not None and only.kind == "f":
@@ -150,56 +151,74 @@ _KINDS: dict[frozenset[str], _arrays.Kind] = {
 }
 
 
-def _array(
-    kind: _arrays.Kind, dtype: Any, axes: list[str], name: str, value: Any, sizes: Sizes
-) -> np.ndarray:
+def _array(kind: _arrays.Kind, dtype: Any, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> np.ndarray:
     found = _arrays.array(name, value, kind, dtype)
-    _fit(name, found.shape, axes, sizes)
+    fit.check(name, found.shape, sizes)
     return found
 
 
-def _rounded(dtype: np.dtype, axes: list[str], name: str, value: Any, sizes: Sizes) -> np.ndarray:
+def _rounded(dtype: np.dtype, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> np.ndarray:
     """Cast to a shorter float, as models hold: the one cast that may round."""
     found = _arrays.array(name, value, "real")
-    _fit(name, found.shape, axes, sizes)
+    fit.check(name, found.shape, sizes)
     if found.dtype.kind != "f":
         return _arrays.array(name, found, "float", dtype) if found.dtype.itemsize > 2 else found.astype(dtype)
     with np.errstate(over="ignore"):
-        cast = found.astype(dtype)
+        cast = found.astype(dtype, copy=False)
     if (lost := np.isinf(cast) & np.isfinite(found)).any():
         _check.refuse(name, f"be numbers in the range of {dtype}", f"{int(lost.sum())} larger ones")
     return cast
 
 
-def _tensor(kind: type, dtype: str, axes: list[str], name: str, value: Any, sizes: Sizes) -> Any:
+def _tensor(kind: type, numbers: str, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> Any:
     _instance(kind, name, value, sizes)
-    wrong = value.is_complex() or (dtype == "float" and not value.is_floating_point())
-    if wrong or (dtype in ("int", "bool") and value.is_floating_point()):
-        _check.refuse(name, f"be a tensor of {dtype}", f"dtype {value.dtype}")
-    _fit(name, tuple(value.shape), axes, sizes)
+    wrong = value.is_complex() or (numbers == "float" and not value.is_floating_point())
+    if wrong or (numbers in ("int", "bool") and value.is_floating_point()):
+        _check.refuse(name, f"be a tensor of {numbers}", f"dtype {value.dtype}")
+    fit.check(name, tuple(value.shape), sizes)
     return value
 
 
-def _fit(name: str, shape: tuple[int, ...], axes: list[str], sizes: Sizes) -> None:
-    """Refuse other axes than those that the words name, and two lengths of one name."""
-    several = next((place for place, axis in enumerate(axes) if axis[0] in "*."), None)
-    least = len(axes) - (several is not None)
-    if len(shape) < least or (several is None and len(shape) > least):
-        _check.refuse(name, f"have shape ({', '.join(axes)})", f"shape {shape}")
-    if several is not None:
-        after = len(axes) - several - 1
-        middle = shape[several : len(shape) - after]
-        lengths: tuple = (*shape[:several], middle, *shape[len(shape) - after :])
-    else:
-        lengths = shape
-    for axis, length in zip(axes, lengths, strict=True):
-        if axis.isdecimal() and length != int(axis):
-            _check.refuse(name, f"have shape ({', '.join(axes)})", f"shape {shape}")
-        if axis.lstrip("*").isidentifier() and axis != "_":
-            first, known = sizes.setdefault(axis, (name, length))
-            if known != length:
-                alike = "the same shape" if axis[0] == "*" else f"the same number of {axis}"
-                _check.refuse(f"{first} and {name}", f"have {alike}", f"{known} and {length}")
+class _Axes(NamedTuple):
+    """The axes that an annotation names: before and after those that may be any number, as ``*models``."""
+
+    words: str
+    before: list[str]
+    several: str | None
+    after: list[str]
+
+    @classmethod
+    def of(cls, words: str) -> "_Axes":
+        axes = words.split()
+        at = next((place for place, axis in enumerate(axes) if axis[0] in "*."), len(axes))
+        return cls(words, axes[:at], axes[at] if at < len(axes) else None, axes[at + 1 :])
+
+    def check(self, name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
+        """Refuse another number of axes, and two lengths of one name."""
+        before, after = len(self.before), len(self.after)
+        if len(shape) < before + after or (self.several is None and len(shape) > before):
+            self._refuse(name, shape)
+        for axis, length in zip(self.before, shape, strict=False):
+            self._agree(name, axis, length, shape, sizes)
+        if self.several is not None:
+            end = len(shape) - after
+            self._agree(name, self.several, shape[before:end], shape, sizes)
+            for axis, length in zip(self.after, shape[end:], strict=True):
+                self._agree(name, axis, length, shape, sizes)
+
+    def _agree(self, name: str, axis: str, length: Any, shape: tuple[int, ...], sizes: Sizes) -> None:
+        first, known = sizes.setdefault(axis, (name, length))
+        if known == length and not axis.isdecimal():
+            return
+        if axis.isdecimal():
+            if length != int(axis):
+                self._refuse(name, shape)
+        elif axis.lstrip("*").isidentifier() and axis != "_":
+            alike = "the same shape" if axis[0] == "*" else f"the same number of {axis}"
+            _check.refuse(f"{first} and {name}", f"have {alike}", f"{known} and {length}")
+
+    def _refuse(self, name: str, shape: tuple[int, ...]) -> None:
+        _check.refuse(name, f"have shape ({', '.join(self.words.split())})", f"shape {shape}")
 
 
 def _real(name: str, value: Any, sizes: Sizes) -> Any:
@@ -408,7 +427,7 @@ _PLAIN: dict[Any, Entry | None] = {
     str: _text,
     Path: _path,
     np.random.Generator: _random,
-    np.ndarray: functools.partial(_array, "any", None, ["..."]),
+    np.ndarray: functools.partial(_array, "any", None, _Axes.of("...")),
     abc.Callable: _call,
     typing.Any: None,
     inspect.Parameter.empty: None,
