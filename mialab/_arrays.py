@@ -5,12 +5,14 @@ comes through this door may be secret.
 """
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mialab import _check
+
+ArrayLike: TypeAlias = Any
+"""What may be an array before the door: a list, a frame, a tensor. Too much for a type; the door decides."""
 
 Kind = Literal["bool", "int", "float", "real", "any"]
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mialab import _arrays, _check
+from mialab._arrays import ArrayLike
 
 __all__ = ["ArrayLike", "door"]
 

@@ -55,7 +55,6 @@ def norm_layer(norm: Norm, channels: int, side: int, reference: int = 0) -> nn.M
         "group": lambda: nn.GroupNorm(4, channels),
         "virtual": lambda: VirtualBatchNorm2d(channels, reference),
     }
-    _check.one_of("norm", norm, list(makers))
     _check.at_least("channels", channels, 1)
     _check.at_least("side", side, 1)
     if norm == "group" and channels % 4:
@@ -176,7 +175,6 @@ class NoisyBatchNorm2d(_Normalise):
     ):
         _check.positive("clip", clip)
         _check.not_negative("noise", noise)
-        _check.one_of("kind", kind, ("gaussian", "laplace"))
         check_momentum(momentum)
         super().__init__(channels, epsilon)
         self.clip, self.noise, self.kind, self.momentum = clip, noise, kind, momentum

@@ -215,7 +215,6 @@ def token_transformer(
     """
     sizes = {"vocabulary": vocabulary, "length": length, "classes": classes}
     _check_transformer(sizes, width, heads, blocks)
-    _check.one_of("read", read, ("mean", "first"))
     embed = nn.Embedding(vocabulary, width)
     return TinyTransformer(embed, length, classes, width, heads, blocks, read=read)
 

@@ -235,6 +235,7 @@ def names(call: Call, parameter: str, said: str) -> bool:
 def judge(call: Call, given: dict[str, Any], kind: Kind, parameter: str, expected: Any) -> tuple[str, str]:
     """Call with one argument replaced, and say what came of it."""
     before = deepcopy({name: value for name, value in given.items() if isinstance(value, np.ndarray)})
+    locked = {name for name, value in before.items() if not given[name].flags.writeable}
     try:
         found = answer(call, given)
     except (ValueError, TypeError) as error:
@@ -251,6 +252,8 @@ def judge(call: Call, given: dict[str, Any], kind: Kind, parameter: str, expecte
         for name, value in before.items()
     ):
         return "mutated", ""
+    if any(given[name].flags.writeable == (name in locked) for name in before):
+        return "mutated", "another lock"
     if kind.verdict == "wrong":
         return "accepted though wrong", repr(found)[:60]
     if kind.verdict == "same":

@@ -1,10 +1,14 @@
 """The membership game."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 from mialab.accounting import Neighbours
 from mialab.game import Counts, Design, Observations, Outcome, flip_coins
+from mialab.tradeoff import pure
 
 
 def test_definition_every_coin_is_fair_and_independent(rng):
@@ -88,3 +92,25 @@ def test_definition_a_design_and_neighbours_have_one_spelling():
     ):
         assert [str(one) for one in kind] == list(words)
         assert [kind(word) for word in words] == list(kind)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_definition_what_a_game_has_recorded_stays_locked(copied):
+    seen = Observations(PAIR[None], BOTH[None])
+    end = Outcome(PAIR, BOTH, design=Design.RUNS)
+    for whole, names in ((seen, ("signal", "member")), (end, ("score", "member"))):
+        again = copied(whole)
+        for name in names:
+            np.testing.assert_array_equal(getattr(again, name), getattr(whole, name))
+            assert not getattr(again, name).flags.writeable
+    assert copied(end).design is Design.RUNS
+    curve = pure(1.0)
+    assert not copied(curve).member.flags.writeable
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_definition_a_design_is_taken_by_its_word():
+    assert Outcome([2.0, 1.0], [True, False], design="runs").design is Design.RUNS
+    for wrong in ("independent runs", "Runs", "nonsense", 3, None):
+        with pytest.raises(ValueError, match="design must be one of 'coins', 'fixed', 'one-run', 'runs'"):
+            Outcome([2.0, 1.0], [True, False], design=wrong)

@@ -60,7 +60,6 @@ class Guarantee:
         _check.probability("delta", self.delta)
         for name in ("epsilon", "delta"):
             object.__setattr__(self, name, up(getattr(self, name)))
-        _check.one_of("neighbours", self.neighbours, [str(one) for one in Neighbours])
 
     def __str__(self) -> str:
         """Print both numbers rounded upward: a bound on paper holds as well."""

@@ -62,7 +62,6 @@ def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") 
     >>> online(np.array([3.0]), shadows), online(np.array([5.0]), shadows)
     (array([0.]), array([4.]))
     """
-    _check_spread(spread)
     _check.at_least("the number of shadows", number_of_shadows(shadows), ONLINE_NEEDS)
     inside, outside = sides(target, shadows)
     mean_in, mean_out = fill_either(inside.mean, outside.mean)
@@ -108,7 +107,6 @@ def offline(target: Signals, shadows: Shadows, *, spread: Spread = "per_record")
     >>> np.exp(-offline(np.array([1.0]), shadows))
     array([0.5])
     """
-    _check_spread(spread)
     _, outside = sides(target, shadows)
     own, missing = variance(outside, spread), np.isnan(outside.mean)
     centre, between = average_record(outside.mean)
@@ -123,10 +121,6 @@ def variance(side: Side, spread: Spread) -> Signals:
         return np.broadcast_to(pooled_variance(side), side.mean.shape)
     own = side.scatter / np.maximum(side.freedom, 1)
     return np.where(own > 0, own, pooled_variance(side)) if (own == 0).any() else own
-
-
-def _check_spread(spread: str) -> None:
-    _check.one_of("spread", spread, ("per_record", "pooled"))
 
 
 def _log_density(signal: Signals, mean: Signals, variance: Signals) -> Signals:

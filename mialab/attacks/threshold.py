@@ -94,7 +94,6 @@ def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float 
         sizes = f"{len(target)}, {shadows.signal.shape[1]} and {len(label)}"
         _check.refuse("target, shadows and label", "have the same number of records", sizes)
     _check.finite("target", target)
-    _check.integers("label", label)
     score = np.empty(len(target))
     for one in np.unique(label):
         there = label == one

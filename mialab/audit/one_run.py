@@ -59,8 +59,6 @@ class Guesses:
     coins: float | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self):
-        for name in ("right", "guesses", "canaries"):
-            _check.whole(name, getattr(self, name))
         _check.at_least("canaries", self.canaries, 1)
         if self.canaries > _MOST:
             _check.refuse("canaries", f"be at most {_MOST}", self.canaries)
@@ -95,7 +93,6 @@ def guess(outcome: Outcome, *, ins: int, outs: int) -> Guesses:
     """
     records = outcome.score.size
     for name, value in (("ins", ins), ("outs", outs)):
-        _check.whole(name, value)
         _check.at_least(name, value, 0)
     if not 1 <= ins + outs <= records:
         _check.refuse("ins + outs", f"be in 1 … {records} (records)", ins + outs)

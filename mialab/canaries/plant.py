@@ -88,8 +88,6 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
             [1, 5]])
     """
     _check.positive("clip", clip)
-    _check.integers("coordinates", coordinates)
-    _check.dimensions("coordinates", coordinates, "canaries")
     _check.at_least("number of coordinates", len(coordinates), 1)
     if len(np.unique(coordinates)) < len(coordinates) or (coordinates < 0).any():
         _check.refuse("coordinates", "be distinct and at least 0", coordinates.tolist())
@@ -126,7 +124,6 @@ def as_gradients(
     """
     _check.positive("clip", clip)
     _check.finite("inputs", inputs)
-    _check.integers("labels", labels)
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device

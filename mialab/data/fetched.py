@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from mialab import _check
 from mialab._validation import door
 from mialab.data import formats, sources
 from mialab.data.cache import fetch
@@ -37,7 +36,6 @@ def fashion_mnist(part: Part = "train") -> Records:
     Traceback (most recent call last):
     ValueError: part must be one of 'train', 'test', got 'validation'
     """
-    _check.one_of("part", part, list(sources.FASHION_MNIST))
     images, labels = (formats.read_idx(fetch(remote)) for remote in sources.FASHION_MNIST[part])
     return Records(
         x=_brightness(images[:, None]),
@@ -74,7 +72,6 @@ def cifar10(part: Part = "train") -> Records:
     Traceback (most recent call last):
     ValueError: part must be one of 'train', 'test', got 'validation'
     """
-    _check.one_of("part", part, list(sources.CIFAR10_BATCHES))
     images, labels = formats.read_cifar(fetch(sources.CIFAR10), sources.CIFAR10_BATCHES[part])
     return Records(
         x=_brightness(images),

@@ -54,7 +54,6 @@ class Genotypes:
     name: str
 
     def __post_init__(self):
-        _check.dimensions("count", self.count, "people variants")
         names = (("people", 0), ("populations", 0), ("variants", 1), ("alleles", 1))
         for field, axis in names:
             if len(getattr(self, field)) != self.count.shape[axis]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
@@ -48,7 +47,10 @@ class Records:
     feature_names: tuple[str, ...] = ()
 
     def __post_init__(self):
-        _check_arrays(self.x, self.y)
+        _check.hold("x", self.x, 1, "records")
+        if self.x.ndim < 2:
+            _check.refuse("x", "have shape (records, *features)", f"shape {self.x.shape}")
+        _check.finite("x", self.x)
         _check.at_least("classes", self.classes, 2)
         _check.labels("y", self.y, self.classes)
         for name, size in (("class_names", self.classes), ("feature_names", self.x.shape[1])):
@@ -64,18 +66,3 @@ class Records:
         """Say in one line what is held."""
         shape = " × ".join(str(size) for size in self.x.shape[1:])
         return f"{self.name}: {len(self):,} records of {shape} numbers, {self.classes} classes"
-
-
-def _check_arrays(x: np.ndarray, y: np.ndarray) -> None:
-    """Refuse what training would trip over."""
-    for name, array, dtype in (("x", x, np.float32), ("y", y, np.int64)):
-        if array.dtype != dtype:
-            _check.refuse(name, f"be an array of {np.dtype(dtype)}", f"dtype {array.dtype}")
-    if x.ndim < 2:
-        _check.refuse("x", "have shape (records, *features)", f"shape {x.shape}")
-    _check.dimensions("y", y, "records")
-    if len(x) != len(y):
-        _check.refuse("x and y", "have the same number of records", f"{len(x)} and {len(y)}")
-    if len(x) == 0:
-        _check.refuse("x", "hold at least one record", "none")
-    _check.finite("x", x)

@@ -83,7 +83,6 @@ class DpSgd:
         object.__setattr__(self, "steps", int(self.steps))
         _check.positive("nominal_batch", self.nominal_batch)
         _check.positive("learning_rate", self.learning_rate)
-        _check.one_of("optimizer", self.optimizer, ("sgd", "adam"))
         _check.share("momentum", self.momentum)
         if self.optimizer == "adam" and self.momentum:
             _check.refuse("momentum", "be 0 with Adam, which has its own", self.momentum)

@@ -82,7 +82,7 @@ def fit_many_private(
            [0, 1, 2, 3]])
     """
     example, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
-    _doors.check_member(member, len(x))
+    _doors.check_member(member)
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
     starts = range(0, len(member), size)

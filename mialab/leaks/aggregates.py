@@ -156,7 +156,6 @@ def log_likelihood_ratio(
     array([ 1.3466, -6.6534])
     """
     _check.count("n", n, 2)
-    _check.one_of("absent", absent, ("replaced", "removed"))
     u, d = population._whitened("released", released), population._whitened("candidates", candidates)
     var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
     squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in

@@ -175,7 +175,6 @@ class RandomizedResponse:
             If nobody answered, an answer is not one of the k, p is 1/k (the reports then say nothing), or
             ``confidence`` is not in (0, 1).
         """
-        _check.dimensions("reported", reported, "people")
         _check_answers("reported", reported, self.answers)
         _check.hold("reported", reported, 1, "answers")
         if self.lie_probability >= self.truth_probability:

@@ -148,7 +148,6 @@ def _check_survey(count: int, people: int, truth: float, lie: float, confidence:
     _check.at_least("people", people, 1)
     if int(people) > _MOST:
         _check.refuse("people", f"be at most {_MOST}", people)
-    _check.whole("count", count)
     _check.probability("truth", truth)
     _check.probability("lie", lie)
     if not truth > lie:

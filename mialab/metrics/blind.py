@@ -111,10 +111,6 @@ def blind_baseline(
     """
     from sklearn.ensemble import RandomForestClassifier  # as slow to import as all the rest
 
-    _check.same_shape("y", y, "member", member)
-    _check.boolean("member", member)
-    if len(x) != len(member):
-        _check.refuse("x and member", "have the same number of records", f"{len(x)} and {len(member)}")
     _check.finite("x", x)
     _check.confidence(confidence)
     rows = np.column_stack([x.reshape(len(x), -1), y])

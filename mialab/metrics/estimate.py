@@ -83,8 +83,6 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) ->
     >>> print(clopper_pearson(10, 1000))
     0.010 [0.005, 0.018]
     """
-    _check.whole("trials", trials)
-    _check.whole("successes", successes)
     _check.at_least("trials", trials, 1)
     if not 0 <= successes <= trials:
         _check.refuse("successes", f"be in 0 … {trials} (trials)", successes)

@@ -46,7 +46,6 @@ def pooled_mean(
     >>> print(pooled_mean(rng.random((16, 200)) < 0.9, rng=rng))
     0.904 [0.879, 0.926]
     """
-    _check.dimensions("value", value, "models records")
     table = value.astype(float)
     _check.finite("value", table)
     models, records = table.shape

@@ -42,10 +42,6 @@ def memorisation(
     >>> memorisation(correct, member, least=2)
     array([0.5, 0. ])
     """
-    _check.dimensions("correct", correct, "models records")
-    _check.same_shape("correct", correct, "member", member)
-    _check.boolean("correct", correct)
-    _check.boolean("member", member)
     _check.at_least("least", least, 1)
     inside, outside = member.sum(axis=0), (~member).sum(axis=0)
     enough = np.minimum(inside, outside) >= least

@@ -239,10 +239,6 @@ def read_off(values: ndarray, tail: float) -> ndarray:
 
 
 def _doors(score: SignalMatrix, member: MemberMatrix) -> None:
-    _check.dimensions("score", score, "models records")
-    _check.same_shape("score", score, "member", member)
-    _check.boolean("member", member)
-    _check.numbers("score", score)
     _check.finite("score", score)
     _check.both_kinds("member", member)
 
@@ -257,7 +253,6 @@ def percentile(models: int, records: int, resamples: int, confidence: float) -> 
 
     Refuses resamples too few to have it.
     """
-    _check.whole("resamples", resamples)
     _check.confidence(confidence)
     units = min(models, records)
     student = stdtrit(units - 1, (1 + confidence) / 2)

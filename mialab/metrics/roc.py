@@ -69,8 +69,6 @@ class Roc:
     @door
     def advantage_at(self, threshold: float) -> float:
         """Return TPR − FPR of accusing from this threshold on, which was fixed in advance."""
-        if np.isnan(threshold):
-            _check.refuse("threshold", "be a number", threshold)
         point = int(np.searchsorted(-self.threshold, -threshold, side="right")) - 1
         return float(self.tpr[point] - self.fpr[point])
 

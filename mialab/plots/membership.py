@@ -39,7 +39,6 @@ def histogram(
     >>> ax.get_legend_handles_labels()[1]
     ['members', 'non-members']
     """
-    _check.same_shape("signal", signal, "member", member)
     _check.both_kinds("member", member)
     _check.finite("signal", signal)
     _check.at_least("bins", bins, 1)

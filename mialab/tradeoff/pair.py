@@ -50,14 +50,16 @@ class Pair:
     non_member: Float[ndarray, "outputs"]
 
     def __post_init__(self):
-        _check.same_shape("member", self.member, "non_member", self.non_member)
         for name in ("member", "non_member"):
-            _check.dimensions(name, getattr(self, name), "outputs")
             _check_probabilities(name, getattr(self, name))
         member, non_member = _in_order(self.member, self.non_member)
         for name, array in (("member", member), ("non_member", non_member)):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+
+    def __reduce__(self) -> tuple:
+        """Copy and unpickle by making it anew: arrays lose their lock on any other way."""
+        return Pair, (self.member, self.non_member)
 
     @property
     def loss(self) -> Float[ndarray, "outputs"]:

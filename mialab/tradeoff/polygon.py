@@ -44,7 +44,6 @@ def above(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents
     >>> bool((above(curve.delta, grid).tpr(grid[30:35] / 2) >= curve.tpr(grid[30:35] / 2)).all())
     True
     """
-    _check.dimensions("epsilon", epsilon, "tangents")
     _check.finite("epsilon", epsilon)
     if len(epsilon) and np.abs(epsilon).max() > _LARGEST:
         _check.refuse("epsilon", f"be within ±{_LARGEST}, for e^ε to be a float", np.abs(epsilon).max())
@@ -83,7 +82,6 @@ def below(tpr: Callable[[Numbers], Numbers], fpr: Float[ndarray, "points"]) -> P
     >>> below(GaussianCurve(1.0).tpr, np.array([0.1, 0.5])).tpr(0.1).round(6)
     np.float64(0.389144)
     """
-    _check.dimensions("fpr", fpr, "points")
     if not ((np.diff(fpr) > 0).all() and (fpr >= 0).all() and (fpr <= 1).all()):
         _check.refuse("fpr", "rise within [0, 1]", fpr)
     points = np.unique(np.concatenate([[0.0], fpr, [1.0]]))

@@ -103,7 +103,7 @@ def fit_many(
     np.True_
     """
     example, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
-    _doors.check_member(member, len(x))
+    _doors.check_member(member)
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, x, recipe.batch_size)))
     cuts = range(0, len(member), size)

@@ -73,7 +73,6 @@ def draw_mates(
     array([1, 2])
     """
     _check.at_least("mates", mates, 1)
-    _check.boolean("eligible", eligible)
     _check_rows("queries", queries, len(eligible))
     if eligible.sum() <= mates:
         _check.refuse("eligible", f"have more than {mates} records", int(eligible.sum()))

@@ -101,7 +101,6 @@ def known_company(
     array([-0.04,  0.  ])
     """
     _check.squares("output", output)
-    _check.same_shape("output", output, "probe", probe)
     for name, records in (("others", others), ("candidates", candidates)):
         _check.squares(name, records)
     _check.hold("candidates", candidates, 1, "records")
@@ -254,7 +253,6 @@ def read_statistics(
     """
     _check.finite("probes", probes)
     _check.finite("outputs", outputs)
-    _check.same_shape("probes", probes, "outputs", outputs)
     _check.not_negative("epsilon", epsilon)
     same = np.flatnonzero(probes[0] == probes[1])
     if same.size:

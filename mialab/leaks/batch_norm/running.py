@@ -58,9 +58,7 @@ class Snapshot:
 
     def __post_init__(self):
         for name in ("mean", "variance"):
-            _check.dimensions(name, getattr(self, name), "features")
             _check.finite(name, getattr(self, name))
-        _check.same_shape("mean", self.mean, "variance", self.variance)
         if not np.all(self.variance >= 0):
             _check.refuse("variance", "be at least 0 in every feature", self.variance.min())
         _check.count("batches", self.batches, 0)

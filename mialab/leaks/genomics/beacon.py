@@ -94,8 +94,6 @@ def likelihood_ratio(
     check_people(n)
     check_genotypes("candidates", candidates)
     check_frequencies("frequency", frequency, candidates.shape[1])
-    _check.same_shape("answered", answered, "frequency", frequency)
-    _check.boolean("answered", answered)
     _check_mismatch(mismatch)
     if not ((frequency > 0) & (frequency < 1)).all():
         _check.refuse("frequency", "be above 0 and below 1", f"{frequency.min()} … {frequency.max()}")

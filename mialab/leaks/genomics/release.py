@@ -84,7 +84,6 @@ def trend_z(
     """
     check_frequencies("frequency", frequency)
     for name, array in (("cases", cases), ("controls", controls)):
-        _check.same_shape(name, array, "frequency", frequency)
         _check.squares(name, array)
     for size, spread in zip(sizes, noise_sd, strict=True):
         check_people(size)

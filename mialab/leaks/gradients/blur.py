@@ -33,7 +33,6 @@ def clip(gradients: Records, bound: float) -> Records:
            [0.3, 0.4]])
     """
     _check.magnitude("bound", bound)
-    _check.dimensions("gradients", gradients, "records features")
     _check.secret("gradients", gradients)
     exact = np.asarray(gradients, dtype=float)
     with np.errstate(over="ignore"):

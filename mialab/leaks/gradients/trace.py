@@ -202,8 +202,7 @@ def _principal(centred: Records) -> tuple[Float[ndarray, "rank"], Float[ndarray,
 
 def _check_update(update: Release, gradients: Candidates) -> None:
     """Refuse an update and gradients that are not of one model."""
-    for name, array, words in (("update", update, "features"), ("gradients", gradients, "records features")):
-        _check.dimensions(name, array, words)
+    for name, array in (("update", update), ("gradients", gradients)):
         _check.squares(name, array)
     if gradients.shape[1] != len(update):
         rule = "be of one model (as many parameters)"
