@@ -113,10 +113,14 @@ def _readable(value: Any) -> Any:
         return (tensor.float() if str(tensor.dtype).startswith(_SHORT) else tensor).numpy()
     if isinstance(value, list | tuple) and any(hasattr(one, "detach") for one in value):
         return [_readable(one) for one in value]
-    plain = getattr(getattr(value, "dtype", None), "numpy_dtype", None)  # else pandas gives Python's objects
-    if plain is not None and hasattr(value, "isna") and not value.isna().any():
-        return value.to_numpy(dtype=plain)
-    return value
+    return _without_missing(value)
+
+
+def _without_missing(column: Any) -> Any:
+    """Take the numbers out of a pandas column that may have missing ones, and has none: else it is objects."""
+    plain = getattr(getattr(column, "dtype", None), "numpy_dtype", None)
+    complete = plain is not None and hasattr(column, "isna") and not column.isna().any()
+    return column.to_numpy(dtype=plain) if complete else column
 
 
 _SHORT = ("torch.bfloat", "torch.float8")  # floats that NumPy has not

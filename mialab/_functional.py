@@ -8,7 +8,7 @@ from torch.func import functional_call
 
 def as_tensor(array: np.ndarray) -> Tensor:
     """Return an array as a tensor that shares its memory, where it may be written to."""
-    return torch.from_numpy(np.require(array, requirements="CW"))
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:

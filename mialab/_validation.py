@@ -55,7 +55,7 @@ def door(thing: Thing) -> Thing:
     """
     if isinstance(thing, type):
         thing.__init__ = door(thing.__init__)  # type: ignore[misc]
-        return thing
+        return typing.cast(Thing, thing)
     plan: _Plan | None = None
 
     @functools.wraps(thing)
@@ -313,8 +313,8 @@ def _article(noun: str) -> str:
 def _union_entry(meant: tuple) -> Entry | None:
     """Try one after the other; what none of them takes is refused in the words of the last."""
     kinds = [one for one in meant if one is not type(None)]
-    entries = [entry_of(one) for one in kinds]
-    if any(one is None for one in entries):
+    entries = [one for one in map(entry_of, kinds) if one is not None]
+    if len(entries) < len(kinds):  # one of them may be anything
         return None
     arrays = [one for one in entries if isinstance(one, functools.partial) and one.func is _array]
     scalars = [one for one in entries if one in (_real, _whole)]
@@ -414,8 +414,8 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         said = repr(value)
         return said if len(said) <= 60 else f"{said[:56]}…{said[0]}"
-    if isinstance(value, types.ModuleType | type):
-        return value.__name__
+    if isinstance(name := getattr(value, "__name__", None), str):  # a module, a class, a function
+        return name[:60]
     shape = getattr(value, "shape", None)
     return type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
