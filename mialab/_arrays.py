@@ -117,7 +117,7 @@ def _readable(value: Any) -> Any:
 
 
 def _without_missing(column: Any) -> Any:
-    """Take the numbers out of a pandas column that may have missing ones, and has none: else it is objects."""
+    """Take the numbers out of a pandas column that could miss some and misses none: else it is objects."""
     plain = getattr(getattr(column, "dtype", None), "numpy_dtype", None)
     complete = plain is not None and hasattr(column, "isna") and not column.isna().any()
     return column.to_numpy(dtype=plain) if complete else column

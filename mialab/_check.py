@@ -107,7 +107,7 @@ def count(name: str, value: float, least: int) -> None:
 def hold(name: str, array: Sized, least: int, what: str) -> None:
     """Refuse fewer than ``least`` of what a thing is made of."""
     if len(array) < least:
-        refuse(name, f"hold at least {least} {what}", len(array))
+        refuse(name, f"hold at least {least} {what}" if least > 1 else f"hold {what}", len(array) or "none")
 
 
 def numbers(name: str, array: np.ndarray | float) -> None:

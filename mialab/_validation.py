@@ -401,7 +401,7 @@ def _many(entry: Entry | None, made: Callable, name: str, value: Any, sizes: Siz
 
 def _plain(value: Any) -> Any:
     """Return Python's own number for NumPy's, torch's or an array without axes."""
-    if isinstance(value, np.longdouble) or np.ma.isMaskedArray(value):
+    if type(value) is np.longdouble or np.ma.isMaskedArray(value):
         return value
     single = isinstance(value, np.number) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item"))
     return value.item() if single and not isinstance(value, np.timedelta64) else value

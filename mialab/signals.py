@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from torch import nn
 
 from mialab import _check, _logits
+from mialab._types import Inputs
 from mialab._validation import door
 from mialab.train import Fleet, predict
 
@@ -26,9 +27,7 @@ Signal = Callable[[Logits, Labels], Signals]
 
 
 @door
-def observe(
-    models: nn.Module | Fleet, x: Float[ndarray, "records *features"], y: Labels, signal: Signal | None = None
-) -> Signals:
+def observe(models: nn.Module | Fleet, x: Inputs, y: Labels, signal: Signal | None = None) -> Signals:
     """Query a model, or every model of a fleet, on every record.
 
     Parameters

@@ -217,7 +217,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
         ),
         (
             lambda: Population.of(np.zeros((1, 2))),
-            "the number of reference records must be at least 2, got 1",
+            "reference must hold at least 2 records, got 1",
         ),
         (lambda: Population.of(np.full((3, 2), np.nan)), "reference must hold no NaN, got 6 of 6 values"),
         (lambda: Population.of(np.ones((3, 2))), "vary in at least one direction"),
@@ -226,7 +226,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
         (lambda: aggregates.z_score(np.zeros(2), np.ones((1, 2)), TWO, 0.5), "n must be at least 1, got 0.5"),
         (
             lambda: aggregates.z_score(np.array([0, np.inf]), np.ones((1, 2)), TWO, 5),
-            r"records and release must be finite, got inf at \(1,\)",
+            r"released must be finite, got inf at \(1,\) \(1 such values\)",
         ),
         (
             lambda: aggregates.log_likelihood_ratio(np.zeros(2), np.ones((1, 2)), TWO, 1),
@@ -244,7 +244,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
             lambda: aggregates.simulated_z_score(
                 np.ones(2), lambda b: b, np.array([0]), np.arange(3), 4, rng=np.random.default_rng(0)
             ),
-            "the number of records in the pool must be at least 4, got 3",
+            "pool must hold at least 4 records, got 3",
         ),
         (lambda: Population.of(np.eye(3), most=0), "most must be at least 1, got 0"),
         (lambda: aggregates.power(1.5, 1.0, 5), r"fpr must be in \[0, 1\], got 1.5"),

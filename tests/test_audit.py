@@ -379,7 +379,7 @@ RNG = np.random.default_rng(0)
         (lambda: split(SCORES, accuracy, rng=RNG, share=1, **REPLACE), r"share must be in \(0, 1\), got 1"),
         (lambda: split(SCORES, accuracy, rng=RNG, share=0.01, **REPLACE), "in each part, must hold members"),
         (lambda: p_value(Guesses(1, 2, 3), -1.0), "epsilon must be a finite number of at least 0, got -1"),
-        (lambda: luck(3, 2, allowed=0.5), r"right must be in 0 … 2 \(guesses\), got 3"),
+        (lambda: luck(3, 2, allowed=0.5), r"right must be in 0 … 2 \(trials\), got 3"),
         (lambda: luck(1, 2, allowed=1.5), r"allowed must be in \[0, 1\], got 1.5"),
         (lambda: trials_for_evidence(0.6, allowed=0.6), "share must be above the allowed 0.6, got 0.6"),
         (lambda: trials_for_power(0.600001, allowed=0.6), "the gap must need at most ten million trials"),

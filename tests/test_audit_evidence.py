@@ -398,7 +398,7 @@ FLIPS = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.RUNS)
     ("make", "message"),
     [
         (lambda: accuracy(COUNTS, p_in=0.0, **SAME), r"p_in must be in \(0, 1\), got 0"),
-        (lambda: accuracy(COUNTS, p_in=np.nan, **SAME), r"p_in must be in \(0, 1\), got nan"),
+        (lambda: accuracy(COUNTS, p_in=np.nan, **SAME), r"p_in must be a number, got nan"),
         (
             lambda: accuracy(COUNTS, p_in=0.3, delta=1e-5, **SAME),
             "delta must be 0 with p_in = 0.3, got 1e-05",

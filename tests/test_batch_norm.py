@@ -388,7 +388,7 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         (lambda: bn.Probe.of(ONE, ZERO, ZERO, 8), "variance must be above 0 in every feature, got 0.0 at 0"),
         (
             lambda: bn.probe_score(ZERO, ONE, ONE[None], np.ones((9, 1)), 8),
-            "variance must be above 0 in every feature",
+            "reference must vary in every feature, got one that is constant",
         ),
         (lambda: bn.exact_log_ratio(ZERO, ONE, ONE, ZERO, ONE, 4), "n must be at least 5, got 4"),
         (lambda: bn.exact_log_ratio(ZERO, ONE, ONE, ZERO, ZERO, 8), "variance must be above 0"),
@@ -420,7 +420,7 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         (lambda: bn.draw_mates(np.ones(3), np.array([0]), 1, rng=None), "eligible must be an array of bool"),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.empty((1, 0), dtype=int)),
-            "records in a batch must be at least 2, got 1",
+            "mates must be at least 1 for each query, got none",
         ),
         (
             lambda: bn.predict_batches(train.Fleet.of([CNN]), X, np.zeros((2, 1, 2), dtype=int)),

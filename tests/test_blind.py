@@ -72,7 +72,7 @@ def test_the_door(rng):
     x, y, member = np.ones((10, 2)), np.zeros(10, dtype=int), np.arange(10) % 2 == 0
     cases = [
         ((x[:5], y, member), "x and y must have the same number of records, got 5 and 10"),
-        ((x, y[:5], member), "y and member must have the same shape"),
+        ((x, y[:5], member), "x and y must have the same number of records, got 10 and 5"),
         ((x, y, y), "member must be an array of bool"),
         ((x * np.nan, y, member), "x must be finite"),
         ((x, y, np.ones(10, dtype=bool)), "member, in each half, must hold members and non-members"),

@@ -79,7 +79,7 @@ Y = np.array([0, 1, 1, 0])
         ({"x": X.astype(float) + 1e39}, "x must be numbers in the range of float32, got 8 larger ones"),
         ({"x": X[:, 0]}, r"x must have shape \(records, \*features\), got shape \(4,\)"),
         ({"x": X * np.float32("nan")}, r"x must hold no NaN, got 8 of 8 values"),
-        ({"x": X[:0], "y": Y[:0]}, "x must hold at least one record, got none"),
+        ({"x": X[:0], "y": Y[:0]}, "x must hold records, got none"),
         ({"y": Y[:3]}, "x and y must have the same number of records, got 4 and 3"),
         ({"y": Y[:, None]}, r"y must have shape \(records\), got shape \(4, 1\)"),
         ({"y": Y.astype(float)}, "y must be integers, got dtype float64"),

@@ -197,7 +197,7 @@ def test_coverage_a_threshold_picked_on_the_same_runs_accuses_too_often():
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"runs": 0}, "runs must be at least 1, got 0"),
+        ({"runs": 0}, "runs must be at least 30, got 0"),
         ({"confidence": 1.0}, r"confidence must be in \(0, 1\), got 1.0"),
     ],
 )

@@ -416,7 +416,7 @@ def noisy_norm():
         (lambda: gr.per_record(READER, GOOD[0] * np.nan, GOOD[1]), "x must hold no NaN, got 10 of 10 values"),
         (
             lambda: gr.per_record(READER, GOOD[0][:0], GOOD[1][:0]),
-            "number of records must be at least 1, got 0",
+            "x must hold records, got none",
         ),
         (
             lambda: gr.per_record(models.mlp(9, (), 2), PIXELS, GOOD[1]),
@@ -489,7 +489,7 @@ def noisy_norm():
             "be linearly independent, got rank 1 for 2 candidates",
         ),
         (lambda: gr.weights(np.ones(3), 0 * EYE), "be linearly independent, got a gradient of zero in row 0"),
-        (lambda: gr.Ridge.of(EYE[:1], 0.1), "the number of reference records must be at least 2, got 1"),
+        (lambda: gr.Ridge.of(EYE[:1], 0.1), "reference must hold at least 2 records, got 1"),
         (lambda: gr.Ridge.of(EYE, 0.0), "relative must be a finite number above 0, got 0"),
         (lambda: gr.Ridge.of(0 * EYE, 0.1), "reference must vary in at least one direction"),
         (

@@ -334,7 +334,7 @@ def test_importing_metrics_is_quick_to_the_eye():
         (lambda o, c: metrics.clopper_pearson(3, 2), r"successes must be in 0 … 2 \(trials\), got 3"),
         (lambda o, c: metrics.clopper_pearson(2.5, 10), "successes must be a whole number, got 2.5"),
         (lambda o, c: Counts(1.5, 2, 1, 2), "true_positives must be a whole number, got 1.5"),
-        (lambda o, c: metrics.band(o, np.array([])), "the number of rates must be at least 1, got 0"),
+        (lambda o, c: metrics.band(o, np.array([])), "fpr must hold rates, got none"),
         (lambda o, c: metrics.roc_curve(o).advantage_at(np.nan), "threshold must be a number, got nan"),
         (lambda o, c: Outcome(o.member, o.member), "score must be an array of numbers, got dtype bool"),
         (lambda o, c: metrics.clopper_pearson(0, 0), "trials must be at least 1, got 0"),

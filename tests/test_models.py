@@ -69,7 +69,7 @@ def test_definition_sentences_are_looked_up_and_the_first_token_answers():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: models.mlp(0, (3,), 2), "every size must be at least 1, got 0"),
+        (lambda: models.mlp(0, (3,), 2), "inputs must be at least 1, got 0"),
         (lambda: models.small_cnn(1, 10, 2), "side must be a multiple of 4, got 10"),
         (lambda: models.small_cnn(1, 8, 2, width=6), "width must be a multiple of 4, got 6"),
         (lambda: models.small_cnn(1, 8, 2, norm="spectral"), "norm must be one of 'none', .* or a function"),

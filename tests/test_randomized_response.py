@@ -256,7 +256,7 @@ NONE = np.random.default_rng(0)
         (lambda: COINS(np.array([-1]), rng=NONE), "truth must be in 0 … 1, got 1 other values"),
         (lambda: COINS(np.array([0.0, 1.0]), rng=NONE), "truth must be integers, got dtype float64"),
         (lambda: COINS(np.array([True]), rng=NONE), "truth must be integers, got dtype bool"),
-        (lambda: COINS.estimate(np.array([], dtype=int)), "number of people must be at least 1, got 0"),
+        (lambda: COINS.estimate(np.array([], dtype=int)), "reported must hold answers, got none"),
         (lambda: COINS.estimate(np.array([[1]])), r"reported must have shape \(people\), got shape \(1, 1\)"),
         (lambda: COINS.estimate(np.array([1]), confidence=1.0), r"confidence must be in \(0, 1\), got 1.0"),
         (lambda: COINS.price(0.0), r"share must be in \(0, 1\), got 0.0"),

@@ -215,13 +215,13 @@ def test_limit_a_softmax_that_underflowed_keeps_what_was_left_of_it():
         ([[1.0, 0.0], [0.1, 0.9]], 0.2, "floor must be at most the least probability above 0, 0.1, got 0.2"),
         ([[1.0, 0.0]], 0.0, "floor must be a finite number above 0, got 0.0"),
         ([[1.0, 0.0]], -1.0, "floor must be a finite number above 0, got -1.0"),
-        ([[1.0, 0.0]], np.nan, "floor must be a finite number above 0, got nan"),
+        ([[1.0, 0.0]], np.nan, "floor must be a number, got nan"),
         ([[60.0, 40.0]], None, r"p must have rows in \[0, 1\] with sum 1, got values from 40.0 to 60.0"),
         ([[0.5, 0.4]], None, r"p must have rows in \[0, 1\] with sum 1, got .*sums from 0.9"),
         ([[1.5, -0.5]], None, r"p must have rows in \[0, 1\]"),
-        ([[np.nan, 0.5]], None, "p must be finite"),
-        ([0.5, 0.5], None, "p must have shape .*two classes"),
-        ([[0.5], [0.5]], None, "p must have shape .*two classes"),
+        ([[np.nan, 0.5]], None, "p must hold no NaN, got 1 of 2 values"),
+        ([0.5, 0.5], None, "p must have shape"),
+        ([[0.5], [0.5]], None, "p must have shape"),
     ],
 )
 def test_the_converters_door(p, floor, message):

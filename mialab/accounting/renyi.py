@@ -100,6 +100,7 @@ def least_epsilon(
     """
     _check.probability("delta", delta, open_ends=True)
     _check_orders(orders)
+    _check.same_shape("moments", moments, "orders", orders)
     if not (moments >= 0).all():
         _check.refuse("moments", "be at least 0", moments.min())
     paid = np.log1p(-1 / orders) - (np.log(float(delta)) + np.log(orders)) / (orders - 1)
