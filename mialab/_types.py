@@ -1,7 +1,13 @@
-"""The array types that signatures use, in the words of the notation table."""
+"""The types that signatures use, in the words of the notation table."""
+
+from fractions import Fraction
+from typing import Annotated
 
 from jaxtyping import Bool, Float, Int, Real
 from numpy import ndarray
+
+Finer = Annotated[float, Fraction]
+"""A number that may be finer than a float, as a fraction is: what takes it rounds to the safe side itself."""
 
 Score = Float[ndarray, "records"]
 Member = Bool[ndarray, "records"]

@@ -107,7 +107,7 @@ _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_
 
 def _hints(function: Callable) -> dict[str, Any]:
     """Return the annotations, names in quotes resolved."""
-    return typing.get_type_hints(inspect.unwrap(function))
+    return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
 
 
 def entry_of(meant: Any) -> Entry | None:
@@ -115,6 +115,8 @@ def entry_of(meant: Any) -> Entry | None:
     if hasattr(meant, "array_type"):
         return _array_entry(meant)
     origin, inner = typing.get_origin(meant), typing.get_args(meant)
+    if origin is typing.Annotated:
+        return _finer if Fraction in inner else entry_of(inner[0])
     if origin in (typing.Union, types.UnionType):
         return _union_entry(inner)
     if origin is Literal:
@@ -236,6 +238,12 @@ def _real(name: str, value: Any, sizes: Sizes) -> Any:
     if rounded != number:  # as of a fraction, or an integer above 2⁵³
         _check.refuse(name, "be a number that a float holds exactly", "another")
     return number if isinstance(number, int) else rounded
+
+
+def _finer(name: str, value: Any, sizes: Sizes) -> Any:
+    """Keep what is finer than a float: it will be rounded to the safe side."""
+    fine = isinstance(value, Fraction) or (type(value) is np.longdouble and not np.isnan(value))
+    return value if fine else _real(name, value, sizes)
 
 
 def _whole(name: str, value: Any, sizes: Sizes) -> int:

@@ -406,5 +406,5 @@ def test_the_door(make, message):
 def test_the_door_has_no_way_from_scores_to_a_bound():
     """A threshold picked on the same data has no name here: none of these takes an Outcome."""
     for audit in (accuracy, fixed_threshold, one_run):
-        with pytest.raises(ValueError, match="must be a (Counts|Guesses), got Outcome"):
+        with pytest.raises(ValueError, match=r"must be a (Counts|Guesses), got Outcome"):
             audit(SCORES, **REPLACE)

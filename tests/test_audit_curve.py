@@ -18,7 +18,8 @@ from mialab.audit import (
     gaussian_joint,
     gaussian_rates,
 )
-from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts
+from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts, passed
+from mialab.audit.ranks import ranks_of
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
 

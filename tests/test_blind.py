@@ -74,7 +74,7 @@ def test_the_door(rng):
         ((x[:5], y, member), "x and y must have the same number of records, got 5 and 10"),
         ((x, y[:5], member), "x and y must have the same number of records, got 10 and 5"),
         ((x, y, y), "member must be an array of bool"),
-        ((x * np.nan, y, member), "x must be finite"),
+        ((x * np.nan, y, member), "x must hold no NaN, got 20 of 20 values"),
         ((x, y, np.ones(10, dtype=bool)), "member, in each half, must hold members and non-members"),
     ]
     with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\)"):

@@ -81,6 +81,8 @@ def noted() -> Iterator[dict[str, Call]]:
     def noting(plan, function, args, kwargs):
         bound = inspect.signature(function).bind(*args, **kwargs).arguments
         name = f"{function.__module__}.{function.__qualname__}".removesuffix(".__init__")
+        if function.__name__ == "__init__":  # there is nothing yet that could be copied
+            del bound["self"]
         if name not in calls:
             # What cannot be copied is left out; the function then has no example, which is found out.
             with warnings.catch_warnings(), suppress(TypeError, NotImplementedError, RuntimeError):
@@ -165,7 +167,8 @@ def answer(call: Call, given: dict[str, Any]) -> Any:
         cls = functools.reduce(
             getattr, call.function.__qualname__.split(".")[:-1], sys.modules[call.function.__module__]
         )
-        made = given["self"] = cls.__new__(cls)
+        made = cls.__new__(cls)
+        given = {"self": made, **given}
     positional, named = [], {}
     for one in inspect.signature(call.function).parameters.values():
         if one.name not in given:

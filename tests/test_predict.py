@@ -164,7 +164,7 @@ def test_buffers_are_left_as_they_were():
 
 def test_modes_come_back_when_a_module_fails():
     module = Returns(lambda logits: logits + torch.zeros(9, 9)).train()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ValueError, match=r"x must hold records that the model can read \(RuntimeError"):
         predict(module, some(zoo.KINDS["perceptron"]))
     assert module.training
     assert module.layer.training

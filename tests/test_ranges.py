@@ -124,7 +124,7 @@ CASES = [
     (lambda: shares_on_file(3, 10**200, 0.8, 0.2), "people must be (at most|a whole number of at most)"),
     (lambda: gaussian_curve(np.nan), "noise_multiplier must be a number, got nan"),
     (lambda: gaussian_curve(5e-324), "noise_multiplier must be at least 2.2"),
-    (lambda: grid_steps(np.nan, 1.0), "sensitivity must be a number, got nan"),
+    (lambda: grid_steps(np.nan, 1.0), "sensitivity must be a finite number above 0, got nan"),
     (lambda: grid_steps(1.0, 0.0), "grid must be a finite number above 0, got 0.0"),
     (lambda: nearest(1.0, np.inf), "grid must be a finite number above 0, got inf"),
     (lambda: WideBell(np.nan, 1e6), "noise_multiplier must be a number, got nan"),

@@ -43,7 +43,7 @@ NO_SECRETS = {
     "infinite": -math.inf,
     "integer that no float holds": 2**53 + 1,
     "integer beyond 64 bits": 2**70,
-    "more bits than the noise": np.longdouble(3),
+    "more bits than the noise": np.longdouble(1) / 3,
 }
 
 
@@ -52,7 +52,7 @@ NO_SECRETS = {
 def test_definition_noise_is_for_finite_real_numbers(mechanism, value):
     is_clip = mechanism is gr.clip
     for shaped in [value] if mechanism in EXACT or mechanism is textbook else [np.array([[value]])]:
-        with pytest.raises(ValueError, match=r"(value|gradients) must (be|have)"):
+        with pytest.raises(ValueError, match=r"(value|gradients) must (be|have|hold)"):
             gr.clip(shaped, 1.0) if is_clip else mechanism(shaped, rng=RNG)
 
 
@@ -79,7 +79,10 @@ def test_definition_a_refusal_says_neither_which_nor_what(mechanism, bad):
 def test_definition_what_a_mask_hides_does_not_come_out(mechanism):
     hidden = np.ma.array([1.0, 777.0], mask=[False, True])
     hidden = hidden[1:] if mechanism in EXACT or mechanism is textbook else hidden
-    with pytest.raises(ValueError, match=r"must have no mask, got a masked array"):
+    with pytest.raises(
+        ValueError,
+        match=r"(value|gradients) must (have no mask|be a number), got (a masked array|MaskedArray)",
+    ):
         mechanism(hidden, rng=RNG)
     coins = RandomizedResponse(0.75)
     masked = np.ma.array([0, 1], mask=[False, True])
@@ -195,7 +198,7 @@ def test_limit_a_small_float_does_not_overflow_a_scale():
 @pytest.mark.parametrize("value", [[1.0, 2.0], np.zeros(1), np.zeros((1, 1))])
 @pytest.mark.parametrize("mechanism", [*EXACT, textbook], ids=repr)
 def test_definition_one_number_is_no_array(mechanism, value):
-    with pytest.raises(ValueError, match=r"value must have shape \(\), got shape"):
+    with pytest.raises(ValueError, match="value must be a number, got ndarray of shape"):
         mechanism(np.array(value), rng=RNG)
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from mialab import _check
 from mialab._round import digits_up, up
+from mialab._types import Finer
 from mialab._validation import door
 
 
@@ -51,8 +52,8 @@ class Guarantee:
     ε ≤ 1 at δ = 0 (proved, add-remove)
     """
 
-    epsilon: float
-    delta: float
+    epsilon: Finer
+    delta: Finer
     neighbours: Neighbours
 
     def __post_init__(self):

@@ -35,6 +35,7 @@ class Records:
 
     Examples
     --------
+    >>> import numpy as np
     >>> Records(np.zeros((4, 2), dtype=np.float32), np.array([0, 1, 1, 0]), classes=2, name="zeros")
     zeros: 4 records of 2 numbers, 2 classes
     """

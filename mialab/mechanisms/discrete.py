@@ -11,9 +11,12 @@ from fractions import Fraction
 import numpy as np
 
 from mialab import _check
+from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
+
+__all__ = ["DiscreteLaplace"]
 
 _FARTHEST = 2**52  # grid points from 0, whatever the grid: floats hold the number of each, noise included
 
@@ -58,9 +61,9 @@ class DiscreteLaplace:
     4
     """
 
-    epsilon: float
-    sensitivity: float
-    grid: float
+    epsilon: Finer
+    sensitivity: Finer
+    grid: Finer
     neighbours: Neighbours
 
     def __post_init__(self):
@@ -93,7 +96,6 @@ class DiscreteLaplace:
         return float((point + noise) * Fraction(self.grid))
 
 
-@door
 def check_grid(grid: float, reach: Fraction | int) -> None:
     """Refuse a grid so fine that noise, or neighbours, of so many steps go where floats skip its points."""
     if reach > _FARTHEST // 2**8:
@@ -101,7 +103,6 @@ def check_grid(grid: float, reach: Fraction | int) -> None:
         _check.refuse("grid", f"be at least {coarser:.3g}, for floats to tell its points apart", grid)
 
 
-@door
 def nearest(value: float, grid: float) -> int:
     """Return the number of the grid point nearest to a value; halves go up, always.
 
@@ -121,7 +122,6 @@ def nearest(value: float, grid: float) -> int:
     return math.floor(exact / Fraction(grid) + Fraction(1, 2))
 
 
-@door
 def grid_steps(sensitivity: float, grid: float) -> int:
     """Return how far apart two values that differ by at most ``sensitivity`` can be after `nearest`.
 
@@ -140,7 +140,6 @@ def grid_steps(sensitivity: float, grid: float) -> int:
     return math.ceil(Fraction(sensitivity) / Fraction(grid))
 
 
-@door
 def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
     """Draw an integer k with probability proportional to e^(−rate·|k|), exactly.
 
@@ -172,7 +171,6 @@ def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
             return -size if negative else size
 
 
-@door
 def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
     """Draw True with probability e^(−rate), exactly, for a rate of at least 0.
 
@@ -192,7 +190,6 @@ def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
     return place % 2 == 1
 
 
-@door
 def below(end: int, *, rng: np.random.Generator) -> int:
     """Draw one of 0 … end − 1, each equally likely, however large ``end`` is.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from mialab import _check
+from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
@@ -18,6 +19,8 @@ from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, g
 from mialab.mechanisms.noise import gaussian_curve
 from mialab.tradeoff import Pair, epsilon_at
 from mialab.tradeoff.pair import Numbers, check_losses
+
+__all__ = ["DiscreteGaussian", "WideBell"]
 
 _REACH = 12  # standard deviations to either side; what lies beyond is counted as giving everything away
 _MOST = 2**16  # grid points to either side that are listed
@@ -65,9 +68,9 @@ class DiscreteGaussian:
     ε ≤ 0.927355 at δ = 1e-05 (proved, add-remove)
     """
 
-    noise_multiplier: float
-    sensitivity: float
-    grid: float
+    noise_multiplier: Finer
+    sensitivity: Finer
+    grid: Finer
     neighbours: Neighbours
 
     def __post_init__(self):
@@ -221,7 +224,6 @@ def _around(bell: WideBell) -> Pair:
     return Pair(member, member[::-1].copy())
 
 
-@door
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:
     """Draw an integer k with probability proportional to e^(−k²/(2·variance)), exactly.
 

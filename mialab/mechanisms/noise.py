@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._round import up
+from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
@@ -55,8 +56,8 @@ class Laplace:
     (2.0, array([212.64]))
     """
 
-    epsilon: float
-    sensitivity: float
+    epsilon: Finer
+    sensitivity: Finer
     neighbours: Neighbours
 
     def __post_init__(self):
@@ -126,8 +127,8 @@ class Gaussian:
     ε ≤ 1 at δ = 1e-05 (proved, add-remove)
     """
 
-    noise_multiplier: float
-    sensitivity: float
+    noise_multiplier: Finer
+    sensitivity: Finer
     neighbours: Neighbours
 
     def __post_init__(self):
@@ -197,7 +198,7 @@ def calibrate(epsilon: float, delta: float) -> float:
 
 
 @door
-def gaussian_curve(noise_multiplier: float) -> GaussianCurve:
+def gaussian_curve(noise_multiplier: Finer) -> GaussianCurve:
     """Return the curve of Gaussian noise for values a whole sensitivity apart: μ = 1/σ, rounded upward.
 
     Raises
