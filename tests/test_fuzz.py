@@ -45,7 +45,7 @@ SKIPPED = {
     "mialab.command.main": "takes a command line: its own fuzz is test_fuzz_command",
 }
 MOST_OBSCURE = 0.02
-SLOW = 0.05  # seconds: of what takes longer, only a few of the right arguments are tried
+SLOW = 0.01  # seconds: of what takes longer, only a few of the right arguments are tried
 PATIENCE = 5  # seconds for one call
 
 
