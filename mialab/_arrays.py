@@ -5,6 +5,8 @@ comes through this door may be secret.
 """
 
 import math
+from array import array as array_of
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -85,10 +87,11 @@ def _found(name: str, value: Any) -> np.ndarray:
     if columns := _columns(value):
         return _together(name, [_found(name, one) for one in columns])
     try:
+        readable = _readable(value)
         with np.errstate(all="ignore"):
-            found = np.asarray(_readable(value))
-        if isinstance(value, list | tuple) and found.dtype.kind in "iuf" and found.size:
-            found = _same_in(name, value, found)
+            found = np.asarray(readable)
+        if isinstance(readable, list) and found.dtype.kind in "iuf" and found.size:
+            found = _same_in(name, readable, found)
     except Exception as error:  # foreign classes raise whatever they like
         if str(error).startswith(f"{name} must"):
             raise
@@ -110,10 +113,15 @@ def _readable(value: Any) -> Any:
     """Take a tensor off its device, and a column's numbers out of what may have missing ones."""
     if hasattr(value, "detach"):
         tensor = value.detach().cpu().resolve_conj().resolve_neg()
-        return (tensor.float() if str(tensor.dtype).startswith(_SHORT) else tensor).numpy()
-    if isinstance(value, list | tuple) and any(hasattr(one, "detach") for one in value):
-        return [_readable(one) for one in value]
-    return _without_missing(value)
+        return (tensor.float() if str(tensor.dtype).startswith(_SHORT) else tensor).numpy()[()]
+    if _is_list(value):
+        return [one if type(one) in _SINGLE else _readable(one) for one in value]
+    return value[()] if type(value) is np.ndarray and not value.ndim else _without_missing(value)
+
+
+def _is_list(value: Any) -> bool:
+    """Tell whether NumPy reads a value one by one, and mixes what it finds without a word."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | range | memoryview | array_of)
 
 
 def _without_missing(column: Any) -> Any:
@@ -123,6 +131,7 @@ def _without_missing(column: Any) -> Any:
     return column.to_numpy(dtype=plain) if complete else column
 
 
+_SINGLE = (float, int, bool, str)
 _SHORT = ("torch.bfloat", "torch.float8")  # floats that NumPy has not
 
 
@@ -135,7 +144,7 @@ def _together(name: str, columns: list[np.ndarray]) -> np.ndarray:
     return np.column_stack([array(name, one, common) for one in columns])
 
 
-def _same_in(name: str, value: list | tuple, found: np.ndarray) -> np.ndarray:
+def _same_in(name: str, value: list, found: np.ndarray) -> np.ndarray:
     """Refuse booleans among numbers, and integers that were rounded because a float stood beside them."""
     rows = [one for one in value if isinstance(one, np.ndarray)]
     if len(rows) == len(value) and len({one.dtype for one in rows}) == 1:
@@ -154,4 +163,4 @@ def _hides(value: Any) -> bool:
     """Tell whether a mask hides part of a value, or of what it is made of."""
     if isinstance(value, np.ma.MaskedArray):
         return True
-    return isinstance(value, list | tuple) and any(_hides(one) for one in value)
+    return _is_list(value) and any(_hides(one) for one in value if type(one) not in _SINGLE)

@@ -33,6 +33,8 @@ def refuse_probabilities(name: str, rows: ndarray, advice: str) -> None:
     """Refuse probabilities where logits are meant; the message ends with the advice."""
     if are_probabilities(rows):
         _check.refuse(name, "be logits", f"probabilities (in [0, 1], with sum 1): {advice}")
+    if rows.size and 1 < rows.max() <= 101 and are_probabilities(np.asarray(rows, dtype=float) / 100):
+        _check.refuse(name, "be logits", f"probabilities in per cent (with sum 100), divide by 100: {advice}")
 
 
 def _resolution(p: ndarray) -> float:

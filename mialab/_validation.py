@@ -23,6 +23,7 @@ import numpy as np
 
 from mialab import _arrays, _check
 from mialab._arrays import ArrayLike
+from mialab._text import visible
 
 __all__ = ["ArrayLike", "door"]
 
@@ -420,8 +421,7 @@ def shown(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | np.bool_ | np.floating | np.integer):
         return f"{value}"[:60]
     if isinstance(value, str):
-        said = repr(value)
-        return said if len(said) <= 60 else f"{said[:56]}…{said[0]}"
+        return visible(repr(value), 60)
     if isinstance(name := getattr(value, "__name__", None), str):  # a module, a class, a function
         return name[:60]
     shape = getattr(value, "shape", None)

@@ -432,19 +432,19 @@ X, CNN = np.zeros((4, 1, 8, 8), dtype=np.float32), small_cnn(1, 8, 10, norm="bat
         ),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([-1]), np.array([[0]])),
-            rf"queries must be rows of the {len(X)} records, got -1 … -1",
+            rf"queries must be in 0 … {len(X) - 1}, got values from -1 to -1",
         ),
         (
             lambda: bn.predict_in_company(CNN, X, np.array([0]), np.array([[len(X)]])),
-            rf"mates must be rows of the {len(X)} records",
+            rf"mates must be in 0 … {len(X) - 1}",
         ),
         (
             lambda: bn.predict_batches(CNN, X, np.array([[0, -1]])),
-            rf"batches must be rows of the {len(X)} records, got -1 … 0",
+            rf"batches must be in 0 … {len(X) - 1}, got values from -1 to 0",
         ),
         (
             lambda: bn.draw_mates(np.ones(3, dtype=bool), np.array([3]), 1, rng=np.random.default_rng(0)),
-            "queries must be rows of the 3 records, got 3 … 3",
+            "queries must be in 0 … 2, got values from 3 to 3",
         ),
     ],
 )

@@ -247,3 +247,12 @@ def test_a_model_that_ends_in_a_softmax_is_refused_wherever_it_is_asked(rng):
         per_record(soft(), x, y)
     sure = nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(dim=1))
     assert np.isfinite(signals.observe(sure, x, y)).all()
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize("digits", [1, 3, 12])
+def test_percentages_are_no_logits(rng, digits):
+    per_cent = (100 * rng.dirichlet(np.ones(4), size=30)).round(digits)
+    with pytest.raises(ValueError, match="logits must be logits, got probabilities in per cent"):
+        signals.loss(per_cent, np.zeros(30, dtype=int))
+    assert np.isfinite(signals.loss(per_cent - 50, np.zeros(30, dtype=int))).all()

@@ -3,6 +3,7 @@
 Every public function is tried by test_fuzz; here are the rules.
 """
 
+from collections import UserList, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -79,6 +80,11 @@ def test_definition_what_is_right_already_is_handed_on_as_it_is():
         ([[2**53 + 1, 0.5], [1.0, 1.0]], "x must be numbers that float64 holds exactly, got 1 others"),
         (np.array([[2**62, 2**62 + 1]]), "x must be numbers that float64 holds exactly, got 2 others"),
         (np.full((2, 2), np.longdouble(1) / 3), "x must be numbers that float64 holds exactly, got 4 others"),
+        ([[torch.tensor(2**53 + 1), torch.tensor(0.5)]], "x must be numbers that float64 holds exactly"),
+        ([[torch.tensor(True), torch.tensor(2)]], "x must be an array of numbers, got booleans among them"),
+        ([[np.array(True), np.array(2)]], "x must be an array of numbers, got booleans among them"),
+        (deque([[2**53 + 1, 0.5]]), "x must be numbers that float64 holds exactly"),
+        (UserList([np.ma.masked_equal([1.0, 2.0], 2.0), [3.0, 4.0]]), "x must have no mask"),
         (pd.DataFrame({"a": [2**53 + 1], "b": [0.5]}), "x must be numbers that float64 holds exactly"),
         (pl.DataFrame({"a": [2**53 + 1], "b": [0.5]}), "x must be numbers that float64 holds exactly"),
         (pd.DataFrame({"a": [True], "b": [0.5]}), "x must be an array of numbers, got dtype bool"),

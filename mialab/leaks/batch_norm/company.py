@@ -73,7 +73,7 @@ def draw_mates(
     array([1, 2])
     """
     _check.at_least("mates", mates, 1)
-    _check_rows("queries", queries, len(eligible))
+    _check.labels("queries", queries, classes=len(eligible))
     if eligible.sum() <= mates:
         _check.refuse("eligible", f"have more than {mates} records", int(eligible.sum()))
     there = np.flatnonzero(eligible)
@@ -117,7 +117,7 @@ def predict_batches(
     """
     _check.finite("x", x)
     _check.hold("x", x, 1, "records")
-    _check_rows("batches", batches, len(x))
+    _check.labels("batches", batches, classes=len(x))
     fleet = models if isinstance(models, Fleet) else Fleet.of([models])
     everyones = batches if isinstance(models, Fleet) else batches[None]
     if len(everyones) != len(fleet):
@@ -167,18 +167,12 @@ def predict_in_company(
     """
     if mates.shape[-2] != len(queries):
         _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
-    _check_rows("queries", queries, len(x))
-    _check_rows("mates", mates, len(x))
+    _check.labels("queries", queries, classes=len(x))
+    _check.labels("mates", mates, classes=len(x))
     if mates.shape[-1] < 1:
         _check.refuse("mates", "be at least 1 for each query", "none")
     first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
     return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
-
-
-def _check_rows(name: str, rows: np.ndarray, records: int) -> None:
-    """Refuse what is the number of no record: NumPy counts negative ones from the end."""
-    if rows.size and not (rows.min() >= 0 and rows.max() < records):
-        _check.refuse(name, f"be rows of the {records} records", f"{rows.min()} … {rows.max()}")
 
 
 @torch.no_grad()
