@@ -20,7 +20,7 @@ HEAVY = TORCH_FREE["forbidden_modules"]
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess:
     command = Path(sys.executable).with_name("lint-imports")
-    environment = os.environ | {"PYTHONPATH": str(folder)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(folder / "book")])}
     return subprocess.run(
         [command, "--no-logo"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -38,8 +38,9 @@ def came_along(module: str, folder: Path) -> list[str]:
 
 @pytest.fixture
 def copy(tmp_path):
-    """Copy the package, to plant a mistake in it."""
-    shutil.copytree(ROOT / "mialab", tmp_path / "mialab", ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy the packages, to plant a mistake in them."""
+    for package in ("mialab", "book/mialab_book"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -59,6 +60,7 @@ def test_definition_each_layer_imports_only_those_below():
         ("from mialab import plots", "mialab.game -> mialab.plots"),
         ("import matplotlib", "mialab.game -> matplotlib"),
         ("import mialab.train", "mialab.game -> mialab.train"),
+        ("import mialab_book.exercises", "mialab.game -> mialab_book.exercises"),
     ],
 )
 def test_coverage_an_import_from_above_is_seen(copy, line, says):
@@ -72,7 +74,10 @@ def outside_the_contract(folder: Path) -> list[str]:
     """Name the modules that have no layer: they could import anything."""
     layers = " | ".join(layer for contract in CONTRACTS for layer in contract.get("layers", [])).split(" | ")
     inside = {
-        f"mialab.{path.stem}" for path in (folder / "mialab").glob("[!_]*") if path.suffix in ("", ".py")
+        f"{package.name}.{path.stem}"
+        for package in (folder / "mialab", folder / "book/mialab_book")
+        for path in package.glob("[!_]*")
+        if path.suffix in ("", ".py")
     }
     return sorted(inside - set(layers))
 

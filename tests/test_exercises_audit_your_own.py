@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mialab.audit import ceiling_of_one_run
-from mialab.exercises import audit_your_own as check
+from mialab_book.exercises import audit_your_own as check
 
 
 def hints_differ(feedbacks):

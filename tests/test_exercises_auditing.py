@@ -9,9 +9,9 @@ from scipy.stats import beta, binom
 from mialab import audit
 from mialab.accounting import Neighbours
 from mialab.audit.clopper_pearson import rate_limits
-from mialab.exercises import auditing as check
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import roc_curve
+from mialab_book.exercises import auditing as check
 
 
 def hints_differ(feedbacks):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mialab.exercises import batch_norm as check
+from mialab_book.exercises import batch_norm as check
 
 
 def hints_differ(feedbacks):

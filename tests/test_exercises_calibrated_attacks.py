@@ -8,8 +8,8 @@ from scipy.stats import norm
 
 from mialab.attacks import difficulty, few_shadows, lira
 from mialab.attacks.in_turn import in_turn
-from mialab.exercises import calibrated_attacks as check
 from mialab.game import Observations
+from mialab_book.exercises import calibrated_attacks as check
 
 
 def all_wrong_each_with_its_hint(feedbacks):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mialab.exercises import collaborative_learning as check
+from mialab_book.exercises import collaborative_learning as check
 
 
 def test_the_units_right():

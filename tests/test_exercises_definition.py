@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from mialab.exercises import definition as check
 from mialab.tradeoff import Pair, epsilon_at
+from mialab_book.exercises import definition as check
 
 
 def hints_differ(feedbacks):

@@ -7,7 +7,7 @@ import pytest
 
 from mialab import tradeoff
 from mialab.accounting import SampledGaussian, central_limit, privacy_loss, renyi
-from mialab.exercises import dp_sgd as check
+from mialab_book.exercises import dp_sgd as check
 
 
 def hints_differ(feedbacks):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mialab.exercises import genomics as check
+from mialab_book.exercises import genomics as check
 
 
 def all_wrong(checker, wrong):

@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import nnls
 from scipy.stats import norm
 
-from mialab.exercises import gradients as check
 from mialab.leaks import gradients as gr
+from mialab_book.exercises import gradients as check
 
 
 def all_wrong(checker, wrong):

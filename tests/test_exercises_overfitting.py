@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mialab.attacks import threshold
-from mialab.exercises import overfitting as check
 from mialab.game import Observations
+from mialab_book.exercises import overfitting as check
 
 
 def hints_differ(feedbacks):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mialab.exercises import people as check
+from mialab_book.exercises import people as check
 
 
 @pytest.mark.parametrize("answer", [(0.0741, 0.00271), (800 / 10_790, np.e / (np.e + 999))])

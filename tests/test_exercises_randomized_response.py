@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mialab.exercises import randomized_response as check
 from mialab.mechanisms.randomized_response import RandomizedResponse
+from mialab_book.exercises import randomized_response as check
 
 
 def hints_differ(feedbacks):

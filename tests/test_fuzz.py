@@ -40,7 +40,6 @@ from mialab import _validation
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the numbers that are tried
 
 SKIPPED = {
-    "mialab.exercises": "checkers take anything and answer with feedback: tests of their own attack them",
     "mialab.secure.SystemGenerator": "the methods have NumPy's signatures, and are tested beside NumPy's",
     "mialab.command.main": "takes a command line: its own fuzz is test_fuzz_command",
 }

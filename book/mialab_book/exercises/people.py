@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mialab import tradeoff
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_register(accused: float, under_epsilon: float) -> Feedback:

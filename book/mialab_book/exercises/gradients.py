@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
 from mialab.leaks.aggregates import power
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_power(tpr: float) -> Feedback:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
 from mialab.leaks import batch_norm as bn
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 Layer = Callable[[np.ndarray], np.ndarray]
 

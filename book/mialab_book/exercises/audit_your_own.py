@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mialab.audit.read_scores import read_scores
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
 from mialab.game import Design, Outcome
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 CANARIES, CLAIM = 12, 3.0
 FEWEST = 62  # ⌈ln 0.05 / ln q⌉, q = e³/(1 + e³)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.special import betaincinv, expit
 
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_ceiling(ceiling: float, finding: str) -> Feedback:

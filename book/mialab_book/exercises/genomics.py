@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
 from mialab.leaks import genomics
 from mialab.leaks.genomics import beacon
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 QUESTIONS = 6
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mialab import tradeoff
 from mialab.accounting import SampledGaussian, central_limit, privacy_loss, renyi
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_noise(

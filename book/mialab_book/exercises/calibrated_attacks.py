@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mialab import metrics
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
 from mialab.game import Observations, flip_coins
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_precision(at_half: float, at_one_percent: float) -> Feedback:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mialab.exercises._feedback import Feedback, Objection, first_objection, guarded
+from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
 def check_die(epsilon: float) -> Feedback:

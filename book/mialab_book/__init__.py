@@ -1,0 +1,1 @@
+"""What belongs to the book alone, and imports `mialab`: the exercises' checkers."""
