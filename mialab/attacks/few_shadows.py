@@ -13,16 +13,16 @@ from scipy.special import gammaln, polygamma, psi
 
 from mialab import _check
 from mialab._validation import door
-from mialab.attacks.priors import mean_over, refuse_without
-from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
+from mialab.attacks.shadow_stats import Shadows, ShadowStats, Signals, mean_over, refuse_without, shadow_stats
 
 _SMALL = 1e-9
+Pairs = Float[ndarray, "2 *models records"]
 
-__all__ = ["student"]
+__all__ = ["shrunken_t"]
 
 
 @door
-def student(target: Signals, shadows: Shadows) -> Signals:
+def shrunken_t(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by the log-ratio of two predictive densities, with and without it.
 
     The model. On each side of each record, signals are Gaussian over models. Their variance comes from
@@ -57,19 +57,18 @@ def student(target: Signals, shadows: Shadows) -> Signals:
     >>> rng = np.random.default_rng(0)
     >>> member = flip_coins(4, 500, rng=rng)
     >>> shadows = Observations(3 * member + rng.normal(size=(4, 500)), member)
-    >>> student(np.array([0.0, 3.0, *np.zeros(498)]), shadows)[:2].round()
+    >>> shrunken_t(np.array([0.0, 3.0, *np.zeros(498)]), shadows)[:2].round()
     array([-5.,  4.])
     """
-    _check.at_least("the number of shadows", number_of_shadows(shadows), 2)
-    inside, outside = sides(target, shadows)
-    own_in, freedom_in = shrunk_variance(inside)
-    own_out, freedom_out = shrunk_variance(outside)
-    (mean_in, error_in), (mean_out, error_out) = shrunk_means(inside, own_in, outside, own_out)
-    with_it = _log_student(target - mean_in, own_in + error_in, freedom_in)
-    return with_it - _log_student(target - mean_out, own_out + error_out, freedom_out)
+    _check.at_least("the number of shadows", len(shadows), 2)
+    stats = shadow_stats(target, shadows)
+    variance, freedom = map(np.stack, zip(*map(shrunk_variance, stats), strict=True))
+    mean, error = shrunk_means(*stats, variance)
+    with_it, without = _log_t(target - mean, variance + error, freedom)
+    return with_it - without
 
 
-def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
+def shrunk_variance(stats: ShadowStats) -> tuple[Signals, Signals]:
     """Draw each record's variance towards that of all records, and say how well it is then known.
 
     Smyth 2004, §6. The logarithm of a variance with d degrees of freedom scatters by ψ′(d/2); by how much
@@ -87,60 +86,60 @@ def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
 
     Examples
     --------
-    >>> variance, freedom = shrunk_variance(Side(np.array([2.0, 3.0]), np.zeros(2), np.array([1.0, 2.0])))
-    >>> freedom
+    >>> shadows = ShadowStats(np.array([2.0, 3.0]), np.zeros(2), np.array([1.0, 2.0]))
+    >>> shrunk_variance(shadows)[1]
     array([inf, inf])
     """
-    known = side.scatter > 0
+    known = stats.scatter > 0
     refuse_without(known, "have two models whose signals differ on the same side of some record")
-    own = np.maximum(side.freedom, 1).astype(int)  # few numbers: what is slow is looked up in a table
+    own = np.maximum(stats.freedom, 1).astype(int)  # few numbers: what is slow is looked up in a table
     half = np.arange(own.max() + 1) / 2
-    log = np.log(np.where(known, side.scatter, 1) / 2) - psi(half)[own]
+    log = np.log(np.where(known, stats.scatter, 1) / 2) - psi(half)[own]
     centre = mean_over(log, known)
     borrowed = 2 * inverse_trigamma(mean_over((log - centre) ** 2 - polygamma(1, half)[own], known))
     endless = np.isinf(borrowed)
     finite = np.where(endless, 1, borrowed)
     prior = np.exp(centre + np.where(endless, 0, psi(finite / 2) - np.log(finite / 2)))
-    mixed = (finite * prior + side.scatter) / (finite + side.freedom)
-    return np.where(endless, prior, mixed), borrowed + side.freedom
+    mixed = (finite * prior + stats.scatter) / (finite + stats.freedom)
+    return np.where(endless, prior, mixed), borrowed + stats.freedom
 
 
-def shrunk_means(
-    inside: Side, own_in: Signals, outside: Side, own_out: Signals
-) -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
+def shrunk_means(inside: ShadowStats, outside: ShadowStats, variance: Pairs) -> tuple[Pairs, Pairs]:
     """Draw each record's two means towards what all records' pairs of means say of them.
 
     The pairs have a Gaussian distribution with covariance [[a, b], [b, c]]; the shadows show a record's
     pair with a precision of count/variance on each side, which is 0 where there is no shadow. What
     follows for the pair is Gaussian again, and this is its mean and its variances.
 
+    Parameters
+    ----------
+    inside, outside
+        The shadows with and without each record.
+    variance
+        Of one signal, with the record and without it.
+
     Returns
     -------
-    For each side, the mean and the variance of what is known of it.
+    The mean and the variance of what is known of each mean, with the record and without it.
 
     Raises
     ------
     ValueError
         If no record has shadows on both sides.
     """
-    some_in, some_out = inside.count > 0, outside.count > 0
-    both = some_in & some_out
+    count, mean = np.stack([inside.count, outside.count]), np.stack([inside.mean, outside.mean])
+    both = (count[0] > 0) & (count[1] > 0)
     refuse_without(both, "hold some record in one model and not in another")
-    centre_in, centre_out = mean_over(inside.mean, both), mean_over(outside.mean, both)
-    off_in = np.where(some_in, inside.mean - centre_in, 0)
-    off_out = np.where(some_out, outside.mean - centre_out, 0)
-    sure_in, sure_out = inside.count / own_in, outside.count / own_out
-    a = np.maximum(mean_over(off_in**2 - own_in / np.maximum(inside.count, 1), both), 0)
-    c = np.maximum(mean_over(off_out**2 - own_out / np.maximum(outside.count, 1), both), 0)
-    b = np.clip(mean_over(off_in * off_out, both), -np.sqrt(a * c), np.sqrt(a * c))
-    apart = a * c - b**2  # the determinant of the covariance
-    scale = 1 + sure_in * a + sure_out * c + sure_in * sure_out * apart
-    left_in, left_out, shared = (a + sure_out * apart) / scale, (c + sure_in * apart) / scale, b / scale
-    pull_in, pull_out = sure_in * off_in, sure_out * off_out
-    return (
-        (centre_in + left_in * pull_in + shared * pull_out, left_in),
-        (centre_out + left_out * pull_out + shared * pull_in, left_out),
-    )
+    centre = mean_over(mean, both)
+    away = np.where(count > 0, mean - centre, 0)
+    sure = count / variance
+    spread = np.maximum(mean_over(away**2 - variance / np.maximum(count, 1), both), 0)  # a and c
+    product = spread[0] * spread[1]
+    b = np.clip(mean_over(away[0] * away[1], both), -np.sqrt(product), np.sqrt(product))
+    determinant = product - b**2
+    scale = 1 + sure[0] * spread[0] + sure[1] * spread[1] + sure[0] * sure[1] * determinant
+    left, pull = (spread + sure[::-1] * determinant) / scale, sure * away
+    return centre + left * pull + b / scale * pull[::-1], left
 
 
 def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
@@ -165,7 +164,7 @@ def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"
     return np.where(some, x, far)
 
 
-def _log_student(distance: Signals, variance: Signals, freedom: Signals) -> Signals:
+def _log_t(distance: Signals, variance: Signals, freedom: Signals) -> Signals:
     """Return the logarithm of Student's density, but for a constant: a Gaussian's at infinite freedom."""
     endless = np.isinf(freedom)
     f = np.where(endless, 1, freedom)

@@ -12,8 +12,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.attacks.priors import average_record, fill_either
-from mialab.attacks.sides import Shadows, Signals, log_means
+from mialab.attacks.shadow_stats import LeaveOneOut, Shadows, Signals, average_record, fill_either, log_means
 from mialab.game import Observations
 
 Population = Bool[ndarray, "records"]
@@ -150,11 +149,10 @@ def choose_a(shadows: Observations, *, candidates: tuple[float, ...] = (0, 0.2, 
     _check.at_least("the number of shadows", len(shadows), 2)
     for member in shadows.member:
         _check.both_kinds("shadows.member", member)
-    pairs = [shadows.leave_out(model) for model in range(len(shadows))]
 
     def area(a: float) -> float:
-        scores = [offline(signal, others, a=a) for signal, others in pairs]
-        return sum(_area(score, member) for score, member in zip(scores, shadows.member, strict=True))
+        scores = offline(shadows.signal, LeaveOneOut(shadows), a=a)
+        return sum(map(_area, scores, shadows.member))
 
     return max(candidates, key=area)
 
