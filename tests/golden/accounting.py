@@ -130,7 +130,8 @@ def group(one, size):
 
 
 def parallel(ones, fixed_parts):
-    made = accounting.parallel(*(promise(*one, fixed_parts) for one in ones), fixed_parts=fixed_parts)
+    promises = [promise(epsilon, delta, fixed_parts) for epsilon, delta in ones]
+    made = accounting.parallel(*promises, fixed_parts=fixed_parts)
     return made.epsilon, made.delta
 
 

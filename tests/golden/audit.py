@@ -97,6 +97,7 @@ def clopper_pearson_bound(table, delta, confidence=0.95):
 
 def clopper_pearson_reach(table):
     result = clopper_pearson(table, 0.0, 0.95)
+    assert result.evidence
     rank = result.evidence.rank
     return result.ceiling, result.reach, rank.value, rank.low, rank.high
 
@@ -213,6 +214,7 @@ def any_threshold_bound(kind, design="runs", delta=0.0, p_in=0.5):
 
 def any_threshold_reach(kind):
     result = any_threshold(kind, "runs", 0.0, 0.5)
+    assert result.evidence
     rank = result.evidence.rank
     return result.ceiling, result.reach, result.trials, rank.value, rank.low, rank.high
 

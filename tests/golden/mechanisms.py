@@ -218,6 +218,12 @@ def share(function, count, people, truth, lie):
     return made.value, made.standard_error, made.low, made.high
 
 
+def share_by_hand():
+    made = shares.Shares(0.3, 0.02, 0.25, 0.35, 0.95, "by hand")
+    return made.value, made.standard_error, made.low, made.high
+
+
+add("share by hand", "exact", share_by_hand)
 for function in ("people", "file"):
     for count, people in [(400, 1000), (0, 1000), (1000, 1000), (1, 1), (240, 1000)]:
         name = f"share of {function} from {count} of {people} yes, truth 0.75, lie 0.25"
