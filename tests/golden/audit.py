@@ -229,7 +229,8 @@ add("any threshold bound, coins 0.4, shift 3", "lower", any_threshold_bound, "sh
 
 
 def split_bound(kind, test, share, design="runs"):
-    test = {"accuracy": audit.accuracy, "Clopper-Pearson": audit.fixed_threshold, "joint": audit.joint}[test]
+    calls = {"accuracy": "accuracy", "Clopper-Pearson": "fixed_threshold", "joint": "joint"}
+    test = getattr(audit, calls[test])
     return audit.split(outcome(kind, design), test, **terms(rng=generator(), share=share)).epsilon_lower
 
 
