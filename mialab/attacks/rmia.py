@@ -172,9 +172,8 @@ def _check_signals(target: Signals) -> None:
 
 def _dominated(log_ratio: Signals, gamma: float, population: Population | None) -> Signals:
     """Return, for each record, the share of the population whose ratio it exceeds gamma times."""
-    if not gamma >= 1:
-        _check.refuse("gamma", "be at least 1", gamma)
-    _check.positive("gamma", gamma)
+    if not 1 <= gamma < np.inf:
+        _check.refuse("gamma", "be a finite number of at least 1", gamma)
     chosen = np.ones(log_ratio.shape[-1], dtype=bool) if population is None else population
     if not chosen.any():
         _check.refuse("population", "hold at least one record", "none")
