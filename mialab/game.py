@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from mialab import _check
@@ -270,7 +270,11 @@ class Outcome:
     @classmethod
     @door
     def from_labels(
-        cls, y_true: Shaped[ndarray, "records"], y_score: Score, *, design: Design = Design.UNKNOWN
+        cls,
+        y_true: Int[ndarray, "records"] | Bool[ndarray, "records"],
+        y_score: Score,
+        *,
+        design: Design = Design.UNKNOWN,
     ) -> "Outcome":
         """Make an outcome of labels and scores, in the order of `sklearn.metrics.roc_auc_score`.
 
@@ -290,12 +294,14 @@ class Outcome:
 
         Examples
         --------
-        >>> Outcome.from_labels([1, 0, 1, 0], [0.9, 0.8, 0.3, 0.1], design="coins")
+        >>> Outcome.from_labels(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.3, 0.1]), design="coins")
         Outcome(4 scores: 2 members, 2 non-members; coins)
         """
         strange = np.count_nonzero((y_true != 0) & (y_true != 1))
         if strange:
             _check.refuse("y_true", "be 1 for members and 0 for non-members", f"{strange} other values")
+        _check.both_kinds("y_true", y_true)
+        _check.finite("y_score", y_score)
         return cls(y_score, y_true == 1, design=design)
 
     @classmethod
@@ -323,11 +329,12 @@ class Outcome:
 
         Examples
         --------
-        >>> Outcome.from_train_test([0.9, 0.3], [0.8, 0.1, 0.2], design="fixed")
+        >>> Outcome.from_train_test(np.array([0.9, 0.3]), np.array([0.8, 0.1, 0.2]), design="fixed")
         Outcome(5 scores: 2 members, 3 non-members; fixed)
         """
-        _check.hold("train_scores", train_scores, 1, "scores")
-        _check.hold("test_scores", test_scores, 1, "scores")
+        for name, scores in (("train_scores", train_scores), ("test_scores", test_scores)):
+            _check.hold(name, scores, 1, "scores")
+            _check.finite(name, scores)
         score = np.concatenate([train_scores, test_scores])
         return cls(score, np.arange(score.size) < train_scores.size, design=design)
 

@@ -59,7 +59,7 @@ def test_definition_the_constructors_put_labels_and_sides_where_they_belong(rng)
     score, member = rng.normal(size=50), rng.random(50) < 0.5
     plain = Outcome(score, member, design=Design.COINS)
     by_sides = Outcome.from_train_test(score[member], score[~member], design=Design.COINS)
-    for label in (member, member.astype(int), member.astype(np.uint8), member.astype(float)):
+    for label in (member, member.astype(int), member.astype(np.uint8)):
         by_label = Outcome.from_labels(label, score, design=Design.COINS)
         np.testing.assert_array_equal(by_label.score, plain.score)
         np.testing.assert_array_equal(by_label.member, plain.member)
@@ -105,13 +105,15 @@ BOTH = np.array([True, False])
         (lambda: Outcome(PAIR / 0.0, BOTH), "score must be finite, got inf"),
         (lambda: Outcome(PAIR[None], BOTH[None]), r"score must have shape \(records\), got shape \(1, 2\)"),
         (lambda: Outcome.from_labels([0, 2], PAIR), "y_true must be 1 for members and 0 for non-members"),
+        (lambda: Outcome.from_labels(PAIR, PAIR), "y_true must be integers, got dtype float64"),
         (lambda: Outcome.from_labels([-1, 1], PAIR), "y_true must be 1 for .*, got 1 other values"),
-        (lambda: Outcome.from_labels(PAIR, BOTH), "y_score must be an array of numbers, got dtype bool"),
-        (lambda: Outcome.from_labels([1, 1], PAIR), "member must hold members and non-members"),
+        (lambda: Outcome.from_labels([0, 1], BOTH), "y_score must be an array of numbers, got dtype bool"),
+        (lambda: Outcome.from_labels([1, 1], PAIR), "y_true must hold members and non-members"),
         (lambda: Outcome.from_labels([1, 0, 1], PAIR), "must have the same number of records, got 3 and 2"),
         (lambda: Outcome.from_train_test(PAIR, []), "test_scores must hold scores, got none"),
         (lambda: Outcome.from_train_test([], PAIR), "train_scores must hold scores, got none"),
-        (lambda: Outcome.from_train_test(PAIR, PAIR / 0.0), "score must be finite, got inf"),
+        (lambda: Outcome.from_labels([0, 1], PAIR / 0.0), "y_score must be finite, got inf"),
+        (lambda: Outcome.from_train_test(PAIR, PAIR / 0.0), "test_scores must be finite, got inf"),
         (lambda: Outcome(PAIR, BOTH).at(np.nan), "threshold must be a number, got nan"),
         (lambda: Observations(PAIR, BOTH), r"signal must have shape \(models, records\), got shape \(2,\)"),
         (lambda: Observations(PAIR[None], BOTH[None]).leave_out(1), "model must be in 0 … 0, got 1"),

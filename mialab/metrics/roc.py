@@ -50,7 +50,7 @@ class Roc:
     def __repr__(self) -> str:
         """Say how many points there are, and of what."""
         sides = f"{self.members:,.0f} members, {self.non_members:,.0f} non-members"
-        return f"Roc({self.threshold.size:,} points: {sides})"
+        return f"Roc({len(self.threshold):,} points: {sides})"
 
     @property
     def auc(self) -> float:
@@ -178,7 +178,7 @@ class Band:
 
     def __repr__(self) -> str:
         """Say how many intervals there are, and where they come from."""
-        return f"Band({self.fpr.size:,} rates; {100 * self.confidence:g} %, {self.method})"
+        return f"Band({len(self.fpr):,} rates; {100 * self.confidence:g} %, {self.method})"
 
 
 @door
