@@ -52,7 +52,8 @@ def test_definition_the_two_means_given_everything_by_integration():
     count_in, count_out = np.array([2.0, 1, 3, 5]), np.array([1.0, 4, 2, 3])
     mean_in, mean_out = np.array([2.0, 4, -1, 6]), np.array([0.5, 1, -2, -0.5])
     inside, outside = ShadowStats(count_in, mean_in, np.ones(4)), ShadowStats(count_out, mean_out, np.ones(4))
-    mean, error = few_shadows.shrunk_means(inside, outside, np.array([np.full(4, 1.5), np.full(4, 0.8)]))
+    own_in, own_out = np.full(4, 1.5), np.full(4, 0.8)
+    got = few_shadows.shrunk_means(inside, own_in, outside, own_out)
     centre = np.array([mean_in.mean(), mean_out.mean()])
     a = np.mean((mean_in - centre[0]) ** 2 - 1.5 / count_in)
     c = np.mean((mean_out - centre[1]) ** 2 - 0.8 / count_out)
@@ -72,15 +73,15 @@ def test_definition_the_two_means_given_everything_by_integration():
     total = integral(lambda i, o: 1.0)
     expected = [integral(lambda i, o: i) / total, integral(lambda i, o: o) / total]
     variance_in = integral(lambda i, o: (i - expected[0]) ** 2) / total
-    np.testing.assert_allclose(mean[:, 0], expected, atol=1e-4)
-    np.testing.assert_allclose(error[0, 0], variance_in, atol=1e-4)
+    np.testing.assert_allclose([got[0][0][0], got[1][0][0]], expected, atol=1e-4)
+    np.testing.assert_allclose(got[0][1][0], variance_in, atol=1e-4)
 
 
 def test_limit_a_record_without_shadows_on_a_side_gets_what_the_other_side_predicts(rng):
     target, shadows = world(rng, 6, 4000).leave_out(0)
     inside, outside = shadow_stats(target, shadows)
-    variance = np.stack([few_shadows.shrunk_variance(one)[0] for one in (inside, outside)])
-    (mean_in, _), (error_in, _) = few_shadows.shrunk_means(inside, outside, variance)
+    own_in, own_out = few_shadows.shrunk_variance(inside)[0], few_shadows.shrunk_variance(outside)[0]
+    (mean_in, error_in), _ = few_shadows.shrunk_means(inside, own_in, outside, own_out)
     missing = inside.count == 0
     assert missing.any()
     slope = np.polyfit(outside.mean[missing], mean_in[missing], 1)[0]

@@ -16,7 +16,6 @@ from mialab._validation import door
 from mialab.attacks.shadow_stats import Shadows, ShadowStats, Signals, mean_over, refuse_without, shadow_stats
 
 _SMALL = 1e-9
-Pairs = Float[ndarray, "2 *models records"]
 
 __all__ = ["shrunken_t"]
 
@@ -61,11 +60,12 @@ def shrunken_t(target: Signals, shadows: Shadows) -> Signals:
     array([-5.,  4.])
     """
     _check.at_least("the number of shadows", len(shadows), 2)
-    stats = shadow_stats(target, shadows)
-    variance, freedom = map(np.stack, zip(*map(shrunk_variance, stats), strict=True))
-    mean, error = shrunk_means(*stats, variance)
-    with_it, without = _log_t(target - mean, variance + error, freedom)
-    return with_it - without
+    inside, outside = shadow_stats(target, shadows)
+    own_in, freedom_in = shrunk_variance(inside)
+    own_out, freedom_out = shrunk_variance(outside)
+    (mean_in, error_in), (mean_out, error_out) = shrunk_means(inside, own_in, outside, own_out)
+    with_it = _log_t(target - mean_in, own_in + error_in, freedom_in)
+    return with_it - _log_t(target - mean_out, own_out + error_out, freedom_out)
 
 
 def shrunk_variance(stats: ShadowStats) -> tuple[Signals, Signals]:
@@ -104,42 +104,42 @@ def shrunk_variance(stats: ShadowStats) -> tuple[Signals, Signals]:
     return np.where(endless, prior, mixed), borrowed + stats.freedom
 
 
-def shrunk_means(inside: ShadowStats, outside: ShadowStats, variance: Pairs) -> tuple[Pairs, Pairs]:
+def shrunk_means(
+    inside: ShadowStats, own_in: Signals, outside: ShadowStats, own_out: Signals
+) -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
     """Draw each record's two means towards what all records' pairs of means say of them.
 
     The pairs have a Gaussian distribution with covariance [[a, b], [b, c]]; the shadows show a record's
     pair with a precision of count/variance on each side, which is 0 where there is no shadow. What
     follows for the pair is Gaussian again, and this is its mean and its variances.
 
-    Parameters
-    ----------
-    inside, outside
-        The shadows with and without each record.
-    variance
-        Of one signal, with the record and without it.
-
     Returns
     -------
-    The mean and the variance of what is known of each mean, with the record and without it.
+    For each side, the mean and the variance of what is known of it.
 
     Raises
     ------
     ValueError
         If no record has shadows on both sides.
     """
-    count, mean = np.stack([inside.count, outside.count]), np.stack([inside.mean, outside.mean])
-    both = (count[0] > 0) & (count[1] > 0)
+    some_in, some_out = inside.count > 0, outside.count > 0
+    both = some_in & some_out
     refuse_without(both, "hold some record in one model and not in another")
-    centre = mean_over(mean, both)
-    away = np.where(count > 0, mean - centre, 0)
-    sure = count / variance
-    spread = np.maximum(mean_over(away**2 - variance / np.maximum(count, 1), both), 0)  # a and c
-    product = spread[0] * spread[1]
-    b = np.clip(mean_over(away[0] * away[1], both), -np.sqrt(product), np.sqrt(product))
-    determinant = product - b**2
-    scale = 1 + sure[0] * spread[0] + sure[1] * spread[1] + sure[0] * sure[1] * determinant
-    left, pull = (spread + sure[::-1] * determinant) / scale, sure * away
-    return centre + left * pull + b / scale * pull[::-1], left
+    centre_in, centre_out = mean_over(inside.mean, both), mean_over(outside.mean, both)
+    off_in = np.where(some_in, inside.mean - centre_in, 0)
+    off_out = np.where(some_out, outside.mean - centre_out, 0)
+    sure_in, sure_out = inside.count / own_in, outside.count / own_out
+    a = np.maximum(mean_over(off_in**2 - own_in / np.maximum(inside.count, 1), both), 0)
+    c = np.maximum(mean_over(off_out**2 - own_out / np.maximum(outside.count, 1), both), 0)
+    b = np.clip(mean_over(off_in * off_out, both), -np.sqrt(a * c), np.sqrt(a * c))
+    apart = a * c - b**2  # the determinant of the covariance
+    scale = 1 + sure_in * a + sure_out * c + sure_in * sure_out * apart
+    left_in, left_out, shared = (a + sure_out * apart) / scale, (c + sure_in * apart) / scale, b / scale
+    pull_in, pull_out = sure_in * off_in, sure_out * off_out
+    return (
+        (centre_in + left_in * pull_in + shared * pull_out, left_in),
+        (centre_out + left_out * pull_out + shared * pull_in, left_out),
+    )
 
 
 def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:

@@ -101,7 +101,8 @@ def leave_one_out(attack: Callable[[Signals, LeaveOneOut], Signals], *fleets: Ob
             _check.refuse("fleets", "have the same membership", "another one")
     warn_unless_coins(fleets[0].member)
     scores = [attack(fleet.signal, LeaveOneOut(fleet)) for fleet in fleets]
-    return Observations(np.mean(scores, axis=0), fleets[0].member)
+    mean = np.mean(scores, axis=0) if len(scores) > 1 else scores[0]
+    return Observations(mean, fleets[0].member)
 
 
 @dataclass(frozen=True, eq=False)
