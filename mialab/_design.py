@@ -14,7 +14,7 @@ from scipy.special import gammaln, logsumexp, xlog1py, xlogy
 
 _LEVEL = 1e-6  # coins are accused less often than this
 _MODELS = 8  # with fewer, columns repeat anyway, and groups cannot be told from a strange design
-_SLOPES = np.geomspace(1e-3, 1e2, 60)
+_SLOPES = np.outer([1, -1], np.geomspace(1e-3, 1e2, 60)).ravel()
 
 
 def warn_unless_coins(member: ndarray) -> None:
@@ -77,8 +77,8 @@ def log_chance_of_spread(member: ndarray) -> float:
         return 0.0
     unit = models * p * (1 - p)
     strange = (held - models * p) ** 2 / unit
-    term = _log_binomial(possible, models, p) - np.outer(_both(_SLOPES), (possible - models * p) ** 2 / unit)
-    bound = _both(_SLOPES) * strange.sum() + records * logsumexp(term, axis=1)
+    term = _log_binomial(possible, models, p) - np.outer(_SLOPES, (possible - models * p) ** 2 / unit)
+    bound = _SLOPES * strange.sum() + records * logsumexp(term, axis=1)
     return float(np.log(2) + bound.min() - _log_binomial(held.sum(keepdims=True), member.size, p)[0])
 
 
@@ -104,10 +104,6 @@ def log_chance_of_overlap(member: ndarray) -> float:
     bound = -2 * (shared - np.outer(number, number) / records) ** 2 / drawn
     np.fill_diagonal(bound, 0)
     return float(bound.min() + np.log(models * (models - 1)))
-
-
-def _both(slopes: ndarray) -> ndarray:
-    return np.concatenate([slopes, -slopes])
 
 
 def _log_binomial(k: ndarray, n: int, p: float) -> ndarray:

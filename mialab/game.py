@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
 
 from mialab import _check
 from mialab._design import warn_unless_coins
@@ -75,17 +78,21 @@ def flip_coins(models: int, records: int, *, rng: np.random.Generator) -> Member
     return rng.random((int(models), int(records))) < 0.5
 
 
-def _own(array: np.ndarray, dtype: type) -> np.ndarray:
-    """Copy an array and lock the copy: what a game has recorded does not change afterwards."""
-    copy = np.array(array, dtype=dtype)
-    copy.flags.writeable = False
-    return copy
+def _lock(thing: object, **arrays: np.ndarray) -> None:
+    """Copy arrays and lock the copies: what a game has recorded does not change afterwards."""
+    for name, array in arrays.items():
+        copy = array.copy()
+        copy.flags.writeable = False
+        object.__setattr__(thing, name, copy)
 
 
 @door
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Observations:
-    """What many models gave away about many records: the design matrix of an experiment.
+    """Signals of many models on many records, and who was in: the design matrix of an experiment.
+
+    An attack turns them into scores, which are held in the same way: the signal itself is the score of the
+    simplest attack. The metrics that are pooled over models take either.
 
     Attributes
     ----------
@@ -102,9 +109,13 @@ class Observations:
     Examples
     --------
     >>> seen = Observations(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([[True, False], [False, True]]))
+    >>> seen
+    Observations(2 models × 2 records: 2 members, 2 non-members)
     >>> target, shadows = seen.leave_out(0)
     >>> target, shadows.signal
     (array([0.9, 0.1]), array([[0.2, 0.8]]))
+    >>> seen[:, :1]
+    Observations(2 models × 1 records: 1 members, 1 non-members)
     """
 
     signal: SignalMatrix
@@ -112,8 +123,7 @@ class Observations:
 
     def __post_init__(self):
         _check.finite("signal", self.signal)
-        object.__setattr__(self, "signal", _own(self.signal, float))
-        object.__setattr__(self, "member", _own(self.member, bool))
+        _lock(self, signal=self.signal, member=self.member)
 
     def __reduce__(self) -> tuple:
         """Copy and unpickle by making it anew: arrays lose their lock on any other way."""
@@ -122,6 +132,15 @@ class Observations:
     def __len__(self) -> int:
         """Return the number of models."""
         return len(self.signal)
+
+    def __getitem__(self, cells: Any) -> "Observations":
+        """Take some of the models, or of the records: ``fleet[:64]``, ``fleet[:, chosen]``."""
+        return Observations(self.signal[cells], self.member[cells])
+
+    def __repr__(self) -> str:
+        """Say how many there are of what, and never a signal or who was in."""
+        models, records = self.signal.shape
+        return f"Observations({models:,} models × {records:,} records: {_members(self.member)})"
 
     @door
     def leave_out(self, model: int) -> "tuple[Score, Observations]":
@@ -132,31 +151,38 @@ class Observations:
         """
         if not 0 <= model < len(self):
             _check.refuse("model", f"be in 0 … {len(self) - 1}", model)
-        others = np.arange(len(self)) != model
-        return self.signal[model], Observations(self.signal[others], self.member[others])
+        return self.signal[model], self[np.arange(len(self)) != model]
 
     @door
-    def in_turn(self, attack: "Callable[[Score, Observations], Score]") -> SignalMatrix:
-        """Let every model be the target once, with all the others as shadows.
+    def leave_one_out(self, attack: "Callable[[Score, Observations], Score]") -> "Observations":
+        """Score every record for every model, with all the other models as shadows; takes any attack.
 
         ``attack(target, shadows)`` gets what `leave_out` returns, and so never the target's membership.
-        Returns the scores (models, records), to be compared with ``member``. Warns where membership over
-        the models is not like independent coins, so that who was in the shadows tells who is in the target:
-        as where every record is in exactly half of the models, or two models share all or none.
+        Returns the scores in the place of the signals, beside the same ``member``. Warns where membership
+        over the models is not like independent coins, so that who was in the shadows tells who is in the
+        target: as where every record is in exactly half of the models, or two models share all or none.
+        `attacks.shadow_stats.leave_one_out` does the same at once, for attacks that can.
 
         Examples
         --------
         >>> seen = Observations(np.array([[3.0, 1.0], [1.0, 1.0]]), np.array([[True, False], [False, True]]))
-        >>> seen.in_turn(lambda target, shadows: target - shadows.signal.mean(axis=0))
+        >>> seen.leave_one_out(lambda target, shadows: target - shadows.signal.mean(axis=0)).signal
         array([[ 2.,  0.],
                [-2.,  0.]])
         """
         warn_unless_coins(self.member)
-        return np.stack([attack(*self.leave_out(model)) for model in range(len(self))])
+        scores = np.stack([attack(*self.leave_out(model)) for model in range(len(self))])
+        return Observations(scores, self.member)
+
+
+def _members(member: np.ndarray) -> str:
+    """Say how many members and non-members there are."""
+    members = np.count_nonzero(member)
+    return f"{members:,} members, {member.size - members:,} non-members"
 
 
 @door
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Counts:
     """What accusing came to: the whole numbers that an audit may rest on.
 
@@ -176,8 +202,8 @@ class Counts:
 
     Examples
     --------
-    >>> Counts(true_positives=8, members=10, false_positives=1, non_members=10).true_positives
-    8
+    >>> Counts(true_positives=8, members=10, false_positives=1, non_members=10)
+    Counts(accused: 8 of 10 members, 1 of 10 non-members; unknown)
     """
 
     true_positives: int
@@ -193,11 +219,20 @@ class Counts:
             if not 0 <= hits <= size:
                 _check.refuse(accused, f"be in 0 … {size} ({side})", hits)
 
+    def __repr__(self) -> str:
+        """Say it in one line."""
+        hits = f"{self.true_positives:,} of {self.members:,} members"
+        false = f"{self.false_positives:,} of {self.non_members:,} non-members"
+        return f"Counts(accused: {hits}, {false}; {self.design})"
+
 
 @door
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outcome:
     """The end of a game: the attacker's scores beside the truth.
+
+    `Outcome.from_labels` takes labels first, as scikit-learn does; `Outcome.from_train_test` takes the scores
+    of members and of non-members apart.
 
     Attributes
     ----------
@@ -217,8 +252,10 @@ class Outcome:
     Examples
     --------
     >>> end = Outcome(np.array([0.9, 0.8, 0.3, 0.1]), np.array([True, False, True, False]))
-    >>> end.at(0.5)  # doctest: +ELLIPSIS
-    Counts(true_positives=1, members=2, false_positives=1, non_members=2, ...)
+    >>> end
+    Outcome(4 scores: 2 members, 2 non-members; unknown)
+    >>> end.at(0.5)
+    Counts(accused: 1 of 2 members, 1 of 2 non-members; unknown)
     """
 
     score: Score
@@ -228,22 +265,90 @@ class Outcome:
     def __post_init__(self):
         _check.finite("score", self.score)
         _check.both_kinds("member", self.member)
-        object.__setattr__(self, "score", _own(self.score, float))
-        object.__setattr__(self, "member", _own(self.member, bool))
+        _lock(self, score=self.score, member=self.member)
+
+    @classmethod
+    @door
+    def from_labels(
+        cls,
+        y_true: Int[ndarray, "records"] | Bool[ndarray, "records"],
+        y_score: Score,
+        *,
+        design: Design = Design.UNKNOWN,
+    ) -> "Outcome":
+        """Make an outcome of labels and scores, in the order of `sklearn.metrics.roc_auc_score`.
+
+        Parameters
+        ----------
+        y_true
+            Who is a member, (records,): 1 or True for a member, 0 or False for a non-member.
+        y_score
+            Float (records,), higher means "member". Losses point the other way: pass their negatives.
+        design
+            How membership was decided.
+
+        Raises
+        ------
+        ValueError
+            If a label is neither 0 nor 1, or `Outcome` refuses the rest.
+
+        Examples
+        --------
+        >>> Outcome.from_labels(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.3, 0.1]), design="coins")
+        Outcome(4 scores: 2 members, 2 non-members; coins)
+        """
+        strange = np.count_nonzero((y_true != 0) & (y_true != 1))
+        if strange:
+            _check.refuse("y_true", "be 1 for members and 0 for non-members", f"{strange} other values")
+        _check.both_kinds("y_true", y_true)
+        _check.finite("y_score", y_score)
+        return cls(y_score, y_true == 1, design=design)
+
+    @classmethod
+    @door
+    def from_train_test(
+        cls,
+        train_scores: Float[ndarray, "members"],
+        test_scores: Float[ndarray, "non_members"],
+        *,
+        design: Design = Design.UNKNOWN,
+    ) -> "Outcome":
+        """Make an outcome of the scores of training records, the members, and of test records.
+
+        Parameters
+        ----------
+        train_scores, test_scores
+            Float (members,) and (non_members,), at least one each; higher means "member".
+        design
+            How it was decided which records were trained on.
+
+        Raises
+        ------
+        ValueError
+            If a side has no scores, or a score is not finite.
+
+        Examples
+        --------
+        >>> Outcome.from_train_test(np.array([0.9, 0.3]), np.array([0.8, 0.1, 0.2]), design="fixed")
+        Outcome(5 scores: 2 members, 3 non-members; fixed)
+        """
+        for name, scores in (("train_scores", train_scores), ("test_scores", test_scores)):
+            _check.hold(name, scores, 1, "scores")
+            _check.finite(name, scores)
+        score = np.concatenate([train_scores, test_scores])
+        return cls(score, np.arange(score.size) < train_scores.size, design=design)
 
     def __reduce__(self) -> tuple:
         """Copy and unpickle by making it anew: arrays lose their lock on any other way."""
         return partial(Outcome, design=self.design), (self.score, self.member)
 
+    def __repr__(self) -> str:
+        """Say how many there are of what, and never a score or who is a member."""
+        return f"Outcome({self.score.size:,} scores: {_members(self.member)}; {self.design})"
+
     @door
     def at(self, threshold: float) -> Counts:
         """Accuse every record whose score is at least ``threshold``, and count."""
-        accused = self.score >= threshold
-        members = int(self.member.sum())
-        return Counts(
-            true_positives=int((accused & self.member).sum()),
-            members=members,
-            false_positives=int((accused & ~self.member).sum()),
-            non_members=self.member.size - members,
-            design=self.design,
-        )
+        accused, member = self.score >= threshold, self.member
+        counted = (accused & member, member, accused & ~member, ~member)  # as `Counts` has them
+        return Counts(*(int(one.sum()) for one in counted), design=self.design)

@@ -32,7 +32,7 @@ from mialab.audit.ranks import ranks_of
 from mialab.audit.sequential import rank_at_any_time
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import auc, balanced_accuracy
-from mialab.metrics.area import auc_of
+from mialab.metrics.roc import auc_of
 from mialab.tradeoff import GaussianCurve, pure
 
 SAME = {"neighbours": Neighbours.REPLACE}

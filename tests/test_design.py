@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mialab._design import log_chance_of_overlap, log_chance_of_spread
-from mialab.attacks import difficulty, lira
-from mialab.attacks.in_turn import in_turn
+from mialab.attacks import lira, threshold
+from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Observations, flip_coins
 
 
@@ -49,7 +49,7 @@ FAIR = {
 
 
 def taken(member):
-    return Observations(np.zeros(member.shape), member).in_turn(lambda target, shadows: target)
+    return Observations(np.zeros(member.shape), member).leave_one_out(lambda target, shadows: target)
 
 
 @pytest.mark.parametrize("design", LEAK)
@@ -59,7 +59,7 @@ def test_a_design_that_leaks_is_noticed(design, models, records, rng):
     with pytest.warns(UserWarning, match="membership is not like coins"):
         taken(member)
     with pytest.warns(UserWarning, match="membership is not like coins"):
-        in_turn(difficulty.calibrated, Observations(rng.normal(size=member.shape), member))
+        leave_one_out(threshold.calibrated, Observations(rng.normal(size=member.shape), member))
 
 
 @pytest.mark.parametrize("design", FAIR)

@@ -9,8 +9,7 @@ from scipy.stats import multivariate_normal, norm, t
 
 from mialab import metrics
 from mialab.attacks import few_shadows, lira
-from mialab.attacks.in_turn import in_turn
-from mialab.attacks.sides import Side, sides
+from mialab.attacks.shadow_stats import ShadowStats, leave_one_out, shadow_stats
 from mialab.game import Observations, flip_coins
 
 
@@ -32,7 +31,7 @@ def test_definition_the_inverse_of_the_trigamma_function():
 @pytest.mark.parametrize("freedom", [4.0, 15.0])
 def test_oracle_the_fit_finds_the_planted_degrees_of_freedom(rng, freedom):
     target, shadows = world(rng, 12, 20_000, freedom=freedom).leave_out(0)
-    for side in sides(target, shadows):
+    for side in shadow_stats(target, shadows):
         variance, known = few_shadows.shrunk_variance(side)
         borrowed = known - side.freedom
         assert np.ptp(borrowed) == pytest.approx(0, abs=1e-9)
@@ -43,7 +42,7 @@ def test_oracle_the_fit_finds_the_planted_degrees_of_freedom(rng, freedom):
 
 def test_limit_records_that_are_all_alike_share_one_variance_and_gaussians(rng):
     scatter = np.full(50, 2.0)
-    variance, freedom = few_shadows.shrunk_variance(Side(np.full(50, 4.0), np.zeros(50), scatter))
+    variance, freedom = few_shadows.shrunk_variance(ShadowStats(np.full(50, 4.0), np.zeros(50), scatter))
     assert np.isinf(freedom).all()
     assert np.ptp(variance) == 0
 
@@ -52,7 +51,7 @@ def test_definition_the_two_means_given_everything_by_integration():
     """The posterior of one record's pair of means, against brute force."""
     count_in, count_out = np.array([2.0, 1, 3, 5]), np.array([1.0, 4, 2, 3])
     mean_in, mean_out = np.array([2.0, 4, -1, 6]), np.array([0.5, 1, -2, -0.5])
-    inside, outside = Side(count_in, mean_in, np.ones(4)), Side(count_out, mean_out, np.ones(4))
+    inside, outside = ShadowStats(count_in, mean_in, np.ones(4)), ShadowStats(count_out, mean_out, np.ones(4))
     own_in, own_out = np.full(4, 1.5), np.full(4, 0.8)
     got = few_shadows.shrunk_means(inside, own_in, outside, own_out)
     centre = np.array([mean_in.mean(), mean_out.mean()])
@@ -80,7 +79,7 @@ def test_definition_the_two_means_given_everything_by_integration():
 
 def test_limit_a_record_without_shadows_on_a_side_gets_what_the_other_side_predicts(rng):
     target, shadows = world(rng, 6, 4000).leave_out(0)
-    inside, outside = sides(target, shadows)
+    inside, outside = shadow_stats(target, shadows)
     own_in, own_out = few_shadows.shrunk_variance(inside)[0], few_shadows.shrunk_variance(outside)[0]
     (mean_in, error_in), _ = few_shadows.shrunk_means(inside, own_in, outside, own_out)
     missing = inside.count == 0
@@ -93,14 +92,14 @@ def test_limit_a_record_without_shadows_on_a_side_gets_what_the_other_side_predi
 def test_definition_the_density_is_students(rng):
     distance, variance = rng.normal(size=5), rng.uniform(0.5, 2, size=5)
     freedom = np.array([1.0, 2.5, 10, 300, np.inf])
-    got = few_shadows._log_student(distance, variance, freedom)
+    got = few_shadows._log_t(distance, variance, freedom)
     want = t.logpdf(distance / np.sqrt(variance), freedom) - np.log(variance) / 2
     np.testing.assert_allclose(np.diff(got - want), 0, atol=1e-9)
 
 
 def test_limit_with_many_shadows_it_is_the_plain_attack(rng):
     target, shadows = world(rng, 600, 300).leave_out(0)
-    plain, shrunk = lira.online(target, shadows), few_shadows.student(target, shadows)
+    plain, shrunk = lira.online(target, shadows), few_shadows.shrunken_t(target, shadows)
     assert np.corrcoef(plain, shrunk)[0, 1] > 0.99
     assert np.median(np.abs(plain - shrunk)) < 0.05
 
@@ -108,13 +107,13 @@ def test_limit_with_many_shadows_it_is_the_plain_attack(rng):
 @pytest.mark.parametrize("shadows", [4, 8, 16])
 def test_it_is_no_worse_than_the_better_of_per_record_and_pooled(rng, shadows):
     attacks = {
-        "student": few_shadows.student,
+        "student": few_shadows.shrunken_t,
         "per record": lira.online,
         "pooled": partial(lira.online, spread="pooled"),
     }
     worlds = [world(rng, shadows + 1, 1500) for _ in range(8)]
     area = {
-        name: np.array([metrics.pooled_roc(in_turn(attack, one), one.member).auc for one in worlds])
+        name: np.array([metrics.pooled_roc(leave_one_out(attack, one)).auc for one in worlds])
         for name, attack in attacks.items()
     }
     better = max(area["per record"], area["pooled"], key=np.mean)
@@ -124,16 +123,16 @@ def test_it_is_no_worse_than_the_better_of_per_record_and_pooled(rng, shadows):
 
 def test_two_shadows_are_enough(rng):
     fleet = world(rng, 3, 4000)
-    assert metrics.pooled_roc(in_turn(few_shadows.student, fleet), fleet.member).auc > 0.65
+    assert metrics.pooled_roc(leave_one_out(few_shadows.shrunken_t, fleet)).auc > 0.65
 
 
 @pytest.mark.usefixtures("at_the_door")
 def test_the_door(rng):
     target, shadows = world(rng, 5, 50).leave_out(0)
     with pytest.raises(ValueError, match="the number of shadows must be at least 2, got 1"):
-        few_shadows.student(target, Observations(shadows.signal[:1], shadows.member[:1]))
+        few_shadows.shrunken_t(target, Observations(shadows.signal[:1], shadows.member[:1]))
     never = np.broadcast_to(np.arange(50) % 2 == 0, shadows.member.shape)
     with pytest.raises(
         ValueError, match=r"hold some record in one model and not in another, got none .* record 0"
     ):
-        few_shadows.student(target, Observations(shadows.signal, never))
+        few_shadows.shrunken_t(target, Observations(shadows.signal, never))

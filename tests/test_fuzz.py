@@ -351,7 +351,11 @@ def test_coverage_slow_functions_are_tried_with_everything(calls):
 def test_coverage_without_the_door_the_fuzz_finds_all_sorts_of_faults(calls, monkeypatch):
     """The fuzz is able to fail."""
     monkeypatch.setattr(_validation, "door", lambda function: function)
-    names = ("mialab.metrics.roc.Roc", "mialab.mechanisms.noise.Laplace", "mialab.metrics.pooled.pooled_band")
+    names = (
+        "mialab.metrics.rates.memorisation",
+        "mialab.mechanisms.noise.Laplace",
+        "mialab.metrics.pooled.pooled_mean",
+    )
     tried = [one for name in names for one in tries(name, calls[name])]
     found = Counter(one.verdict for one in tried)
     assert found["accepted though wrong"] > 20

@@ -5,9 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from mialab.accounting import Neighbours
 from mialab.game import Counts, Design, Observations, Outcome, flip_coins
+from mialab.metrics import roc_curve
 from mialab.tradeoff import pure
 
 
@@ -53,6 +55,37 @@ def test_what_was_recorded_does_not_change():
         outcome.score[0] = 5
 
 
+def test_definition_the_constructors_put_labels_and_sides_where_they_belong(rng):
+    score, member = rng.normal(size=50), rng.random(50) < 0.5
+    plain = Outcome(score, member, design=Design.COINS)
+    by_sides = Outcome.from_train_test(score[member], score[~member], design=Design.COINS)
+    for label in (member, member.astype(int), member.astype(np.uint8)):
+        by_label = Outcome.from_labels(label, score, design=Design.COINS)
+        np.testing.assert_array_equal(by_label.score, plain.score)
+        np.testing.assert_array_equal(by_label.member, plain.member)
+    for cut in score:
+        assert plain.at(cut) == by_label.at(cut) == by_sides.at(cut)
+
+
+def test_oracle_labels_and_scores_come_in_the_order_of_scikit_learn(rng):
+    asked = {"y_true": rng.integers(2, size=200), "y_score": rng.normal(size=200)}
+    outcome = Outcome.from_labels(**asked)
+    assert roc_curve(outcome).auc == pytest.approx(roc_auc_score(**asked), abs=1e-12)
+    assert roc_curve(Outcome.from_labels(*asked.values())).auc == roc_curve(outcome).auc
+
+
+def test_what_is_printed_fits_a_line_and_counts():
+    """A score or a membership may be secret, so both are counted and never shown."""
+    member = np.arange(4321) % 3 == 0
+    outcome = Outcome(np.full(4321, 0.123), member, design=Design.COINS)
+    assert repr(outcome) == "Outcome(4,321 scores: 1,441 members, 2,880 non-members; coins)"
+    assert repr(outcome.at(1)) == "Counts(accused: 0 of 1,441 members, 0 of 2,880 non-members; coins)"
+    fleet = Observations(np.full((1, 4321), 0.123), member[None])
+    assert repr(fleet) == "Observations(1 models × 4,321 records: 1,441 members, 2,880 non-members)"
+    roc = "Roc(2 points: 1,441 members, 2,880 non-members)"
+    assert repr(roc_curve(outcome)) == roc
+
+
 PAIR = np.array([0.1, 0.9])
 BOTH = np.array([True, False])
 
@@ -71,6 +104,16 @@ BOTH = np.array([True, False])
         (lambda: Outcome(PAIR * np.nan, BOTH), r"score must hold no NaN, got 2 of 2 values"),
         (lambda: Outcome(PAIR / 0.0, BOTH), "score must be finite, got inf"),
         (lambda: Outcome(PAIR[None], BOTH[None]), r"score must have shape \(records\), got shape \(1, 2\)"),
+        (lambda: Outcome.from_labels([0, 2], PAIR), "y_true must be 1 for members and 0 for non-members"),
+        (lambda: Outcome.from_labels(PAIR, PAIR), "y_true must be integers, got dtype float64"),
+        (lambda: Outcome.from_labels([-1, 1], PAIR), "y_true must be 1 for .*, got 1 other values"),
+        (lambda: Outcome.from_labels([0, 1], BOTH), "y_score must be an array of numbers, got dtype bool"),
+        (lambda: Outcome.from_labels([1, 1], PAIR), "y_true must hold members and non-members"),
+        (lambda: Outcome.from_labels([1, 0, 1], PAIR), "must have the same number of records, got 3 and 2"),
+        (lambda: Outcome.from_train_test(PAIR, []), "test_scores must hold scores, got none"),
+        (lambda: Outcome.from_train_test([], PAIR), "train_scores must hold scores, got none"),
+        (lambda: Outcome.from_labels([0, 1], PAIR / 0.0), "y_score must be finite, got inf"),
+        (lambda: Outcome.from_train_test(PAIR, PAIR / 0.0), "test_scores must be finite, got inf"),
         (lambda: Outcome(PAIR, BOTH).at(np.nan), "threshold must be a number, got nan"),
         (lambda: Observations(PAIR, BOTH), r"signal must have shape \(models, records\), got shape \(2,\)"),
         (lambda: Observations(PAIR[None], BOTH[None]).leave_out(1), "model must be in 0 … 0, got 1"),

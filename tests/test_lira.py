@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from mialab import metrics
 from mialab.attacks import lira
-from mialab.attacks.in_turn import in_turn
+from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Design, Observations, Outcome, flip_coins
 
 
@@ -134,7 +134,11 @@ def test_oracle_it_approaches_neyman_pearson_as_shadows_grow(rng):
     mu, areas = 1.5, []
     for shadows in (4, 16, 64):
         _, fleet = simulated(rng, shadows, 4000, mu)
-        areas.append(metrics.pooled_roc(in_turn(lira.online, fleet)[:5], fleet.member[:5]).auc)
+        areas.append(
+            metrics.pooled_roc(
+                Observations(leave_one_out(lira.online, fleet).signal[:5], fleet.member[:5])
+            ).auc
+        )
     best = ndtr(mu / np.sqrt(2))
     assert areas[0] + 0.02 < areas[1] < areas[2] < best + 0.01
     assert areas[2] > best - 0.02

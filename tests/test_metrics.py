@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from mialab import metrics
-from mialab.game import Counts, Outcome
+from mialab.game import Counts, Observations, Outcome
 
 KINDS = {
     "smooth": lambda rng, n: rng.normal(size=n),
@@ -134,11 +134,6 @@ def share_held(make, estimate, truth, repetitions):
     return np.mean([e.low <= truth <= e.high for e in estimates])
 
 
-def fixed_sides(members, non_members):
-    """Make an outcome from the two kinds of scores."""
-    return Outcome(np.append(members, non_members), np.arange(len(members) + len(non_members)) < len(members))
-
-
 AUC_WORLDS = {
     # name: (members' scores, non-members' scores, the true AUC)
     "equal": (lambda r, n: r.normal(size=n), lambda r, n: r.normal(size=n), 0.5),
@@ -166,7 +161,9 @@ AUC_WORLDS = {
 @pytest.mark.parametrize("world", AUC_WORLDS)
 def test_coverage_auc(rng, world, n):
     inside, outside, truth = AUC_WORLDS[world]
-    held = share_held(lambda: fixed_sides(inside(rng, n), outside(rng, n)), metrics.auc, truth, 400)
+    held = share_held(
+        lambda: Outcome.from_train_test(inside(rng, n), outside(rng, n)), metrics.auc, truth, 400
+    )
     assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
 
@@ -178,7 +175,7 @@ def test_coverage_auc_where_a_few_records_decide(rng, members, non_members, belo
 
     def make():
         inside = np.where(rng.random(members) < below, -9.0, 9.0)
-        return fixed_sides(inside, rng.normal(size=non_members))
+        return Outcome.from_train_test(inside, rng.normal(size=non_members))
 
     assert share_held(make, metrics.auc, 1 - below, 400) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
@@ -186,7 +183,9 @@ def test_coverage_auc_where_a_few_records_decide(rng, members, non_members, belo
 def test_definition_the_variance_of_the_auc_is_at_most_that_of_the_smaller_side(rng):
     """Van Dantzig's bound, on the world where it is reached."""
     areas = [
-        metrics.roc_curve(fixed_sides(np.where(rng.random(20) < 0.3, -9.0, 9.0), rng.normal(size=400))).auc
+        metrics.roc_curve(
+            Outcome.from_train_test(np.where(rng.random(20) < 0.3, -9.0, 9.0), rng.normal(size=400))
+        ).auc
         for _ in range(2000)
     ]
     assert np.var(areas) == pytest.approx(0.3 * 0.7 / 20, rel=0.12)
@@ -204,7 +203,9 @@ def test_coverage_of_auc_can_fail(rng):
         return metrics.Estimate(good.value, good.value - half, good.value + half, 0.95, "plain DeLong")
 
     inside, outside, truth = AUC_WORLDS["almost apart"]
-    held = share_held(lambda: fixed_sides(inside(rng, 60), outside(rng, 60)), plain_delong, truth, 400)
+    held = share_held(
+        lambda: Outcome.from_train_test(inside(rng, 60), outside(rng, 60)), plain_delong, truth, 400
+    )
     assert held < 0.9
 
 
@@ -219,7 +220,10 @@ def test_coverage_tpr_at(rng, n, fpr, ties):
     cut = -norm.ppf(fpr)  # with ties, the lowest allowed cut is the next half above it
     truth = norm.sf((np.ceil(2 * cut) / 2 if ties else cut) - 1)
     held = share_held(
-        lambda: fixed_sides(score(1), score(0)), lambda outcome: metrics.tpr_at(outcome, fpr), truth, 400
+        lambda: Outcome.from_train_test(score(1), score(0)),
+        lambda outcome: metrics.tpr_at(outcome, fpr),
+        truth,
+        400,
     )
     assert held >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
@@ -233,7 +237,9 @@ def test_coverage_of_tpr_at_can_fail(rng):
         return metrics.tpr(counts)
 
     truth = norm.sf(-norm.ppf(0.1) - 1)
-    held = share_held(lambda: fixed_sides(rng.normal(1, size=300), rng.normal(size=300)), naive, truth, 400)
+    held = share_held(
+        lambda: Outcome.from_train_test(rng.normal(1, size=300), rng.normal(size=300)), naive, truth, 400
+    )
     assert held < 0.9
 
 
@@ -249,7 +255,7 @@ def test_a_rate_behind_fewer_than_ten_false_positives_is_marked(rng):
 def test_definition_the_pooled_curve_is_one_threshold_for_all(rng):
     score, member = rng.normal(size=(3, 40)), rng.random((3, 40)) < 0.5
     pooled, flat = (
-        metrics.pooled_roc(score, member),
+        metrics.pooled_roc(Observations(score, member)),
         metrics.roc_curve(Outcome(score.ravel(), member.ravel())),
     )
     np.testing.assert_array_equal(pooled.tpr, flat.tpr)
@@ -261,8 +267,7 @@ def test_definition_the_bootstrap_is_a_roc_of_repeated_cells(rng):
     score, member = rng.normal(size=(6, 20)).round(1), rng.random((6, 20)) < 0.5
     seen = []
     metrics.bootstrap(
-        score,
-        member,
+        Observations(score, member),
         lambda roc: seen.append(roc) or roc.auc,
         rng=np.random.default_rng(1),
         resamples=400,
@@ -270,7 +275,9 @@ def test_definition_the_bootstrap_is_a_roc_of_repeated_cells(rng):
     )
     draw = np.random.default_rng(1)
     models, records = draw.integers(6, size=6), draw.integers(20, size=20)
-    written_out = metrics.pooled_roc(score[np.ix_(models, records)], member[np.ix_(models, records)])
+    written_out = metrics.pooled_roc(
+        Observations(score[np.ix_(models, records)], member[np.ix_(models, records)])
+    )
     assert seen[0].auc == pytest.approx(written_out.auc, abs=1e-12)
 
 
@@ -278,7 +285,7 @@ def one_study(rng, spread, models=16, records=250):
     """Accuse by a fixed rule; models differ by ``spread`` on the probit scale, and records too."""
     ease = rng.normal(scale=spread, size=(models, 1)) + rng.normal(scale=0.3, size=(1, records))
     member = rng.random((models, records)) < 0.5
-    return (rng.normal(size=member.shape) + ease + 0.5 * member > 1).astype(float), member
+    return Observations((rng.normal(size=member.shape) + ease + 0.5 * member > 1).astype(float), member)
 
 
 def true_rate(spread, shift):
@@ -290,24 +297,21 @@ def test_coverage_of_the_bootstrap_and_failure_of_pooled_exact_intervals(rng, sp
     truth = true_rate(spread, 0.5)
     boot = exact = 0
     for _ in range(150):
-        score, member = one_study(rng, spread)
-        estimate = metrics.bootstrap(
-            score, member, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=200
-        )
+        study = one_study(rng, spread)
+        estimate = metrics.bootstrap(study, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=200)
         boot += estimate.low <= truth <= estimate.high
-        pooled = metrics.clopper_pearson(int(score[member].sum()), int(member.sum()))
+        accused = study.signal[study.member]
+        pooled = metrics.clopper_pearson(int(accused.sum()), accused.size)
         exact += pooled.low <= truth <= pooled.high
     assert boot / 150 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 150)
     assert exact / 150 < 0.85
 
 
 def test_limit_equal_luck_everywhere_has_no_interval():
-    score = np.array([[1.0, 0.0] * 3] * 6)
-    member = np.array([[True, False] * 3] * 6)
-    with pytest.raises(
-        ValueError, match=r"must vary between resamples to have an interval, got 1\.0 every time"
-    ):
-        metrics.bootstrap(score, member, lambda roc: roc.auc, rng=np.random.default_rng(0), resamples=500)
+    scores = Observations(np.array([[1.0, 0.0] * 3] * 6), np.array([[True, False] * 3] * 6))
+    message = r"must vary between resamples to have an interval, got 1\.0 every time"
+    with pytest.raises(ValueError, match=message):
+        metrics.bootstrap(scores, lambda roc: roc.auc, rng=np.random.default_rng(0), resamples=500)
 
 
 def test_a_pooled_rate_behind_few_records_is_marked(rng):
@@ -315,8 +319,8 @@ def test_a_pooled_rate_behind_few_records_is_marked(rng):
     score = rng.normal(size=member.shape)
     odd = score.copy()
     odd[:, :3] += 100  # three odd records lead every model's list
-    assert metrics.pooled_tpr_at(score, member, 0.01, rng=rng, resamples=150).resolved
-    assert not metrics.pooled_tpr_at(odd, member, 0.01, rng=rng, resamples=150).resolved
+    assert metrics.pooled_tpr_at(Observations(score, member), 0.01, rng=rng, resamples=150).resolved
+    assert not metrics.pooled_tpr_at(Observations(odd, member), 0.01, rng=rng, resamples=150).resolved
 
 
 def test_importing_metrics_is_quick_to_the_eye():
@@ -347,14 +351,16 @@ def test_importing_metrics_is_quick_to_the_eye():
             lambda o, c: metrics.precision(Counts(0, 1, 0, 1), prior=0.5),
             "counts must have somebody accused, got nobody",
         ),
-        (lambda o, c: metrics.pooled_roc(o.score, o.member), r"score must have shape \(models, records\)"),
+        (lambda o, c: metrics.pooled_roc(o), "scores must be an Observations"),
         (
-            lambda o, c: metrics.pooled_roc(o.score[None], ~o.member[None] | True),
+            lambda o, c: metrics.pooled_roc(Observations(o.score[None], ~o.member[None] | True)),
             "hold members and non-members",
         ),
         (
-            lambda o, c: metrics.bootstrap(o.score[None], o.member[None], len, rng=np.random.default_rng(0)),
-            "member must hold at least 5 models, got 1",
+            lambda o, c: metrics.bootstrap(
+                Observations(o.score[None], o.member[None]), len, rng=np.random.default_rng(0)
+            ),
+            "scores must hold at least 5 models, got 1",
         ),
         (
             lambda o, c: metrics.Estimate(0.5, 0.6, 0.7, 0.95, "m"),
@@ -373,17 +379,17 @@ def test_definition_a_band_is_the_interval_at_every_rate(rng):
     single = metrics.tpr_at(outcome, 0.5)
     assert (band.low[1], band.high[1]) == (single.low, single.high)
 
-    score, member = rng.normal(size=(6, 60)), rng.random((6, 60)) < 0.5
+    scores = Observations(rng.normal(size=(6, 60)), rng.random((6, 60)) < 0.5)
     how = {"resamples": 200, "confidence": 0.8}
-    pooled = metrics.pooled_band(score, member, np.array([0.2]), rng=np.random.default_rng(3), **how)
-    one = metrics.pooled_tpr_at(score, member, 0.2, rng=np.random.default_rng(3), **how)
+    pooled = metrics.pooled_band(scores, np.array([0.2]), rng=np.random.default_rng(3), **how)
+    one = metrics.pooled_tpr_at(scores, 0.2, rng=np.random.default_rng(3), **how)
     assert (pooled.low[0], pooled.high[0]) == (one.low, one.high)
 
 
 def test_definition_memorisation_is_the_gain_counted_by_hand(rng):
     member, correct = rng.random((40, 12)) < 0.5, rng.random((40, 12)) < 0.7
     member[:, 3] = True  # no model without it
-    gain = metrics.memorisation(correct, member, least=5)
+    gain = metrics.memorisation(correct, member, min_count=5)
     assert np.isnan(gain[3])
     for i in (0, 1, 2, 11):
         assert gain[i] == correct[member[:, i], i].mean() - correct[~member[:, i], i].mean()
@@ -412,9 +418,15 @@ def test_coverage_of_a_paired_difference(rng):
         luck = rng.normal(size=member.shape) + ease + 0.5 * member
         first, second = (luck > 1.2).astype(float), (luck > 1.0).astype(float)
         paired = metrics.paired_bootstrap(
-            first, second, member, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=150
+            Observations(first, member),
+            Observations(second, member),
+            lambda roc: roc.tpr_at(1.0 - 1e-12),
+            rng=rng,
+            resamples=150,
         )
-        alone = metrics.bootstrap(second, member, lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=150)
+        alone = metrics.bootstrap(
+            Observations(second, member), lambda roc: roc.tpr_at(1.0 - 1e-12), rng=rng, resamples=150
+        )
         held += paired.low <= truth <= paired.high
         widths.append((paired.high - paired.low) / (alone.high - alone.low))
     assert held / 100 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)
@@ -422,24 +434,28 @@ def test_coverage_of_a_paired_difference(rng):
 
 
 def test_limit_an_attack_is_no_better_than_itself(rng):
-    score, member = rng.normal(size=(9, 30)), rng.random((9, 30)) < 0.5
+    scores = Observations(rng.normal(size=(9, 30)), rng.random((9, 30)) < 0.5)
     with pytest.raises(ValueError, match="must vary between resamples"):
-        metrics.paired_bootstrap(score, score, member, lambda roc: roc.auc, rng=rng, resamples=300)
+        metrics.paired_bootstrap(scores, scores, lambda roc: roc.auc, rng=rng, resamples=300)
+    other = Observations(scores.signal, ~scores.member)
+    with pytest.raises(ValueError, match="first and second must have the same membership"):
+        metrics.paired_bootstrap(scores, other, lambda roc: roc.auc, rng=rng, resamples=300)
 
 
 @pytest.mark.usefixtures("at_the_door")
 def test_scores_of_any_number_type_rank_the_same():
     member = np.array([False, False, True, True, True])
     for kind in (np.uint8, np.int64, np.float32):
-        outcome = Outcome(np.array([0, 0, 1, 1, 1], dtype=kind), member)
+        score = np.array([0, 0, 1, 1, 1], dtype=kind)
+        outcome = Outcome(score, member)
         assert metrics.roc_curve(outcome).auc == metrics.auc(outcome).value == 1
-        assert metrics.pooled_roc(np.array([[0, 0, 1, 1, 1]], dtype=kind), member[None]).auc == 1
+        assert metrics.pooled_roc(Observations(score[None], member[None])).auc == 1
 
 
 def test_a_perfect_attack_has_a_band_with_width():
     member = np.tile([True, False], (8, 5))
     band = metrics.pooled_band(
-        member * 1.0, member, np.array([0.1]), rng=np.random.default_rng(0), resamples=300
+        Observations(member * 1.0, member), np.array([0.1]), rng=np.random.default_rng(0), resamples=300
     )
     assert band.high[0] == 1
     assert band.low[0] == pytest.approx(0.025 ** (1 / 8))
@@ -448,7 +464,7 @@ def test_a_perfect_attack_has_a_band_with_width():
 def test_too_few_resamples_for_the_percentile_are_refused(rng):
     score, member = rng.normal(size=(8, 30)), rng.random((8, 30)) < 0.5
     with pytest.raises(ValueError, match="resamples must be at least 10916, got 1000"):
-        metrics.bootstrap(score, member, lambda roc: roc.auc, rng=rng, confidence=0.99)
+        metrics.bootstrap(Observations(score, member), lambda roc: roc.auc, rng=rng, confidence=0.99)
 
 
 def test_a_tie_that_leaves_no_false_positives_is_not_resolved():

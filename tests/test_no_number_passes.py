@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mialab.accounting import Neighbours
-from mialab.attacks import few_shadows, lira, threshold
+from mialab.attacks import few_shadows, lira
 from mialab.audit import accuracy, ceiling_of_any, ceiling_of_one_run, fixed_threshold, luck, one_run
 from mialab.audit.joint import joint
 from mialab.audit.one_run import Guesses
@@ -46,12 +46,7 @@ def ratio(**changed):
         (lambda: lira.online(ZERO, HUGE), r"shadows.signal must be within ±3e\+144, for its squares"),
         (lambda: lira.online(ONE * 1e308, SHADOWS), r"target must be within ±3e\+144, for its squares"),
         (lambda: lira.offline(ZERO, HUGE), r"shadows.signal must be within"),
-        (lambda: few_shadows.student(ZERO, HUGE), r"shadows.signal must be within"),
-        (
-            lambda: threshold.per_class(NAN, SHADOWS, np.array([0, 0])),
-            "target must hold no NaN, got 1 of 2 values",
-        ),
-        (lambda: threshold.per_class(ZERO, SHADOWS, ONE / 2), "label must be integers, got dtype float64"),
+        (lambda: few_shadows.shrunken_t(ZERO, HUGE), r"shadows.signal must be within"),
         (lambda: ratio(output=NAN), "output must (be finite|hold no NaN)"),
         (lambda: ratio(probe=NAN), "probe must (be finite|hold no NaN)"),
         (lambda: ratio(candidate=MASKED), "candidate must have no mask"),

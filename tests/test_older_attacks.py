@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mialab import metrics
-from mialab.attacks import difficulty, label_only, learned
+from mialab.attacks import label_only, learned, threshold
 from mialab.game import Observations, Outcome, flip_coins
 
 
@@ -12,7 +12,7 @@ def test_definition_difficulty_is_the_mean_over_models_without_the_record(rng):
     member = flip_coins(9, 50, rng=rng)
     fleet = Observations(rng.normal(size=member.shape), member)
     target, shadows = fleet.leave_out(0)
-    for i, score in enumerate(difficulty.calibrated(target, shadows)):
+    for i, score in enumerate(threshold.calibrated(target, shadows)):
         assert score == pytest.approx(target[i] - shadows.signal[~shadows.member[:, i], i].mean())
 
 

@@ -35,17 +35,6 @@ def test_definition_the_threshold_at_an_fpr_is_the_lowest_allowed(rng, fpr):
     assert below.size == 0 or (outside >= below.max()).mean() > fpr
 
 
-def test_definition_per_class_is_one_threshold_a_class(rng):
-    shadows, label = a_fleet(rng), rng.integers(3, size=300)
-    target = rng.normal(size=300)
-    score = threshold.per_class(target, shadows, label)
-    for one in range(3):
-        own = Observations(shadows.signal[:, label == one], shadows.member[:, label == one])
-        np.testing.assert_array_equal(
-            score[label == one] >= 0, target[label == one] >= threshold.choose_threshold(own)
-        )
-
-
 def test_a_rule_fixed_on_shadows_keeps_its_fpr_on_the_target(rng):
     fleet = a_fleet(rng, models=9, records=2000)
     target, shadows = fleet.leave_out(0)
@@ -60,34 +49,6 @@ def test_a_rate_that_floats_cannot_write_is_still_allowed():
         assert (accused & ~shadows.member).sum() == round(100 * fpr)
 
 
-def test_a_class_in_which_nobody_may_be_accused_gets_finite_scores():
-    shadows = Observations(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[True, False, True, False]]))
-    score = threshold.per_class(np.array([9.0, 2.0, 3.0, 4.0]), shadows, np.zeros(4, dtype=int), fpr=0.0)
-    assert np.isfinite(score).all()
-    assert (score < 0).all()
-
-
-def scored(fleet, label):
-    target, shadows = fleet.leave_out(0)
-    return threshold.per_class(target, shadows, label)
-
-
-CONTROLS = {
-    # name: (gain, shuffle the target's membership, the AUC that must come out)
-    "memoriser": (20.0, False, (0.99, 1.0)),
-    "data-independent": (0.0, False, (0.45, 0.55)),
-    "shuffled membership": (20.0, True, (0.45, 0.55)),
-}
-
-
-@pytest.mark.parametrize("control", CONTROLS)
-def test_controls(rng, control):
-    gain, shuffle, (low, high) = CONTROLS[control]
-    fleet, label = a_fleet(rng, records=3000, gain=gain), rng.integers(3, size=3000)
-    member = rng.permutation(fleet.member[0]) if shuffle else fleet.member[0]
-    assert low <= metrics.auc(Outcome(scored(fleet, label), member)).value <= high
-
-
 @pytest.mark.usefixtures("at_the_door")
 def test_the_door(rng):
     one_kind = Observations(np.zeros((1, 2)), np.ones((1, 2), dtype=bool))
@@ -97,7 +58,3 @@ def test_the_door(rng):
         threshold.choose_threshold(one_kind)
     with pytest.raises(ValueError, match=r"fpr must be in \[0, 1\], got 2"):
         threshold.choose_threshold(a_fleet(rng), fpr=2)
-    with pytest.raises(
-        ValueError, match="target and label must have the same number of records, got 3 and 300"
-    ):
-        threshold.per_class(np.zeros(3), a_fleet(rng), np.zeros(300, dtype=int))

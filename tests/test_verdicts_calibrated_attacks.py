@@ -28,7 +28,7 @@ def metrics_saying(gains):
         return between(gains[FROM_TO[before, after]], 2.0)
 
     return SimpleNamespace(
-        paired_bootstrap=paired_bootstrap, pooled_roc=lambda signal, member: SimpleNamespace(tpr=signal)
+        paired_bootstrap=paired_bootstrap, pooled_roc=lambda scores: SimpleNamespace(tpr=scores.signal)
     )
 
 
@@ -49,10 +49,8 @@ GOOD = {
         ("one threshold", "on the loss"): (between(0.008, 0.013),),
         ("online", "+ queries"): (between(0.13, 0.2),),
     },
-    "truth": None,
     "tpr_at": lambda fpr: None,
     "settings": {},
-    "member": None,
     "loss": SimpleNamespace(signal=np.array([0.0, 0.5, 1.0])),
     "gap": SimpleNamespace(signal=np.array([0.0, 0.5, 1.0])),
     "ties": between(0.04, 0.08),

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from mialab import data, metrics, models, signals, train
-from mialab.attacks import difficulty, few_shadows, lira, rmia
-from mialab.attacks.in_turn import in_turn
+from mialab.attacks import few_shadows, lira, rmia, threshold
+from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Observations, Outcome, flip_coins
 
 SEED = 20261124
@@ -37,7 +37,7 @@ SETTINGS = {
 PAIRED = {  # the comparison with few shadows: does the third lose to the better of the first two?
     "per record": lira.online,
     "pooled": partial(lira.online, spread="pooled"),
-    "student": few_shadows.student,
+    "student": few_shadows.shrunken_t,
 }
 SCALE = {
     "digits": "every record",
@@ -86,15 +86,15 @@ def scores_of(gap, log):
     pick = partial(rmia.choose_a, candidates=(0, 0.2, 0.4, 0.6, 0.8, 1))
     sample = Observations(log.signal[:8, ::8], log.member[:8, ::8])
     return {
-        "threshold on the loss": log.signal,
-        "difficulty calibration": in_turn(difficulty.calibrated, gap),
-        "RMIA, offline": in_turn(partial(rmia.offline, a=pick(sample)), log),
-        "RMIA, online": in_turn(rmia.online, log),
-        "LiRA, offline, per record": in_turn(lira.offline, gap),
-        "LiRA, offline, pooled": in_turn(partial(lira.offline, spread="pooled"), gap),
-        "LiRA, online, per record": in_turn(lira.online, gap),
-        "LiRA, online, pooled": in_turn(partial(lira.online, spread="pooled"), gap),
-        "few shadows (Student's t)": in_turn(few_shadows.student, gap),
+        "threshold on the loss": log,
+        "difficulty calibration": leave_one_out(threshold.calibrated, gap),
+        "RMIA, offline": leave_one_out(partial(rmia.offline, a=pick(sample)), log),
+        "RMIA, online": leave_one_out(rmia.online, log),
+        "LiRA, offline, per record": leave_one_out(lira.offline, gap),
+        "LiRA, offline, pooled": leave_one_out(partial(lira.offline, spread="pooled"), gap),
+        "LiRA, online, per record": leave_one_out(lira.online, gap),
+        "LiRA, online, pooled": leave_one_out(partial(lira.online, spread="pooled"), gap),
+        "few shadows (Student's t)": leave_one_out(few_shadows.shrunken_t, gap),
     }
 
 
@@ -102,10 +102,10 @@ def attack_study(name):
     """Attack every model of a fleet in turn, in all ways."""
     setting, accuracy, gap, log = fleet_of(name)
     table = {}
-    for attack, score in scores_of(gap, log).items():
+    for attack, scores in scores_of(gap, log).items():
         rng = np.random.default_rng(SEED)
         table[attack] = {
-            number: rounded(metrics.bootstrap(score, gap.member, of, rng=rng, resamples=200))
+            number: rounded(metrics.bootstrap(scores, of, rng=rng, resamples=200))
             for number, of in NUMBERS.items()
         }
         print(attack, {number: estimate["value"] for number, estimate in table[attack].items()}, flush=True)
@@ -140,8 +140,8 @@ def paired(gap, shadows):
         rows = slice(group * (shadows + 1), (group + 1) * (shadows + 1))
         one = Observations(gap.signal[rows], gap.member[rows])
         for attack, function in PAIRED.items():
-            score = in_turn(function, one)
-            rocs = [metrics.roc_curve(Outcome(*pair)) for pair in zip(score, one.member, strict=True)]
+            scores = leave_one_out(function, one)
+            rocs = [metrics.roc_curve(Outcome(*pair)) for pair in zip(scores.signal, one.member, strict=True)]
             for number, of in NUMBERS.items():
                 values[attack][number].append(np.mean([of(roc) for roc in rocs]))
     table = {"groups": groups}

@@ -13,16 +13,15 @@ from scipy.special import gammaln, polygamma, psi
 
 from mialab import _check
 from mialab._validation import door
-from mialab.attacks.priors import mean_over, refuse_without
-from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
+from mialab.attacks.shadow_stats import Shadows, ShadowStats, Signals, mean_over, refuse_without, shadow_stats
 
 _SMALL = 1e-9
 
-__all__ = ["student"]
+__all__ = ["shrunken_t"]
 
 
 @door
-def student(target: Signals, shadows: Shadows) -> Signals:
+def shrunken_t(target: Signals, shadows: Shadows) -> Signals:
     """Score each record by the log-ratio of two predictive densities, with and without it.
 
     The model. On each side of each record, signals are Gaussian over models. Their variance comes from
@@ -57,19 +56,19 @@ def student(target: Signals, shadows: Shadows) -> Signals:
     >>> rng = np.random.default_rng(0)
     >>> member = flip_coins(4, 500, rng=rng)
     >>> shadows = Observations(3 * member + rng.normal(size=(4, 500)), member)
-    >>> student(np.array([0.0, 3.0, *np.zeros(498)]), shadows)[:2].round()
+    >>> shrunken_t(np.array([0.0, 3.0, *np.zeros(498)]), shadows)[:2].round()
     array([-5.,  4.])
     """
-    _check.at_least("the number of shadows", number_of_shadows(shadows), 2)
-    inside, outside = sides(target, shadows)
+    _check.at_least("the number of shadows", len(shadows), 2)
+    inside, outside = shadow_stats(target, shadows)
     own_in, freedom_in = shrunk_variance(inside)
     own_out, freedom_out = shrunk_variance(outside)
     (mean_in, error_in), (mean_out, error_out) = shrunk_means(inside, own_in, outside, own_out)
-    with_it = _log_student(target - mean_in, own_in + error_in, freedom_in)
-    return with_it - _log_student(target - mean_out, own_out + error_out, freedom_out)
+    with_it = _log_t(target - mean_in, own_in + error_in, freedom_in)
+    return with_it - _log_t(target - mean_out, own_out + error_out, freedom_out)
 
 
-def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
+def shrunk_variance(stats: ShadowStats) -> tuple[Signals, Signals]:
     """Draw each record's variance towards that of all records, and say how well it is then known.
 
     Smyth 2004, §6. The logarithm of a variance with d degrees of freedom scatters by ψ′(d/2); by how much
@@ -87,26 +86,26 @@ def shrunk_variance(side: Side) -> tuple[Signals, Signals]:
 
     Examples
     --------
-    >>> variance, freedom = shrunk_variance(Side(np.array([2.0, 3.0]), np.zeros(2), np.array([1.0, 2.0])))
-    >>> freedom
+    >>> shadows = ShadowStats(np.array([2.0, 3.0]), np.zeros(2), np.array([1.0, 2.0]))
+    >>> shrunk_variance(shadows)[1]
     array([inf, inf])
     """
-    known = side.scatter > 0
+    known = stats.scatter > 0
     refuse_without(known, "have two models whose signals differ on the same side of some record")
-    own = np.maximum(side.freedom, 1).astype(int)  # few numbers: what is slow is looked up in a table
+    own = np.maximum(stats.freedom, 1).astype(int)  # few numbers: what is slow is looked up in a table
     half = np.arange(own.max() + 1) / 2
-    log = np.log(np.where(known, side.scatter, 1) / 2) - psi(half)[own]
+    log = np.log(np.where(known, stats.scatter, 1) / 2) - psi(half)[own]
     centre = mean_over(log, known)
     borrowed = 2 * inverse_trigamma(mean_over((log - centre) ** 2 - polygamma(1, half)[own], known))
     endless = np.isinf(borrowed)
     finite = np.where(endless, 1, borrowed)
     prior = np.exp(centre + np.where(endless, 0, psi(finite / 2) - np.log(finite / 2)))
-    mixed = (finite * prior + side.scatter) / (finite + side.freedom)
-    return np.where(endless, prior, mixed), borrowed + side.freedom
+    mixed = (finite * prior + stats.scatter) / (finite + stats.freedom)
+    return np.where(endless, prior, mixed), borrowed + stats.freedom
 
 
 def shrunk_means(
-    inside: Side, own_in: Signals, outside: Side, own_out: Signals
+    inside: ShadowStats, own_in: Signals, outside: ShadowStats, own_out: Signals
 ) -> tuple[tuple[Signals, Signals], tuple[Signals, Signals]]:
     """Draw each record's two means towards what all records' pairs of means say of them.
 
@@ -165,7 +164,7 @@ def inverse_trigamma(value: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"
     return np.where(some, x, far)
 
 
-def _log_student(distance: Signals, variance: Signals, freedom: Signals) -> Signals:
+def _log_t(distance: Signals, variance: Signals, freedom: Signals) -> Signals:
     """Return the logarithm of Student's density, but for a constant: a Gaussian's at infinite freedom."""
     endless = np.isinf(freedom)
     f = np.where(endless, 1, freedom)

@@ -45,10 +45,9 @@ def by_count(target: Answers, shadows: Sequence[Observations]) -> Score:
     """
     answers, member = stack(target, shadows)
     for name, bits in (("target", target), ("shadows", answers)):
-        if not np.isin(bits, (0, 1)).all():
-            _check.refuse(
-                name, "be 1 for a right answer and 0 for a wrong one", bits[~np.isin(bits, (0, 1))][0]
-            )
+        wrong = bits[(bits != 0) & (bits != 1)]
+        if wrong.size:
+            _check.refuse(name, "be 1 for a right answer and 0 for a wrong one", wrong[0])
     _check.both_kinds("shadows.member", member)
     right, possible = answers.sum(axis=0).astype(int), len(target) + 1
     log_in, log_out = (

@@ -14,8 +14,7 @@ from scipy.special import log_ndtr
 
 from mialab import _check
 from mialab._validation import door
-from mialab.attacks.priors import average_record, fill_either, pooled_variance
-from mialab.attacks.sides import Shadows, Side, Signals, number_of_shadows, sides
+from mialab.attacks.shadow_stats import Shadows, Signals, average_record, fill_either, shadow_stats
 
 Spread = Literal["per_record", "pooled"]
 
@@ -62,11 +61,11 @@ def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") 
     >>> online(np.array([3.0]), shadows), online(np.array([5.0]), shadows)
     (array([0.]), array([4.]))
     """
-    _check.at_least("the number of shadows", number_of_shadows(shadows), ONLINE_NEEDS)
-    inside, outside = sides(target, shadows)
+    _check.at_least("the number of shadows", len(shadows), ONLINE_NEEDS)
+    inside, outside = shadow_stats(target, shadows)
     mean_in, mean_out = fill_either(inside.mean, outside.mean)
-    with_it = _log_density(target, mean_in, variance(inside, spread))
-    return with_it - _log_density(target, mean_out, variance(outside, spread))
+    with_it = _log_density(target, mean_in, inside.variance(pooled=spread == "pooled"))
+    return with_it - _log_density(target, mean_out, outside.variance(pooled=spread == "pooled"))
 
 
 @door
@@ -107,20 +106,11 @@ def offline(target: Signals, shadows: Shadows, *, spread: Spread = "per_record")
     >>> np.exp(-offline(np.array([1.0]), shadows))
     array([0.5])
     """
-    _, outside = sides(target, shadows)
-    own, missing = variance(outside, spread), np.isnan(outside.mean)
+    _, outside = shadow_stats(target, shadows)
+    own, missing = outside.variance(pooled=spread == "pooled"), np.isnan(outside.mean)
     centre, between = average_record(outside.mean)
     mean = np.where(missing, centre, outside.mean)
     return -log_ndtr((mean - target) / np.sqrt(own + np.where(missing, between, 0)))
-
-
-@door
-def variance(side: Side, spread: Spread) -> Signals:
-    """Return the variance on one side of each record, by the rule of `online`."""
-    if spread == "pooled":
-        return np.broadcast_to(pooled_variance(side), side.mean.shape)
-    own = side.scatter / np.maximum(side.freedom, 1)
-    return np.where(own > 0, own, pooled_variance(side)) if (own == 0).any() else own
 
 
 def _log_density(signal: Signals, mean: Signals, variance: Signals) -> Signals:

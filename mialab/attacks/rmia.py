@@ -12,8 +12,7 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.attacks.priors import average_record, fill_either
-from mialab.attacks.sides import Shadows, Signals, log_means
+from mialab.attacks.shadow_stats import LeaveOneOut, Shadows, Signals, average_record, fill_either, log_means
 from mialab.game import Observations
 
 Population = Bool[ndarray, "records"]
@@ -150,11 +149,10 @@ def choose_a(shadows: Observations, *, candidates: tuple[float, ...] = (0, 0.2, 
     _check.at_least("the number of shadows", len(shadows), 2)
     for member in shadows.member:
         _check.both_kinds("shadows.member", member)
-    pairs = [shadows.leave_out(model) for model in range(len(shadows))]
 
     def area(a: float) -> float:
-        scores = [offline(signal, others, a=a) for signal, others in pairs]
-        return sum(_area(score, member) for score, member in zip(scores, shadows.member, strict=True))
+        scores = offline(shadows.signal, LeaveOneOut(shadows), a=a)
+        return sum(map(_area, scores, shadows.member))
 
     return max(candidates, key=area)
 
@@ -174,9 +172,8 @@ def _check_signals(target: Signals) -> None:
 
 def _dominated(log_ratio: Signals, gamma: float, population: Population | None) -> Signals:
     """Return, for each record, the share of the population whose ratio it exceeds gamma times."""
-    if not gamma >= 1:
-        _check.refuse("gamma", "be at least 1", gamma)
-    _check.positive("gamma", gamma)
+    if not 1 <= gamma < np.inf:
+        _check.refuse("gamma", "be a finite number of at least 1", gamma)
     chosen = np.ones(log_ratio.shape[-1], dtype=bool) if population is None else population
     if not chosen.any():
         _check.refuse("population", "hold at least one record", "none")

@@ -1,4 +1,4 @@
-"""Accuse what the model finds easy: one threshold for all records, or one for each class.
+"""Accuse what the model finds easy, or what it finds easier than other models do.
 
 The signal itself is the score of the simplest attack. What is left to decide is the threshold, and the
 attacker decides it on shadow models, where the members are known: so the rule is fixed before the target
@@ -8,8 +8,8 @@ is looked at, and its counts on the target are honest.
 import numpy as np
 
 from mialab import _check
-from mialab._types import Label, Score
 from mialab._validation import door
+from mialab.attacks.shadow_stats import Shadows, Signals, average_record, shadow_stats
 from mialab.game import Observations
 
 
@@ -55,52 +55,37 @@ def choose_threshold(shadows: Observations, *, fpr: float | None = None) -> floa
 
 
 @door
-def per_class(target: Score, shadows: Observations, label: Label, *, fpr: float | None = None) -> Score:
-    """Score each record by how far its signal lies above the threshold of its class.
+def calibrated(target: Signals, shadows: Shadows) -> Signals:
+    """Score each record by how much higher its signal is than the shadows without it would have it.
 
-    Song & Mittal 2021: models find some classes easier than others, so each class gets the
-    threshold that serves best among the shadows' records of that class. Accuse from 0 on.
+    Easy is not a member. Difficulty calibration, Watson et al. 2022: the score of the target less the mean
+    score of reference models.
 
     Parameters
     ----------
     target
         The target's signals (records,).
     shadows
-        The attacker's own models on the same records.
-    label
-        The records' classes.
-    fpr
-        As for `choose_threshold`, for each class on its own.
+        The attacker's own models on the same records; only those without a record are asked about it.
+        A record that all of them hold is compared with the average record.
 
     Returns
     -------
-    Scores (records,). Where even the highest signal of a class may not be accused, its threshold lies
-    just above all that the target or the shadows show there.
+    Scores (records,).
 
     Raises
     ------
     ValueError
-        If numbers of records differ, a signal is not finite, a label is no integer, or the shadows have no
-        members or no non-members of a class.
+        If numbers of records differ, or every shadow holds every record.
 
     Examples
     --------
-    >>> signal = np.array([[5.0, 4.0, 1.0, 0.0]])
-    >>> shadows = Observations(signal, np.array([[True, False, True, False]]))
-    >>> per_class(np.array([5.0, 4.0, 1.0, 0.0]), shadows, np.array([0, 0, 1, 1]))
-    array([ 0., -1.,  0., -1.])
+    >>> shadows = Observations(np.array([[5.0, 1.0], [3.0, 0.0]]), np.array([[False, True], [False, False]]))
+    >>> calibrated(np.array([5.0, 5.0]), shadows)
+    array([1., 5.])
     """
-    if not len(target) == shadows.signal.shape[1] == len(label):
-        sizes = f"{len(target)}, {shadows.signal.shape[1]} and {len(label)}"
-        _check.refuse("target, shadows and label", "have the same number of records", sizes)
-    _check.finite("target", target)
-    score = np.empty(len(target))
-    for one in np.unique(label):
-        there = label == one
-        own = Observations(shadows.signal[:, there], shadows.member[:, there])
-        highest = max(target[there].max(), own.signal.max())
-        score[there] = target[there] - min(choose_threshold(own, fpr=fpr), np.nextafter(highest, np.inf))
-    return score
+    outside = shadow_stats(target, shadows)[1].mean
+    return target - np.where(np.isnan(outside), average_record(outside)[0], outside)
 
 
 def _share_from(thresholds: np.ndarray, signal: np.ndarray) -> np.ndarray:

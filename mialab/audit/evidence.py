@@ -11,7 +11,7 @@ from mialab._validation import door
 from mialab.audit.ranks import Ranks
 from mialab.game import Counts, Design
 from mialab.metrics import Estimate, balanced_accuracy
-from mialab.metrics.area import auc_of
+from mialab.metrics.roc import auc_of
 
 _UNFAIR = 1e-2  # a balance that coins show more rarely is pointed at
 

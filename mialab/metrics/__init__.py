@@ -2,11 +2,9 @@
 
     estimate.py    Estimate, clopper_pearson    a number never travels without its interval
     rates.py       tpr, fpr, advantage, …       of a rule fixed in advance, from counts
-    roc.py         roc_curve, tpr_at, band      of every threshold at once
-    area.py        auc                          the chance that a member outscores a non-member
-    memory.py      memorisation                 how much a record's own presence changes
-    pooled.py      pooled_roc, bootstrap, …     rates pooled over models: resample models and records
-    means.py       pooled_mean                  a mean over models and records, resampled alike
+                   memorisation                 how much a record's own presence changes
+    roc.py         roc_curve, auc, tpr_at, …    of every threshold at once
+    pooled.py      pooled_roc, bootstrap, …     pooled over models: resample models and records
     blind.py       blind_baseline               what can be told without the model (asks scikit-learn)
 
 Intervals of `rates`, `roc` and `auc` are for independent trials. Under independent coins the records of
@@ -15,14 +13,18 @@ Trials pooled over several models are not independent (their records and, in mos
 shadows are shared): use `bootstrap`.
 """
 
-from mialab.metrics.area import auc
 from mialab.metrics.blind import BlindBaseline, blind_baseline
 from mialab.metrics.estimate import Estimate, clopper_pearson
-from mialab.metrics.means import pooled_mean
-from mialab.metrics.memory import memorisation
-from mialab.metrics.pooled import bootstrap, paired_bootstrap, pooled_band, pooled_roc, pooled_tpr_at
-from mialab.metrics.rates import advantage, balanced_accuracy, fpr, precision, tpr
-from mialab.metrics.roc import Band, Roc, band, roc_curve, tpr_at
+from mialab.metrics.pooled import (
+    bootstrap,
+    paired_bootstrap,
+    pooled_band,
+    pooled_mean,
+    pooled_roc,
+    pooled_tpr_at,
+)
+from mialab.metrics.rates import advantage, balanced_accuracy, fpr, memorisation, precision, tpr
+from mialab.metrics.roc import Band, Roc, auc, band, roc_curve, tpr_at
 
 __all__ = [
     "Band",

@@ -10,8 +10,8 @@ from mialab import _check
 from mialab._types import Member
 from mialab._validation import door
 from mialab.game import Outcome
-from mialab.metrics.area import auc
 from mialab.metrics.estimate import Estimate
+from mialab.metrics.roc import auc
 
 
 @door

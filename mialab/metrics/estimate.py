@@ -9,7 +9,7 @@ from mialab._validation import door
 
 
 @door
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """An estimate that never travels without its interval.
 
@@ -34,6 +34,8 @@ class Estimate:
 
     Examples
     --------
+    >>> Estimate(0.5, 0.4, 0.6, 0.95, "exact")
+    Estimate(0.500 [0.400, 0.600]; 95 %, exact)
     >>> print(Estimate(0.5, 0.4, 0.6, 0.95, "exact"))
     0.500 [0.400, 0.600]
     >>> print(Estimate(0.5, 0.0, 1.0, 0.95, "exact", resolved=False))
@@ -56,6 +58,17 @@ class Estimate:
         """Print three decimals, and no value that the sample does not know."""
         value = f"{self.value:.3f}" if self.resolved else "not resolved"
         return f"{value} [{self.low:.3f}, {self.high:.3f}]"
+
+    def __repr__(self) -> str:
+        """Print the same, and where it comes from."""
+        return f"Estimate({self}; {100 * self.confidence:g} %, {self.method})"
+
+
+def widened(
+    value: float, low: float, high: float, confidence: float, method: str, resolved: bool = True
+) -> Estimate:
+    """Make an estimate whose interval is widened to its value, where it leaves that out."""
+    return Estimate(value, min(low, value), max(high, value), confidence, method, resolved)
 
 
 @door
@@ -87,17 +100,15 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) ->
     if not 0 <= successes <= trials:
         _check.refuse("successes", f"be in 0 … {trials} (trials)", successes)
     _check.confidence(confidence)
-    return Estimate(
-        successes / trials,
-        proportion_at_least(successes, trials, (1 - confidence) / 2),
-        proportion_at_most(successes, trials, (1 - confidence) / 2),
-        confidence,
-        "Clopper-Pearson",
-    )
+    error = (1 - confidence) / 2
+    low, high = proportion_at_least(successes, trials, error), proportion_at_most(successes, trials, error)
+    return Estimate(successes / trials, low, high, confidence, "Clopper-Pearson")
 
 
-def proportion_at_least(successes: int, trials: int, error: float) -> float:
+def proportion_at_least(successes: float, trials: float, error: float) -> float:
     """Return the exact one-sided lower limit of a proportion, wrong with probability ≤ ``error``.
+
+    The numbers need not be whole: `auc` asks for a proportion that its variance is bounded by.
 
     Examples
     --------
@@ -107,6 +118,6 @@ def proportion_at_least(successes: int, trials: int, error: float) -> float:
     return float(betaincinv(successes, trials - successes + 1, error)) if successes else 0.0
 
 
-def proportion_at_most(successes: int, trials: int, error: float) -> float:
+def proportion_at_most(successes: float, trials: float, error: float) -> float:
     """Return the exact one-sided upper limit of a proportion, wrong with probability ≤ ``error``."""
     return 1 - proportion_at_least(trials - successes, trials, error)

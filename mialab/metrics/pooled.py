@@ -1,9 +1,12 @@
-"""Rates pooled over models.
+"""Rates and means pooled over models.
 
 When every model of a fleet is attacked in turn, the same records are tried again and again, and one
 model may be easier than another. So the trials are not independent, and an interval that counts them as
 such is far too short. Here models and records are resampled, both with replacement, and the weight of a
 model-record cell is the product of the two numbers of times it was drawn.
+
+Scores of many models come with their membership, as `Observations`: signals as they were observed, or what
+an attack made of them, as in ``pooled_roc(leave_one_out(lira.online, fleet))``.
 """
 
 from collections.abc import Callable
@@ -11,47 +14,47 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.special import ndtr, stdtrit
 
 from mialab import _check
-from mialab._types import MemberMatrix, SignalMatrix
 from mialab._validation import door
-from mialab.metrics.estimate import Estimate
+from mialab.game import Observations
+from mialab.metrics.estimate import Estimate, widened
 from mialab.metrics.roc import RESOLVED_FROM, Band, Roc, rank_scores, weighted_roc
 
 METHOD = "bootstrap of models and records"
 
 
 @door
-def pooled_roc(score: SignalMatrix, member: MemberMatrix) -> Roc:
+def pooled_roc(scores: Observations) -> Roc:
     """Return the ROC of one threshold for all models.
 
     Parameters
     ----------
-    score, member
-        (models, records): the scores of each target in turn, and the truth.
+    scores
+        The scores of each target in turn, (models, records), and the truth.
 
     Raises
     ------
     ValueError
-        If shapes differ, a score is not finite, ``member`` is not bool or one kind is missing.
+        If there are no members, or no non-members.
 
     Examples
     --------
-    >>> pooled_roc(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([[True, False], [False, True]])).auc
+    >>> member = np.array([[True, False], [False, True]])
+    >>> pooled_roc(Observations(np.array([[2.0, 1.0], [1.0, 2.0]]), member)).auc
     1.0
     """
-    _doors(score, member)
-    flat = member.ravel().astype(float)
-    return weighted_roc(*rank_scores(score.astype(float).ravel()), flat, 1 - flat)
+    _check.both_kinds("member", scores.member)
+    member = scores.member.ravel() * 1.0
+    return weighted_roc(*rank_scores(scores.signal.ravel()), member, 1 - member)
 
 
 @door
 def bootstrap(
-    score: SignalMatrix,
-    member: MemberMatrix,
+    scores: Observations,
     statistic: Callable[[Roc], float],
     *,
     rng: np.random.Generator,
@@ -72,7 +75,7 @@ def bootstrap(
 
     Parameters
     ----------
-    score, member
+    scores
         (models, records), at least five of each.
     statistic
         Of a `Roc`: for instance ``lambda roc: roc.auc``.
@@ -94,18 +97,18 @@ def bootstrap(
     --------
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
-    >>> print(bootstrap(rng.normal(size=(16, 200)) + member, member, lambda roc: roc.auc, rng=rng))
+    >>> scores = Observations(rng.normal(size=(16, 200)) + member, member)
+    >>> print(bootstrap(scores, lambda roc: roc.auc, rng=rng))
     0.757 [0.725, 0.786]
     """
-    values, tail = _resampled([score], member, statistic, rng, resamples, confidence)
-    return _estimate(statistic(pooled_roc(score, member)), values[:, 0], tail, confidence)
+    values, tail = _resampled([scores], statistic, rng, resamples, confidence)
+    return _estimate(statistic(pooled_roc(scores)), values[:, 0], tail, confidence)
 
 
 @door
 def paired_bootstrap(
-    first: SignalMatrix,
-    second: SignalMatrix,
-    member: MemberMatrix,
+    first: Observations,
+    second: Observations,
     statistic: Callable[[Roc], float],
     *,
     rng: np.random.Generator,
@@ -118,23 +121,30 @@ def paired_bootstrap(
     on two fleets that were trained with the same coins. Each resample is used for both, so what the two
     have in common cancels. Everything else is as in `bootstrap`.
 
+    Raises
+    ------
+    ValueError
+        As in `bootstrap`, and if the two differ in shape or membership.
+
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
     >>> luck = rng.normal(size=(16, 200))
-    >>> print(paired_bootstrap(luck + member, luck + 1.2 * member, member, lambda roc: roc.auc, rng=rng))
+    >>> first, second = (Observations(luck + gain * member, member) for gain in (1.0, 1.2))
+    >>> print(paired_bootstrap(first, second, lambda roc: roc.auc, rng=rng))
     0.042 [0.039, 0.046]
     """
-    values, tail = _resampled([first, second], member, statistic, rng, resamples, confidence)
-    value = statistic(pooled_roc(second, member)) - statistic(pooled_roc(first, member))
+    if not np.array_equal(first.member, second.member):
+        _check.refuse("first and second", "have the same membership", "another one")
+    values, tail = _resampled([first, second], statistic, rng, resamples, confidence)
+    value = statistic(pooled_roc(second)) - statistic(pooled_roc(first))
     return _estimate(value, values[:, 1] - values[:, 0], tail, confidence)
 
 
 @door
 def pooled_band(
-    score: SignalMatrix,
-    member: MemberMatrix,
+    scores: Observations,
     fpr: Float[ndarray, "points"],
     *,
     rng: np.random.Generator,
@@ -147,26 +157,27 @@ def pooled_band(
     --------
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
-    >>> band = pooled_band(rng.normal(size=(16, 200)) + member, member, np.array([0.1, 0.5]), rng=rng)
+    >>> scores = Observations(rng.normal(size=(16, 200)) + member, member)
+    >>> band = pooled_band(scores, np.array([0.1, 0.5]), rng=rng)
     >>> band.low.round(2), band.high.round(2)
     (array([0.31, 0.8 ]), array([0.46, 0.89]))
     """
 
     def tprs(roc: Roc) -> list[float]:
-        return [roc.tpr_at(float(one)) for one in fpr]
+        return [roc.tpr_at(one) for one in rates]
 
-    values, tail = _resampled([score], member, tprs, rng, resamples, confidence)
-    low, high = read_off(values[:, 0], tail)
+    rates = fpr.tolist()
+    values, tail = _resampled([scores], tprs, rng, resamples, confidence)
+    low, high = _read_off(values[:, 0], tail)
     # Where all resamples agree on 0 or 1, take what as many trials as there are models could not rule out.
-    unseen = ((1 - confidence) / 2) ** (1 / min(score.shape))
+    unseen = ((1 - confidence) / 2) ** (1 / min(scores.signal.shape))
     low, high = np.where(low == 1, unseen, low), np.where(high == 0, 1 - unseen, high)
-    return Band(np.asarray(fpr, dtype=float), low, high, confidence, METHOD)
+    return Band(fpr, low, high, confidence, METHOD)
 
 
 @door
 def pooled_tpr_at(
-    score: SignalMatrix,
-    member: MemberMatrix,
+    scores: Observations,
     fpr: float,
     *,
     rng: np.random.Generator,
@@ -182,80 +193,115 @@ def pooled_tpr_at(
     --------
     >>> rng = np.random.default_rng(0)
     >>> member = rng.random((16, 200)) < 0.5
-    >>> print(pooled_tpr_at(rng.normal(size=(16, 200)) + member, member, 0.1, rng=rng))
+    >>> print(pooled_tpr_at(Observations(rng.normal(size=(16, 200)) + member, member), 0.1, rng=rng))
     0.390 [0.303, 0.459]
     """
-    roc = pooled_roc(score, member)
+    roc = pooled_roc(scores)
     threshold = roc.threshold[roc.point_at(fpr)]
-    behind = ((score >= threshold) & ~member).any(axis=0).sum()
+    behind = ((scores.signal >= threshold) & ~scores.member).any(axis=0).sum()
     estimate = bootstrap(
-        score, member, lambda roc: roc.tpr_at(fpr), rng=rng, resamples=resamples, confidence=confidence
+        scores, lambda roc: roc.tpr_at(fpr), rng=rng, resamples=resamples, confidence=confidence
     )
     return replace(estimate, resolved=roc.resolves(fpr) and bool(behind >= RESOLVED_FROM))
 
 
+@door
+def pooled_mean(
+    value: Float[ndarray, "models records"] | Bool[ndarray, "models records"],
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Return the mean of a table of models and records, with an interval that resamples both.
+
+    The pigeonhole bootstrap of `bootstrap`, for a mean. A difference of two means whose models share their
+    coins, or whose records are the same, is the mean of the difference of the tables: pass that.
+
+    Parameters
+    ----------
+    value
+        (models, records), at least five of each; finite. Booleans count as 0 and 1.
+    rng
+        Where the resamples come from.
+    resamples
+        How many; at least 100, and enough for the percentile that has to be read off.
+    confidence
+        In (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If the table is too small or not finite, or all its entries are equal, so that there is nothing to
+        make an interval of.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> print(pooled_mean(rng.random((16, 200)) < 0.9, rng=rng))
+    0.904 [0.879, 0.926]
+    """
+    table = value.astype(float)
+    _check.finite("value", table)
+    tail = _percentile("value", table, resamples, confidence)
+    if np.ptp(table) == 0:
+        _check.refuse("value", "vary to have an interval", f"{table[0, 0]} everywhere")
+    models, records = table.shape
+    means = [draws(models, rng) @ table @ draws(records, rng) / table.size for _ in range(resamples)]
+    return _estimate(float(table.mean()), np.array(means), tail, confidence)
+
+
 def _resampled(
-    scores: list[SignalMatrix],
-    member: MemberMatrix,
+    fleets: list[Observations],
     statistic: Callable[[Roc], Any],
     rng: np.random.Generator,
     resamples: int,
     confidence: float,
 ) -> tuple[ndarray, float]:
-    """Return the statistic (resamples, scores, …), and the percentile to read off."""
-    for score in scores:
-        _doors(score, member)
-    models, records = member.shape
-    _check.hold("member", member, 5, "models")
-    _check.hold("member", member.T, 5, "records")
-    tail = percentile(models, records, resamples, confidence)
-    rankings, hits, false = (
-        [rank_scores(one.astype(float).ravel()) for one in scores],
-        member * 1.0,
-        ~member * 1.0,
-    )
-    values = []
+    """Return the statistic (resamples, fleets, …), and the percentile to read off."""
+    member = fleets[0].member
+    _check.both_kinds("member", member)
+    tail = _percentile("scores", member, resamples, confidence)
+    rankings, hits = [rank_scores(one.signal.ravel()) for one in fleets], member * 1.0
+    values, (models, records) = [], member.shape
     while len(values) < resamples:
         weight = np.outer(draws(models, rng), draws(records, rng))
-        sides = (weight * hits).ravel(), (weight * false).ravel()
+        inside = weight * hits
+        sides = inside.ravel(), (weight - inside).ravel()
         if sides[0].any() and sides[1].any():
             values.append([statistic(weighted_roc(*ranking, *sides)) for ranking in rankings])
     return np.array(values), tail
 
 
-def _estimate(value: float, values: ndarray, tail: float, confidence: float) -> Estimate:
-    """Read the interval off the resampled values."""
-    if np.ptp(values) == 0:
-        _check.refuse(
-            "the statistic", "vary between resamples to have an interval", f"{values[0]} every time"
-        )
-    low, high = read_off(values, tail)
-    return Estimate(value, min(low, value), max(high, value), confidence, METHOD)
-
-
-def read_off(values: ndarray, tail: float) -> ndarray:
-    """Return both percentiles, so that as many more values lie beyond them as the tail says."""
-    return np.quantile(values, [tail, 1 - tail], axis=0, method="weibull")
-
-
-def _doors(score: SignalMatrix, member: MemberMatrix) -> None:
-    _check.finite("score", score)
-    _check.both_kinds("member", member)
-
-
-def draws(units: int, rng: np.random.Generator) -> np.ndarray:
+def draws(units: int, rng: np.random.Generator) -> ndarray:
     """Draw ``units`` of ``units`` with replacement, and count how often each was drawn."""
     return np.bincount(rng.integers(units, size=units), minlength=units).astype(float)
 
 
-def percentile(models: int, records: int, resamples: int, confidence: float) -> float:
+def _percentile(name: str, table: ndarray, resamples: int, confidence: float) -> float:
     """Return the percentile to read off, widened for few units (Hesterberg 2015, §5.3).
 
-    Refuses resamples too few to have it.
+    Refuses tables that are too small, and resamples too few to have it.
     """
+    _check.hold(name, table, 5, "models")
+    _check.hold(name, table.T, 5, "records")
     _check.confidence(confidence)
-    units = min(models, records)
+    units = min(table.shape)
     student = stdtrit(units - 1, (1 + confidence) / 2)
     tail = float(ndtr(-np.sqrt(units / (units - 1)) * student))
     _check.at_least("resamples", resamples, max(100, int(np.ceil(1 / tail - 1))))
     return tail
+
+
+def _read_off(values: ndarray, tail: float) -> ndarray:
+    """Return both percentiles, so that as many more values lie beyond them as the tail says."""
+    return np.quantile(values, [tail, 1 - tail], axis=0, method="weibull")
+
+
+def _estimate(value: float, values: ndarray, tail: float, confidence: float) -> Estimate:
+    """Read the interval off the resampled values."""
+    if np.ptp(values) == 0:
+        rule = "vary between resamples to have an interval"
+        _check.refuse("the statistic", rule, f"{values[0]} every time")
+    low, high = _read_off(values, tail)
+    return widened(value, low, high, confidence, METHOD)

@@ -5,8 +5,14 @@ allowed error, so that both intervals hold at once at least as often as ``confid
 """
 
 from collections.abc import Callable
+from dataclasses import astuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
 
 from mialab import _check
+from mialab._types import MemberMatrix
 from mialab._validation import door
 from mialab.game import Counts
 from mialab.metrics.estimate import Estimate, clopper_pearson, proportion_at_least, proportion_at_most
@@ -93,16 +99,53 @@ def precision(counts: Counts, *, prior: float, confidence: float = 0.95) -> Esti
     return _of_both(counts, share, confidence)
 
 
+@door
+def memorisation(
+    correct: Bool[ndarray, "models records"], member: MemberMatrix, *, min_count: int = 20
+) -> Float[ndarray, "records"]:
+    """Return, for every record, how much more often models that hold it answer it correctly.
+
+    Feldman & Zhang 2020, Eq. (1): P(correct | in) − P(correct | out), each estimated by the share among
+    the fleet's models. Its mean over records is, in expectation, the generalisation
+    gap.
+
+    Parameters
+    ----------
+    correct, member
+        (models, records): whether each model answers each record correctly, and whether it holds it.
+    min_count
+        How many models a record needs on each side.
+
+    Returns
+    -------
+    Float (records,) in [−1, 1]; NaN for a record with fewer than ``min_count`` models on a side.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, an array is not bool, or ``min_count`` is below 1.
+
+    Examples
+    --------
+    >>> member = np.array([[True, True], [True, False], [False, True], [False, False]])
+    >>> correct = np.array([[True, True], [True, True], [False, True], [True, True]])
+    >>> memorisation(correct, member, min_count=2)
+    array([0.5, 0. ])
+    """
+    _check.at_least("min_count", min_count, 1)
+    inside, outside = member.sum(axis=0), (~member).sum(axis=0)
+    enough = np.minimum(inside, outside) >= min_count
+    with np.errstate(invalid="ignore"):
+        gain = (correct & member).sum(axis=0) / inside - (correct & ~member).sum(axis=0) / outside
+    return np.where(enough, gain, np.nan)
+
+
 def _of_both(counts: Counts, of: Callable[[float, float], float], confidence: float) -> Estimate:
     """Carry both rates' intervals through a function that rises with TPR and falls with FPR."""
     _check.confidence(confidence)
     error = (1 - confidence) / 4
-    hits, false = (
-        (done / size, proportion_at_least(done, size, error), proportion_at_most(done, size, error))
-        for done, size in (
-            (counts.true_positives, counts.members),
-            (counts.false_positives, counts.non_members),
-        )
-    )
-    ends = of(hits[0], false[0]), of(hits[1], false[2]), of(hits[2], false[1])
-    return Estimate(*ends, confidence, "Clopper-Pearson, both rates")
+    hits, members, false, others = astuple(counts)[:4]
+    highest = of(proportion_at_most(hits, members, error), proportion_at_least(false, others, error))
+    lowest = of(proportion_at_least(hits, members, error), proportion_at_most(false, others, error))
+    value = of(hits / members, false / others)
+    return Estimate(value, lowest, highest, confidence, "Clopper-Pearson, both rates")

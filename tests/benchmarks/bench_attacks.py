@@ -15,16 +15,16 @@ from functools import partial
 import numpy as np
 
 from mialab import data, models, signals, train
-from mialab.attacks import difficulty, few_shadows, lira, rmia
-from mialab.attacks.in_turn import in_turn
+from mialab.attacks import few_shadows, lira, rmia, threshold
+from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Observations, flip_coins
 
 ATTACKS = {
-    "difficulty.calibrated": difficulty.calibrated,
+    "threshold.calibrated": threshold.calibrated,
     "lira.online": lira.online,
     "lira.online, pooled": partial(lira.online, spread="pooled"),
     "lira.offline": lira.offline,
-    "few_shadows.student": few_shadows.student,
+    "few_shadows.shrunken_t": few_shadows.shrunken_t,
     "rmia.online": rmia.online,
     "rmia.offline": partial(rmia.offline, a=0.5),
 }
@@ -41,7 +41,7 @@ def study():
     trained = time.perf_counter()
     seen = Observations(signals.observe(fleet, records.x, records.y), member)
     asked = time.perf_counter()
-    in_turn(lira.online, seen)
+    leave_one_out(lira.online, seen)
     scored = time.perf_counter()
     print(f"{'129 perceptrons on digits':28}{scored - start:8.2f} s in all, of which", end=" ")
     print(f"training {trained - start:.2f}, asking {asked - trained:.2f}, scoring {scored - asked:.2f} s")
@@ -57,7 +57,7 @@ def one(name):
     del signal, member
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    in_turn(ATTACKS[name], fleet)
+    leave_one_out(ATTACKS[name], fleet)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"{name:28}{seconds:8.2f} s, peak {peak / 2**20:.2f} GiB ({before / 2**20:.2f} before)")

@@ -4,7 +4,8 @@ import numpy as np
 
 from golden.cases import Area, generator
 from mialab import game, signals
-from mialab.attacks import difficulty, few_shadows, in_turn, label_only, learned, lira, rmia, sides, threshold
+from mialab.attacks import few_shadows, label_only, learned, lira, rmia, threshold
+from mialab.attacks.shadow_stats import LeaveOneOut, leave_one_out, log_means, shadow_stats
 
 AREA = Area()
 add = AREA.add
@@ -39,11 +40,11 @@ def on_one_target(attack, models, kind, **others):
 
 
 def calibrated(models, kind):
-    return on_one_target(difficulty.calibrated, models, kind)
+    return on_one_target(threshold.calibrated, models, kind)
 
 
 def student(models, kind):
-    return on_one_target(few_shadows.student, models, kind)
+    return on_one_target(few_shadows.shrunken_t, models, kind)
 
 
 def lira_online(models, kind, spread):
@@ -94,21 +95,21 @@ def everybody_in_turn(attack, kind):
     attacks = {
         "LiRA": lira.online,
         "LiRA offline": lira.offline,
-        "difficulty": difficulty.calibrated,
-        "few shadows": few_shadows.student,
+        "difficulty": threshold.calibrated,
+        "few shadows": few_shadows.shrunken_t,
         "RMIA": rmia.online,
     }
-    return in_turn.in_turn(attacks[attack], fleet(8, 20, kind))
+    return leave_one_out(attacks[attack], fleet(8, 20, kind)).signal
 
 
 def one_after_the_other(kind):
-    return fleet(8, 20, kind).in_turn(lira.online)
+    return fleet(8, 20, kind).leave_one_out(lira.online).signal
 
 
 def two_fleets_in_turn():
     first = fleet(6, 20)
     second = game.Observations(first.signal + generator(9).normal(size=(6, 20)), first.member)
-    return in_turn.in_turn(difficulty.calibrated, first, second)
+    return leave_one_out(threshold.calibrated, first, second).signal
 
 
 for kind in ("logits", "tied"):
@@ -124,23 +125,23 @@ add("difficulty, two queries averaged, every model in turn", "exact", two_fleets
 
 def shadow_statistics(models, kind):
     target, shadows = fleet(models, 30, kind).leave_out(0)
-    inside, outside = sides.sides(target, shadows)
+    inside, outside = shadow_stats(target, shadows)
     return inside.mean, inside.scatter, inside.count, outside.mean, outside.scatter, outside.count
 
 
 def shadow_variance(models, spread):
     target, shadows = fleet(models, 30).leave_out(0)
-    return [lira.variance(side, spread) for side in sides.sides(target, shadows)]
+    return [one.variance(pooled=spread == "pooled") for one in shadow_stats(target, shadows)]
 
 
 def shadow_log_means(models):
     target, shadows = fleet(models, 30, "log-probabilities").leave_out(0)
-    return sides.log_means(target, shadows)
+    return log_means(target, shadows)
 
 
 def shadow_number(models):
     whole = fleet(models, 30)
-    return sides.number_of_shadows(whole), sides.number_of_shadows(sides.Others(whole))
+    return len(whole), len(LeaveOneOut(whole))
 
 
 for models in (6, 16):
@@ -167,7 +168,13 @@ def chosen_threshold(kind, fpr):
 
 def class_threshold(kind, fpr):
     target, shadows = fleet(4, 60, kind).leave_out(0)
-    return threshold.per_class(target, shadows, np.arange(60) % 3, fpr=fpr)
+    score = np.empty(60)
+    for one in range(3):
+        there = np.arange(60) % 3 == one
+        highest = max(target[there].max(), shadows.signal[:, there].max())
+        chosen = threshold.choose_threshold(shadows[:, there], fpr=fpr)
+        score[there] = target[there] - min(chosen, np.nextafter(highest, np.inf))
+    return score
 
 
 for kind in ("logits", "tied", "all equal"):

@@ -119,11 +119,11 @@ add("band of the ROC curve, shift 1, confidence 0.8", "exact", band, "shift 1", 
 # Many models.
 
 
-def pool(kind: str) -> tuple[np.ndarray, np.ndarray]:
+def pool(kind: str) -> game.Observations:
     rng = generator(4)
     member = game.flip_coins(8, 60, rng=rng)
     score = rng.normal(size=(8, 60)) + member
-    return (np.round(score) if kind == "tied" else score), member
+    return game.Observations(np.round(score) if kind == "tied" else score, member)
 
 
 def auc_of(curve):
@@ -131,40 +131,40 @@ def auc_of(curve):
 
 
 def bootstrap(kind):
-    return numbers(metrics.bootstrap(*pool(kind), auc_of, rng=generator(), resamples=200))
+    return numbers(metrics.bootstrap(pool(kind), auc_of, rng=generator(), resamples=200))
 
 
 def paired_bootstrap(kind):
-    score, member = pool(kind)
-    other = score + 0.3 * member
-    return numbers(metrics.paired_bootstrap(score, other, member, auc_of, rng=generator(), resamples=200))
+    scores = pool(kind)
+    other = game.Observations(scores.signal + 0.3 * scores.member, scores.member)
+    return numbers(metrics.paired_bootstrap(scores, other, auc_of, rng=generator(), resamples=200))
 
 
 def pooled_band(kind):
-    made = metrics.pooled_band(*pool(kind), np.array([0.01, 0.1, 0.5]), rng=generator(), resamples=200)
+    made = metrics.pooled_band(pool(kind), np.array([0.01, 0.1, 0.5]), rng=generator(), resamples=200)
     return made.low, made.high
 
 
 def pooled_roc(kind):
-    made = metrics.pooled_roc(*pool(kind))
+    made = metrics.pooled_roc(pool(kind))
     return made.auc, made.fpr, made.tpr
 
 
 def pooled_tpr(kind, fpr):
-    return numbers(metrics.pooled_tpr_at(*pool(kind), fpr, rng=generator(), resamples=200))
+    return numbers(metrics.pooled_tpr_at(pool(kind), fpr, rng=generator(), resamples=200))
 
 
 def pooled_mean(kind):
-    return numbers(metrics.pooled_mean(pool(kind)[0], rng=generator(), resamples=200))
+    return numbers(metrics.pooled_mean(pool(kind).signal, rng=generator(), resamples=200))
 
 
 def pooled_share(kind):
-    return numbers(metrics.pooled_mean(pool(kind)[0] > 0.5, rng=generator(), resamples=200))
+    return numbers(metrics.pooled_mean(pool(kind).signal > 0.5, rng=generator(), resamples=200))
 
 
 def memorised(least):
-    score, member = pool("shift 1")
-    return metrics.memorisation(score > 0.5, member, least=least)
+    scores = pool("shift 1")
+    return metrics.memorisation(scores.signal > 0.5, scores.member, min_count=least)
 
 
 for kind in ("shift 1", "tied"):

@@ -159,7 +159,7 @@ def check_coursework(attack: Callable[[np.ndarray, Observations], np.ndarray], *
         yield not same, "It depends on the order of the records, which means nothing."
         wild = np.abs(got).max() > 1000 * np.median(np.abs(got))
         yield wild, "Some records are a thousand times as sure as most: two shadows do not make a variance."
-        found = np.mean([metrics.pooled_roc(one.in_turn(attack), one.member).tpr_at(0.05) for one in worlds])
+        found = np.mean([metrics.pooled_roc(one.leave_one_out(attack)).tpr_at(0.05) for one in worlds])
         yield found < 0.08, f"It finds {found:.1%} of the members at 5 % FPR; a coin finds 5 %."
         more = "You ask how hard a record is; ask also what a model with it would say."
         yield found < 0.42, f"It finds {found:.1%} of the members at 5 % FPR. {more}"

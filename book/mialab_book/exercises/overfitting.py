@@ -74,7 +74,7 @@ def check_memorisation(memorisation: Callable[[np.ndarray, np.ndarray], np.ndarr
     rng = np.random.default_rng(7)
     member = rng.random((60, 5)) < np.array([0.2, 0.5, 0.5, 0.7, 0.5])
     correct = rng.random((60, 5)) < np.where(member, [1, 1, 0.9, 0.9, 1], [0.1, 0.9, 0.9, 0.3, 0.5])
-    right = metrics.memorisation(correct, member, least=1)
+    right = metrics.memorisation(correct, member, min_count=1)
 
     def objections() -> Iterator[Objection]:
         got = np.asarray(memorisation(correct.copy(), member.copy()), dtype=float)

@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mialab.attacks import difficulty, few_shadows, lira, priors, rmia, sides
-from mialab.attacks.in_turn import in_turn
+from mialab.attacks import few_shadows, lira, rmia, threshold
+from mialab.attacks.shadow_stats import (
+    LeaveOneOut,
+    fill_either,
+    leave_one_out,
+    log_means,
+    shadow_stats,
+)
 from mialab.game import Observations, flip_coins
 
 VECTORISED = {
-    "difficulty.calibrated": difficulty.calibrated,
-    "few_shadows.student": few_shadows.student,
+    "threshold.calibrated": threshold.calibrated,
+    "few_shadows.shrunken_t": few_shadows.shrunken_t,
     "lira.offline": lira.offline,
     "lira.offline pooled": partial(lira.offline, spread="pooled"),
     "lira.online": lira.online,
@@ -34,8 +40,8 @@ def log_probabilities(rng, models=7, records=60):
 def test_definition_all_at_once_is_one_after_the_other(rng, attack):
     fleet = log_probabilities(rng)
     assert (fleet.member.sum(axis=0) <= 1).any()  # a side that is empty once its only model is the target
-    at_once = in_turn(VECTORISED[attack], fleet)
-    np.testing.assert_allclose(at_once, fleet.in_turn(VECTORISED[attack]), rtol=1e-9, atol=1e-9)
+    at_once = leave_one_out(VECTORISED[attack], fleet).signal
+    np.testing.assert_allclose(at_once, fleet.leave_one_out(VECTORISED[attack]).signal, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("attack", VECTORISED)
@@ -43,13 +49,15 @@ def test_the_targets_own_membership_plays_no_part(rng, attack):
     fleet = log_probabilities(rng)
     turned = fleet.member.copy()
     turned[2] = ~turned[2]
-    other = in_turn(VECTORISED[attack], Observations(fleet.signal, turned))
-    np.testing.assert_allclose(other[2], in_turn(VECTORISED[attack], fleet)[2], rtol=1e-9, atol=1e-9)
+    other = leave_one_out(VECTORISED[attack], Observations(fleet.signal, turned)).signal
+    np.testing.assert_allclose(
+        other[2], leave_one_out(VECTORISED[attack], fleet).signal[2], rtol=1e-9, atol=1e-9
+    )
 
 
 def test_definition_sides_are_the_textbook_sums(rng):
     shadows = log_probabilities(rng)
-    inside, outside = sides.sides(shadows.signal[0], shadows)
+    inside, outside = shadow_stats(shadows.signal[0], shadows)
     for record in range(60):
         for side, chosen in ((inside, shadows.member), (outside, ~shadows.member)):
             own = shadows.signal[chosen[:, record], record]
@@ -64,14 +72,14 @@ def test_definition_sides_are_the_textbook_sums(rng):
 def test_an_outlier_takes_no_digits_from_the_scatter_of_the_rest():
     # Subtracting from the sum of squares would leave noise of the order of 1e12 · 1e-16.
     signal = np.array([[1e6], [1.0], [1.0 + 1e-6], [1.0 - 1e-6]])
-    shadows = sides.Others(Observations(signal, np.ones((4, 1), dtype=bool)))
-    inside, _ = sides.sides(signal, shadows)
+    shadows = LeaveOneOut(Observations(signal, np.ones((4, 1), dtype=bool)))
+    inside, _ = shadow_stats(signal, shadows)
     np.testing.assert_allclose(inside.scatter[0], 2e-12, rtol=1e-6)
 
 
 def test_equal_signals_have_no_scatter_at_all():
     signal = np.array([[7.0], [0.1], [0.1], [0.1]])
-    inside, _ = sides.sides(signal, sides.Others(Observations(signal, np.ones((4, 1), dtype=bool))))
+    inside, _ = shadow_stats(signal, LeaveOneOut(Observations(signal, np.ones((4, 1), dtype=bool))))
     assert inside.scatter[0] == 0
 
 
@@ -80,28 +88,28 @@ def test_definition_log_means_survive_what_exp_does_not(rng):
         rng.normal(size=(6, 30)) * 5 - np.array([[0.0], [900], [2000], [1], [5000], [900]]),
         flip_coins(6, 30, rng=rng),
     )
-    inside, outside = sides.log_means(shadows.signal[0], shadows)
+    inside, outside = log_means(shadows.signal[0], shadows)
     for record in range(30):
         for got, chosen in ((inside, shadows.member), (outside, ~shadows.member)):
             own = shadows.signal[chosen[:, record], record]
             want = logsumexp(own) - np.log(len(own)) if len(own) else np.nan
             np.testing.assert_allclose(got[record], want)
-    at_once = sides.log_means(shadows.signal, sides.Others(shadows))
+    at_once = log_means(shadows.signal, LeaveOneOut(shadows))
     for model in range(6):
-        one = sides.log_means(*shadows.leave_out(model))
+        one = log_means(*shadows.leave_out(model))
         np.testing.assert_allclose([side[model] for side in at_once], one, rtol=1e-12)
 
 
 def test_definition_several_queries_are_averaged(rng):
     first = log_probabilities(rng)
     second = Observations(first.signal + rng.normal(size=first.signal.shape), first.member)
-    both = in_turn(difficulty.calibrated, first, second)
-    alone = [in_turn(difficulty.calibrated, fleet) for fleet in (first, second)]
+    both = leave_one_out(threshold.calibrated, first, second).signal
+    alone = [leave_one_out(threshold.calibrated, fleet).signal for fleet in (first, second)]
     np.testing.assert_allclose(both, (alone[0] + alone[1]) / 2)
 
 
 def test_definition_what_stands_in_is_the_average_over_the_others():
-    inside, outside = priors.fill_either(np.array([np.nan, 5, 9, 4.0]), np.array([1, 2, 5, np.nan]))
+    inside, outside = fill_either(np.array([np.nan, 5, 9, 4.0]), np.array([1, 2, 5, np.nan]))
     np.testing.assert_allclose(inside, [1 + 3.5, 5, 9, 4])
     np.testing.assert_allclose(outside, [1, 2, 5, 4 - 3.5])
 
@@ -112,18 +120,18 @@ def test_the_door(rng):
     turned = Observations(fleet.signal, ~fleet.member)
     target, shadows = fleet.leave_out(0)
     with pytest.raises(ValueError, match="fleets must have the same membership, got another one"):
-        in_turn(lira.online, fleet, turned)
+        leave_one_out(lira.online, fleet, turned)
     with pytest.raises(ValueError, match="the number of fleets must be at least 1, got 0"):
-        in_turn(lira.online)
+        leave_one_out(lira.online)
     with pytest.raises(ValueError, match="the number of models must be at least 2, got 1"):
-        sides.Others(Observations(target[None], fleet.member[:1]))
+        LeaveOneOut(Observations(target[None], fleet.member[:1]))
     for attack in VECTORISED.values():
         with pytest.raises(ValueError, match="target and shadows must have the same number of records"):
             attack(target[:-1], shadows)
         with pytest.raises(ValueError, match="target must hold no NaN, got 60 of 60 values"):
             attack(target * np.nan, shadows)
         with pytest.raises(ValueError, match=r"target and shadows\.fleet.signal must have the same shape"):
-            attack(fleet.signal[:, 1:], sides.Others(fleet))
+            attack(fleet.signal[:, 1:], LeaveOneOut(fleet))
     nobody = Observations(shadows.signal, np.ones_like(shadows.member))
     for attack in VECTORISED.values():
         with pytest.raises(ValueError, match=r"shadows must .*, got none to stand in for record 0"):
