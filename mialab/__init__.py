@@ -46,5 +46,25 @@ Words, the same everywhere:
     ===========  ====================================================================================
 """
 
+from importlib import import_module
+from importlib.metadata import version
+from pkgutil import iter_modules
+from typing import Any
+
 BOOK = "mialab-book"
 """Tells this package from an unrelated one that is imported by the same name."""
+
+_PACKAGES = sorted(found.name for found in iter_modules(__path__) if not found.name.startswith("_"))
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``mialab.audit`` and the others when they are first used; look the version up when asked."""
+    if name == "__version__":
+        return version(BOOK)
+    if name not in _PACKAGES:
+        raise AttributeError(f"module 'mialab' has no attribute {name!r}")
+    return import_module(f"mialab.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*_PACKAGES, "BOOK", "__doc__", "__file__", "__version__"]

@@ -87,7 +87,7 @@ def test_coverage_of_the_split(audit, n, epsilon):
     for _ in range(REPEATS):
         score = in_the_world("tight mixture", epsilon, member, rng)
         outcome = Outcome(score, member, design=Design.RUNS)
-        above += split(outcome, audit, rng=rng, **SAME).epsilon_lower > epsilon
+        above += split(outcome, audit, rng=rng, **SAME).value > epsilon
     assert not too_often({"split": above / REPEATS})
 
 
@@ -96,7 +96,7 @@ def test_coverage_of_the_split_of_one_run():
     for _ in range(REPEATS):
         member = rng.random(60) < 0.5
         outcome = Outcome(in_the_world("tight mixture", 0.5, member, rng), member, design=Design.ONE_RUN)
-        above += split(outcome, accuracy, rng=rng, **SAME).epsilon_lower > 0.5
+        above += split(outcome, accuracy, rng=rng, **SAME).value > 0.5
     assert not too_often({"split": above / REPEATS})
 
 
@@ -193,7 +193,7 @@ def refuted_at_any_time(verdicts: np.ndarray, epsilon: float, delta: float, peek
     right, wrong = np.cumsum(verdicts == 1, axis=1), np.cumsum(verdicts == -1, axis=1)
     if not peek:
         right, wrong = right - (verdicts == 1), wrong - (verdicts == -1)
-    won = np.log1p(stake(right, wrong, epsilon, delta) * payment(verdicts, epsilon, delta))
+    won = np.log1p(bet(right, wrong, epsilon, delta) * payoff(verdicts, epsilon, delta))
     return float((np.cumsum(won, axis=1).max(axis=1) >= -np.log(ERROR)).mean())
 
 
@@ -241,7 +241,7 @@ def test_coverage_every_outcome_of_twelve_runs(audit, sides, delta):
             [
                 audit(
                     Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME
-                ).epsilon_lower
+                ).value
                 for f in range(non_members + 1)
             ]
             for t in range(members + 1)
@@ -260,7 +260,7 @@ def test_coverage_every_number_of_right_guesses_of_twelve():
     for m, epsilon in product(range(1, 13), (*EPSILONS, float(logit(0.05 ** (1 / 12))) - 1e-9)):
         for r in range(1, m + 1):
             guesses = [Guesses(v, r, m, Design.ONE_RUN) for v in range(r + 1)]
-            above = np.array([one_run(one, **SAME).epsilon_lower > epsilon for one in guesses])
+            above = np.array([lower_bound(one, **SAME).value > epsilon for one in guesses])
             assert binom.pmf(np.arange(r + 1), r, expit(epsilon))[above].sum() <= ERROR
 
 
@@ -269,13 +269,13 @@ def test_definition_a_bound_is_above_the_truth_exactly_when_the_truth_is_refuted
         n, delta, epsilon = int(rng.integers(1, 200)), float(rng.choice([0, 0.01])), float(rng.uniform(0, 3))
         true, false = (int(one) for one in np.sort(rng.integers(0, n + 1, 2))[::-1])
         counts = Counts(true, n, false, n, design=Design.RUNS)
-        by_rates = fixed_threshold(counts, delta=delta, **SAME).epsilon_lower
+        by_rates = rates(counts, delta=delta, **SAME).value
         limits = rate_limits(true, false, (n, n), ERROR)
         assert (by_rates > epsilon) == rates_refute(*limits, epsilon, delta)
-        by_accuracy = accuracy(counts, delta=delta, **SAME).epsilon_lower
+        by_accuracy = accuracy(counts, delta=delta, **SAME).value
         assert (by_accuracy > epsilon) == accuracy_refutes(true + n - false, 2 * n, epsilon, delta, ERROR)
         guesses = Guesses(true, n, n + 5, Design.COINS)
-        by_guesses = one_run(guesses, delta=delta, **SAME).epsilon_lower
+        by_guesses = lower_bound(guesses, delta=delta, **SAME).value
         assert (by_guesses > epsilon) == (p_value(guesses, epsilon, delta) <= ERROR)
 
 

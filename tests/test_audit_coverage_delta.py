@@ -125,7 +125,7 @@ def errors_of_splits(some, rng, repeats):
             outcome = Outcome(
                 in_the_world(mechanism, epsilon, member, rng, delta), member, design=Design.RUNS
             )
-            above += split(outcome, audit, rng=rng, delta=at, **SAME).epsilon_lower > truth
+            above += split(outcome, audit, rng=rng, delta=at, **SAME).value > truth
         errors[audit.__name__, mechanism, epsilon, delta, n] = above / repeats
     return errors
 

@@ -127,7 +127,7 @@ def test_definition_it_is_no_bound_and_its_type_says_so():
     assert str(belief) == "ε from 0.977 to 1.284 at δ = 0 (95 % credible: Bayesian, no bound)"
     with pytest.raises(ValueError, match=r"result must be an AuditResult.*got CredibleInterval"):
         Verdict(belief, claim)  # pyright: ignore[reportArgumentType]
-    assert Verdict(fixed_threshold(counts, **SAME), claim)
+    assert Verdict(rates(counts, **SAME), claim)
 
 
 @pytest.mark.usefixtures("at_the_door")

@@ -63,7 +63,7 @@ def test_definition_the_p_value_is_the_chance_of_what_tells_as_much(curve):
     order = np.array([two_limits_slowly(*one, sides, curve) for one in all_outcomes(sides)]).reshape(8, 6)
     for true, false in ((7, 0), (6, 0), (6, 1), (7, 2)):
         worst = chances(order <= order[true, false] * 1.0001, RATES, curve.tpr(RATES)).max()
-        p = curve_at(runs(true, 7, false, 5), curve, **SAME).p_value
+        p = p(runs(true, 7, false, 5), curve, **SAME).p_value
         assert worst * (1 - 1e-3) <= p <= worst * 1.02
         assert p <= order[true, false] * 1.02
 
@@ -71,7 +71,7 @@ def test_definition_the_p_value_is_the_chance_of_what_tells_as_much(curve):
 @pytest.mark.parametrize("curve", [*CURVES, LOPSIDED])
 def test_coverage_no_rates_of_a_true_curve_are_refuted_too_often(curve):
     """Every outcome of eleven runs, and all rates: exact."""
-    p = np.array([curve_at(runs(t, 6, f, 5), curve, **SAME).p_value for t, f in all_outcomes((6, 5))])
+    p = np.array([p(runs(t, 6, f, 5), curve, **SAME).p_value for t, f in all_outcomes((6, 5))])
     for level in (0.01, ERROR, 0.2):
         below = (p <= level).reshape(7, 6)
         assert chances(below, RATES, curve.tpr(RATES)).max() <= level
@@ -80,8 +80,8 @@ def test_coverage_no_rates_of_a_true_curve_are_refuted_too_often(curve):
 
 def test_coverage_of_several_thresholds_is_their_sum():
     one, two = runs(9, 10, 1, 10), runs(6, 10, 2, 10)
-    alone = curve_at(one, pure(1.0), **SAME)
-    both = curve_at([one, two], pure(1.0), **SAME)
+    alone = p(one, pure(1.0), **SAME)
+    both = p([one, two], pure(1.0), **SAME)
     assert both.p_value == pytest.approx(2 * alone.p_value)
     assert both.least == pytest.approx(2 * alone.least)
 
@@ -181,7 +181,7 @@ def test_definition_the_fast_experiment_is_the_public_function(rng):
     member = np.arange(60) < 35
     for shift, curve in product((0.0, 1.5), (GaussianCurve(0.5), LOPSIDED)):
         score = rng.normal(size=60) + shift * member
-        test = curve_anywhere(Outcome(score, member, design=Design.RUNS), curve, **SAME)
+        test = p(Outcome(score, member, design=Design.RUNS), curve, **SAME)
         assert (test.finding == Finding.VIOLATED) == bool(refuted(score[None], member, curve, union=True))
 
 
@@ -189,14 +189,14 @@ def test_definition_two_rates_prove_mu():
     for true, false in ((60, 5), (100, 0), (30, 30)):
         low = norm.ppf(binomtest(true, 100).proportion_ci(0.95).low)
         high = norm.ppf(binomtest(false, 80).proportion_ci(0.95).high)
-        bound = gaussian_rates(runs(true, 100, false, 80), **SAME)
-        assert bound.mu_lower == pytest.approx(max(0.0, low - high), abs=1e-9)
+        bound = mu_of_rates(runs(true, 100, false, 80), **SAME)
+        assert bound.value == pytest.approx(max(0.0, low - high), abs=1e-9)
 
 
 def test_coverage_every_bound_on_mu_of_thirteen_runs():
     sides = (7, 6)
     audits, outcomes = (gaussian_rates, gaussian_joint), all_outcomes(sides)
-    both = [[audit(runs(t, 7, f, 6), **SAME).mu_lower for t, f in outcomes] for audit in audits]
+    both = [[audit(runs(t, 7, f, 6), **SAME).value for t, f in outcomes] for audit in audits]
     rates, joint = np.array(both).reshape(2, 8, 7)
     for mu in (0.0, 0.2, 0.5, 1.0, 2.0):
         for bound in (rates, joint):
@@ -209,16 +209,16 @@ def test_coverage_every_bound_on_mu_of_thirteen_runs():
 def test_coverage_of_mu_anywhere_is_that_of_its_test(rng):
     member = np.arange(200) < 100
     outcome = Outcome(rng.normal(size=200) + 1.5 * member, member, design=Design.RUNS)
-    bound = gaussian_anywhere(outcome, **SAME)
-    assert 0.3 < bound.mu_lower < 1.5 < bound.ceiling
+    bound = mu(outcome, **SAME)
+    assert 0.3 < bound.value < 1.5 < bound.ceiling
     ranks = ranks_of(outcome)
     sides, beyond = ranks.sides, passed(ranks)
-    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower)) <= ERROR + 1e-12
-    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower + 2e-3)) > ERROR
+    assert p_anywhere(beyond, sides, GaussianCurve(bound.value)) <= ERROR + 1e-12
+    assert p_anywhere(beyond, sides, GaussianCurve(bound.value + 2e-3)) > ERROR
 
 
 def test_oracle_epsilon_of_a_gaussian_bound_is_on_the_safe_side():
-    method = gaussian_rates(runs(5, 5, 0, 5), **SAME).method
+    method = mu_of_rates(runs(5, 5, 0, 5), **SAME).method
     bound = GaussianBound(1.0, 0.95, method, Neighbours.REPLACE, Design.RUNS, 10, 2.0)
     assert bound.epsilon(1e-5) == pytest.approx(4.377178, abs=1e-6)
     assert GaussianCurve(1.0).delta(bound.epsilon(1e-5)) > 1e-5
@@ -227,15 +227,15 @@ def test_oracle_epsilon_of_a_gaussian_bound_is_on_the_safe_side():
 
 def test_limit_no_leak_refutes_nothing():
     even = runs(50, 100, 50, 100)
-    assert curve_at(even, pure(0.0), **SAME).finding == Finding.CONSISTENT
-    assert gaussian_rates(even, **SAME).mu_lower == gaussian_joint(even, **SAME).mu_lower == 0
+    assert p(even, pure(0.0), **SAME).finding == Finding.CONSISTENT
+    assert mu_of_rates(even, **SAME).value == mu(even, **SAME).value == 0
     tied = Outcome(np.zeros(40), np.arange(40) < 20, design=Design.RUNS)
-    assert curve_anywhere(tied, GaussianCurve(0.1), **SAME).p_value == 1
-    assert gaussian_anywhere(tied, **SAME).mu_lower == 0
+    assert p(tied, GaussianCurve(0.1), **SAME).p_value == 1
+    assert mu(tied, **SAME).value == 0
 
 
 def test_limit_what_no_audit_of_this_size_could_see():
-    test = curve_at(runs(3, 3, 0, 3), GaussianCurve(3.0), **SAME)
+    test = p(runs(3, 3, 0, 3), GaussianCurve(3.0), **SAME)
     assert (test.finding, test.p_value) == (Finding.UNINFORMATIVE, test.least)
     assert str(test).startswith("uninformative: p ≤ ")
 
@@ -245,9 +245,9 @@ def test_limit_the_lopsided_curve_is_tested_in_its_own_direction():
     member = np.arange(400) < 200
     score = scores_of("lopsided", member, np.random.default_rng(3))
     there, back = Outcome(score, member, design=Design.RUNS), Outcome(-score, ~member, design=Design.RUNS)
-    assert curve_anywhere(there, LOPSIDED, **SAME).finding == Finding.CONSISTENT
-    assert curve_anywhere(back, LOPSIDED, **SAME).finding == Finding.VIOLATED
-    assert curve_anywhere(back, LOPSIDED.swapped(), **SAME).finding == Finding.CONSISTENT
+    assert p(there, LOPSIDED, **SAME).finding == Finding.CONSISTENT
+    assert p(back, LOPSIDED, **SAME).finding == Finding.VIOLATED
+    assert p(back, LOPSIDED.swapped(), **SAME).finding == Finding.CONSISTENT
 
 
 FIXED_SIDES = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
@@ -257,21 +257,21 @@ FIXED_SIDES = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: curve_at([], pure(1.0), **SAME), "the number of counts must be at least 1, got 0"),
+        (lambda: p([], pure(1.0), **SAME), "the number of counts must be at least 1, got 0"),
         (
-            lambda: curve_at([runs(1, 2, 0, 2), runs(1, 2, 0, 3)], pure(1.0), **SAME),
+            lambda: p([runs(1, 2, 0, 2), runs(1, 2, 0, 3)], pure(1.0), **SAME),
             "be of the same trials",
         ),
-        (lambda: curve_at(runs(1, 2, 0, 2, Design.ONE_RUN), pure(1.0), **SAME), "got one-run"),
+        (lambda: p(runs(1, 2, 0, 2, Design.ONE_RUN), pure(1.0), **SAME), "got one-run"),
         (
-            lambda: curve_at(runs(1, 2, 0, 2), pure(1.0), confidence=1.0, **SAME),
+            lambda: p(runs(1, 2, 0, 2), pure(1.0), confidence=1.0, **SAME),
             "confidence must be in",
         ),
-        (lambda: curve_anywhere(FIXED_SIDES, pure(1.0), **SAME), "got fixed"),
-        (lambda: gaussian_anywhere(FIXED_SIDES, **SAME), "got fixed"),
-        (lambda: gaussian_rates(runs(1, 2, 0, 2, Design.COINS), **SAME), "got coins"),
-        (lambda: gaussian_joint(runs(1, 2, 0, 2, Design.UNKNOWN), **SAME), "design must be known"),
-        (lambda: gaussian_rates(runs(1, 2, 0, 2), **SAME).epsilon(0.0), r"delta must be in \(0, 1\), got 0"),
+        (lambda: p(FIXED_SIDES, pure(1.0), **SAME), "got fixed"),
+        (lambda: mu(FIXED_SIDES, **SAME), "got fixed"),
+        (lambda: mu_of_rates(runs(1, 2, 0, 2, Design.COINS), **SAME), "got coins"),
+        (lambda: mu(runs(1, 2, 0, 2, Design.UNKNOWN), **SAME), "design must be known"),
+        (lambda: mu_of_rates(runs(1, 2, 0, 2), **SAME).epsilon(0.0), r"delta must be in \(0, 1\), got 0"),
     ],
 )
 def test_the_door(make, message):

@@ -40,15 +40,15 @@ BY_RUNS, BY_COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
 
 
 def bets(outcome: Outcome) -> Betting:
-    return Betting(outcome.design, **SAME).after(np.where((outcome.score >= 0) == outcome.member, 1, -1))
+    return ConfidenceSequence(outcome.design, **SAME).update(np.where((outcome.score >= 0) == outcome.member, 1, -1))
 
 
 BOUNDS = {  # every way from scores to a bound: what it is called with is always fixed in advance
     "any": (any_threshold, BY_RUNS + BY_COINS),
-    "rates": (lambda outcome, **terms: fixed_threshold(outcome.at(0.0), **terms), BY_RUNS),
+    "rates": (lambda outcome, **terms: rates(outcome.at(0.0), **terms), BY_RUNS),
     "joint": (lambda outcome, **terms: joint(outcome.at(0.0), **terms), BY_RUNS),
     "accuracy": (lambda outcome, **terms: accuracy(outcome.at(0.0), **terms), BY_RUNS + BY_COINS),
-    "one run": (lambda outcome, **terms: one_run(guess(outcome, ins=9, outs=9), **terms), BY_COINS),
+    "one run": (lambda outcome, **terms: lower_bound(guess(outcome, ins=9, outs=9), **terms), BY_COINS),
     "split": (
         lambda outcome, **terms: split(outcome, accuracy, rng=np.random.default_rng(0), **terms),
         BY_COINS,
@@ -56,14 +56,14 @@ BOUNDS = {  # every way from scores to a bound: what it is called with is always
     "betting": (lambda outcome, **_: bets(outcome).result(), BY_RUNS + BY_COINS),
 }
 TESTS = {
-    "at": (lambda outcome, curve: curve_at(outcome.at(0.0), curve, **SAME), BY_RUNS),
+    "at": (lambda outcome, curve: p(outcome.at(0.0), curve, **SAME), BY_RUNS),
     "several": (
-        lambda outcome, curve: curve_at([outcome.at(t) for t in (-0.5, 0.0, 0.5)], curve, **SAME),
+        lambda outcome, curve: p([outcome.at(t) for t in (-0.5, 0.0, 0.5)], curve, **SAME),
         BY_RUNS,
     ),
-    "anywhere": (lambda outcome, curve: curve_anywhere(outcome, curve, **SAME), BY_RUNS),
+    "anywhere": (lambda outcome, curve: p(outcome, curve, **SAME), BY_RUNS),
     "one run": (
-        lambda outcome, curve: curve_in_one_run(guess(outcome, ins=9, outs=9), curve, **SAME),
+        lambda outcome, curve: p(guess(outcome, ins=9, outs=9), curve, **SAME),
         BY_COINS,
     ),
 }
@@ -122,7 +122,7 @@ def test_definition_few_losses_that_leak_are_seen_although_the_area_is_a_half(de
     score = rng.normal(size=16_000)
     score[np.flatnonzero(member)[:90]] -= 20
     said = verdict("any", Outcome(score, member, design=design), 0.01)
-    assert not said.result.evidence.below_chance
+    assert not said.result.below_chance
     assert said.finding == Finding.UNINFORMATIVE
 
 
@@ -160,7 +160,7 @@ def test_definition_the_reach_is_the_most_of_all_ways_to_give_the_scores_out(nam
         for chosen in [tuple(best), *some]:
             member = np.isin(np.arange(score.size), chosen)
             results.append(BOUNDS[name][0](Outcome(score, member, design=design), confidence=0.6, **SAME))
-        proved = [one.epsilon_lower for one in results]
+        proved = [one.value for one in results]
         assert results[0].reach == pytest.approx(max(proved), abs=2e-5)  # as closely as `joint` searches
         assert len({one.reach for one in results}) == 1
         apart += results[0].reach < results[0].ceiling
@@ -185,23 +185,23 @@ def test_definition_the_reach_of_a_bound_on_mu(rng):
     outcomes = [Outcome(score, member, design=Design.RUNS) for member in members[::5]]
     best = Outcome(score, np.arange(10) >= 5, design=Design.RUNS)
     best = Outcome(np.sort(score), best.member, design=Design.RUNS)
-    for audit in (gaussian_anywhere, lambda one, **terms: gaussian_rates(one.at(0.0), **terms)):
-        reach = audit(best, confidence=0.3, **SAME).mu_lower
+    for audit in (gaussian_anywhere, lambda one, **terms: mu_of_rates(one.at(0.0), **terms)):
+        reach = audit(best, confidence=0.3, **SAME).value
         bounds = [audit(one, confidence=0.3, **SAME) for one in outcomes]
-        assert {one.evidence.reach for one in bounds} == {reach}
-        assert max(one.mu_lower for one in bounds) <= reach
+        assert {one.reach for one in bounds} == {reach}
+        assert max(one.value for one in bounds) <= reach
 
 
 def test_limit_no_relabelling_of_many_scores_proves_more(rng):
     for design in (Design.RUNS, Design.ONE_RUN):
         for digits in (0, 1, 9):
             outcome = drawn(2.0, 300, design, rng, digits)
-            reach = any_threshold(outcome, **SAME).reach
+            reach = lower_bound(outcome, **SAME).reach
             for _ in range(40):
                 order = np.argsort(-outcome.score + rng.exponential(0.3) * rng.normal(size=300))
                 member = np.isin(np.arange(300), order[:150])
-                other = any_threshold(Outcome(outcome.score, member, design=design), **SAME)
-                assert other.epsilon_lower <= other.reach == reach
+                other = lower_bound(Outcome(outcome.score, member, design=design), **SAME)
+                assert other.value <= other.reach == reach
 
 
 def test_definition_ranks_by_hand(rng):
@@ -289,18 +289,18 @@ def test_definition_unfair_coins_are_pointed_at_wherever_the_bound_is_printed(de
     looks = "the coins look unfair, p = 0.0018"
     guesses = guess(outcome, ins=100, outs=100)
     for result in (
-        any_threshold(outcome, **SAME),
+        lower_bound(outcome, **SAME),
         accuracy(outcome.at(0.0), **SAME),
-        one_run(guesses, **SAME),
+        lower_bound(guesses, **SAME),
         split(outcome, accuracy, rng=rng, **SAME),
     ):
         assert looks in str(result)
         assert looks in str(Verdict(result, Guarantee(1.0, 0.0, Neighbours.REPLACE)))
-    assert looks in str(curve_in_one_run(guesses, pure(1.0), **SAME))
+    assert looks in str(p(guesses, pure(1.0), **SAME))
     fair = Outcome(outcome.score, np.arange(1000) < 480, design=design)
-    assert "unfair" not in str(any_threshold(fair, **SAME))
+    assert "unfair" not in str(lower_bound(fair, **SAME))
     runs = Outcome(outcome.score, outcome.member, design=Design.RUNS)
-    assert "unfair" not in str(any_threshold(runs, **SAME))
+    assert "unfair" not in str(lower_bound(runs, **SAME))
 
 
 def right_by_brute_force(ins: int, outs: int, p_in: float, epsilon: float) -> np.ndarray:
@@ -355,10 +355,10 @@ def test_coverage_noise_and_coins_of_a_known_bias(audit, p_in, repeats):
         noise = Outcome(rng.normal(size=500), member, design=Design.ONE_RUN)
         for bias in above:
             if audit == "any":
-                bound = any_threshold(noise, p_in=bias, **SAME)
+                bound = lower_bound(noise, p_in=bias, **SAME)
             else:
                 bound = accuracy(noise.at(1.0), p_in=bias, **SAME)
-            above[bias] += bound.epsilon_lower > 0
+            above[bias] += bound.value > 0
     assert above[p_in] <= binom.isf(0.001, repeats, 0.05)
     assert above[0.5] > binom.isf(0.001, repeats, 0.05)  # the test can fail
 
@@ -373,9 +373,9 @@ def test_coverage_randomised_response_of_biased_coins(audit, p_in):
         said = np.where(rng.random(600) < expit(1.0), member, ~member)
         outcome = Outcome(said + rng.random(600) / 2, member, design=Design.COINS)
         if audit == "any":
-            bounds.append(any_threshold(outcome, p_in=p_in, **SAME).epsilon_lower)
+            bounds.append(lower_bound(outcome, p_in=p_in, **SAME).value)
         else:
-            bounds.append(accuracy(outcome.at(0.9), p_in=p_in, **SAME).epsilon_lower)
+            bounds.append(accuracy(outcome.at(0.9), p_in=p_in, **SAME).value)
     assert np.sum(np.array(bounds) > 1) <= binom.isf(0.001, repeats, 0.05)
     assert np.median(bounds) > 0.5
 
@@ -385,8 +385,8 @@ def test_limit_a_bias_and_its_mirror_prove_the_same(rng):
     score = rng.normal(size=400) + 2 * member
     there = accuracy(Outcome(score, member, design=Design.COINS).at(1.0), p_in=0.3, **SAME)
     mirror = Outcome(-score, ~member, design=Design.COINS).at(-1.0)
-    assert there.epsilon_lower == pytest.approx(accuracy(mirror, p_in=0.7, **SAME).epsilon_lower, rel=1e-9)
-    assert 0 < there.epsilon_lower <= there.reach <= there.ceiling
+    assert there.value == pytest.approx(accuracy(mirror, p_in=0.7, **SAME).value, rel=1e-9)
+    assert 0 < there.value <= there.reach <= there.ceiling
 
 
 COUNTS = Counts(5, 10, 5, 10, design=Design.COINS)
@@ -403,7 +403,7 @@ FLIPS = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.RUNS)
             lambda: accuracy(COUNTS, p_in=0.3, delta=1e-5, **SAME),
             "delta must be 0 with p_in = 0.3, got 1e-05",
         ),
-        (lambda: any_threshold(FLIPS, p_in=0.3, **SAME), "p_in must be 0.5 for design runs, .*got 0.3"),
+        (lambda: lower_bound(FLIPS, p_in=0.3, **SAME), "p_in must be 0.5 for design runs, .*got 0.3"),
         (
             lambda: Guesses(3, 5, 9, by_lot=3),
             r"by_lot must be in 0 … 2 \(guesses that are not right\), got 3",

@@ -27,7 +27,7 @@ def all_bounds(sides: tuple[int, int], delta: float) -> np.ndarray:
     members, non_members = sides
     rows = range(members + 1), range(non_members + 1)
     bounds = [joint(runs(t, members, f, non_members), delta=delta, **SAME) for t, f in product(*rows)]
-    return np.array([one.epsilon_lower for one in bounds]).reshape(members + 1, non_members + 1)
+    return np.array([one.value for one in bounds]).reshape(members + 1, non_members + 1)
 
 
 def boundary(epsilon: float, delta: float, points: int = 2001) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +71,8 @@ def test_definition_the_slow_reading(sides, delta):
 @pytest.mark.parametrize("sides", [(50, 50), (500, 500), (500, 5)])
 def test_oracle_a_perfect_attack_proves_all_that_can_be_proved(sides):
     bound = joint(runs(sides[0], sides[0], 0, sides[1]), **SAME)
-    assert bound.epsilon_lower == bound.ceiling
-    assert 0 <= ceiling_of_any(*sides) - bound.ceiling < 1e-4
+    assert bound.value == bound.ceiling
+    assert 0 <= ceiling(*sides) - bound.ceiling < 1e-4
 
 
 @pytest.mark.parametrize(("n", "most"), [(300, 0.0), (5000, 0.0), (60_000, 0.05)])
@@ -93,8 +93,8 @@ def test_limit_never_below_two_separate_limits(rng):
     for _ in range(40):
         n1, n0 = (int(n) for n in rng.integers(5, 80, 2))
         counts = runs(int(rng.binomial(n1, 0.8)), n1, int(rng.binomial(n0, 0.1)), n0)
-        separate, both = fixed_threshold(counts, **SAME), joint(counts, **SAME)
-        assert both.epsilon_lower >= separate.epsilon_lower - 2e-5
+        separate, both = rates(counts, **SAME), joint(counts, **SAME)
+        assert both.value >= separate.value - 2e-5
         assert both.ceiling > separate.ceiling
 
 
@@ -141,14 +141,14 @@ def test_coverage_of_the_split():
     member = np.arange(60) < 30
     for _ in range(300):
         outcome = Outcome(rng.normal(size=60), member, design=Design.RUNS)
-        above += split(outcome, joint, rng=rng, **SAME).epsilon_lower > 0
+        above += split(outcome, joint, rng=rng, **SAME).value > 0
     assert above <= binom.isf(0.01, 300, ERROR)
 
 
 def test_definition_it_is_sharp_where_the_others_are_blind():
     """All of the leak in a few records far out, and all of it in the middle."""
     far, middle = runs(50, 500, 10, 500), runs(375, 500, 125, 500)
-    of = {audit: [audit(one, **SAME).epsilon_lower for one in (far, middle)] for audit in (accuracy, joint)}
+    of = {audit: [audit(one, **SAME).value for one in (far, middle)] for audit in (accuracy, joint)}
     assert of[accuracy][0] < 0.1 < 0.7 < of[joint][0]
     assert of[joint][1] > 0.95 * of[accuracy][1]
 

@@ -145,7 +145,7 @@ def test_oracle_three_canaries():
 )
 def test_oracle_the_auditor_of_jax_privacy(m, k, right, epsilon):
     """JAX-Privacy 2.0.0, its one-run f-DP bound at δ = 1e-5 and 95 %, run elsewhere."""
-    assert gaussian_in_one_run(one(right, k, m), **SAME).epsilon(1e-5) == pytest.approx(epsilon, abs=1e-5)
+    assert mu(one(right, k, m), **SAME).epsilon(1e-5) == pytest.approx(epsilon, abs=1e-5)
 
 
 def test_limit_one_canary_is_accuracy():
@@ -216,27 +216,27 @@ def test_definition_sharper_than_epsilon_and_delta_on_gaussian_noise():
     for mu, m in product((0.5, 1.0), (200, 2000)):
         right = int(np.ceil(m * ndtr(mu / 2)))
         guesses = one(right, m, m)
-        ours, theirs = gaussian_in_one_run(guesses, **SAME), one_run(guesses, delta=1e-5, **SAME)
-        assert ours.epsilon(1e-5) > 1.2 * theirs.epsilon_lower > 0
-        assert ours.mu_lower < mu
+        ours, theirs = mu(guesses, **SAME), lower_bound(guesses, delta=1e-5, **SAME)
+        assert ours.epsilon(1e-5) > 1.2 * theirs.value > 0
+        assert ours.value < mu
 
 
 def test_definition_the_bound_is_where_the_test_turns():
     guesses = one(70, 100, 120)
-    bound = gaussian_in_one_run(guesses, **SAME)
-    assert curve_in_one_run(guesses, GaussianCurve(bound.mu_lower), **SAME).finding == Finding.VIOLATED
+    bound = mu(guesses, **SAME)
+    assert p(guesses, GaussianCurve(bound.value), **SAME).finding == Finding.VIOLATED
     assert (
-        curve_in_one_run(guesses, GaussianCurve(bound.mu_lower + 2e-7), **SAME).finding == Finding.CONSISTENT
+        p(guesses, GaussianCurve(bound.value + 2e-7), **SAME).finding == Finding.CONSISTENT
     )
-    assert 0 < bound.mu_lower < bound.ceiling
+    assert 0 < bound.value < bound.ceiling
     turns = brentq(lambda mu: p_value_of_curve(guesses, GaussianCurve(mu)) - ERROR, 0.01, 3)
-    assert bound.mu_lower <= turns <= bound.mu_lower + 1e-6
+    assert bound.value <= turns <= bound.value + 1e-6
 
 
 def test_limit_no_leak_and_no_power():
-    assert gaussian_in_one_run(one(50, 100, 100), **SAME).mu_lower == 0
-    assert gaussian_in_one_run(one(0, 0, 100), **SAME).mu_lower == 0
-    small = curve_in_one_run(one(2, 2, 2), GaussianCurve(3.0), **SAME)
+    assert mu(one(50, 100, 100), **SAME).value == 0
+    assert mu(one(0, 0, 100), **SAME).value == 0
+    small = p(one(2, 2, 2), GaussianCurve(3.0), **SAME)
     assert small.finding == Finding.UNINFORMATIVE
 
 
@@ -264,16 +264,16 @@ OUTCOME = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
     ("make", "message"),
     [
         (
-            lambda: curve_in_one_run(guess(OUTCOME, ins=2, outs=2), pure(1.0), **SAME),
+            lambda: p(guess(OUTCOME, ins=2, outs=2), pure(1.0), **SAME),
             "got fixed",
         ),
-        (lambda: gaussian_in_one_run(one(1, 2, 2, Design.RUNS), **SAME), "got runs"),
+        (lambda: mu(one(1, 2, 2, Design.RUNS), **SAME), "got runs"),
         (
-            lambda: gaussian_in_one_run(Guesses(1, 2, 2), **SAME),
+            lambda: mu(Guesses(1, 2, 2), **SAME),
             "design must be known",
         ),
-        (lambda: curve_in_one_run(one(1, 2, 2), pure(1.0), confidence=2, **SAME), "confidence must be in"),
-        (lambda: curve_in_one_run(one(1, 2, 2), Curved(), **SAME), "curve must be a Curve, got Curved"),
+        (lambda: p(one(1, 2, 2), pure(1.0), confidence=2, **SAME), "confidence must be in"),
+        (lambda: p(one(1, 2, 2), Curved(), **SAME), "curve must be a Curve, got Curved"),
     ],
 )
 def test_the_door(make, message):

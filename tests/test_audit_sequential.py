@@ -15,7 +15,7 @@ LN3 = float(np.log(3))
 
 
 def bets(design: Design = Design.RUNS, delta: float = 0.0, confidence: float = 0.95) -> Betting:
-    return Betting(design, Neighbours.REPLACE, delta=delta, confidence=confidence)
+    return ConfidenceSequence(design, Neighbours.REPLACE, delta=delta, confidence=confidence)
 
 
 def most_slowly(verdicts: np.ndarray, epsilon: float, delta: float) -> float:
@@ -35,8 +35,8 @@ def most_slowly(verdicts: np.ndarray, epsilon: float, delta: float) -> float:
 @pytest.mark.parametrize("abstains", [0.0, 0.5])
 def test_definition_the_product_of_all_bets(delta, abstains, rng):
     verdicts = np.where(rng.random(120) < 0.85, 1, -1) * (rng.random(120) >= abstains)
-    state = bets(delta=delta).after(verdicts)
-    bound = state.result().epsilon_lower
+    state = bets(delta=delta).update(verdicts)
+    bound = state.result().value
     assert bound > 0
     for place in (0, 1, 50, int(np.searchsorted(GRID, bound)), 400, 1000):
         slow = most_slowly(verdicts, float(GRID[place]), delta)
@@ -49,46 +49,46 @@ def test_definition_the_product_of_all_bets(delta, abstains, rng):
 def test_definition_kelly_makes_wealth_grow_fastest():
     """Of all stakes, against right with probability p and wrong else."""
     for (right, wrong), epsilon, delta in product(((9, 1), (90, 30)), (0.0, 0.5, 1.0), (0.0, 0.02)):
-        often, ours = (right + 0.5) / (right + wrong + 1), float(stake(right, wrong, epsilon, delta))
+        often, ours = (right + 0.5) / (right + wrong + 1), float(bet(right, wrong, epsilon, delta))
 
         shares = np.append(np.linspace(0, 0.9999, 5000) / (np.exp(epsilon) + delta), ours)
-        won, lost = (np.log1p(shares * payment(one, epsilon, delta)) for one in (1, -1))
+        won, lost = (np.log1p(shares * payoff(one, epsilon, delta)) for one in (1, -1))
         growth = often * won + (1 - often) * lost
         assert growth.max() <= growth[-1] + 1e-12
 
 
 def test_definition_one_by_one_and_all_at_once(rng):
     verdicts = rng.integers(-1, 2, 60)
-    once, one_by_one = bets().after(verdicts), bets()
+    once, one_by_one = bets().update(verdicts), bets()
     for verdict in verdicts:
-        one_by_one = one_by_one.after(int(verdict))
+        one_by_one = one_by_one.update(int(verdict))
     assert (once._most == one_by_one._most).all()
     assert (once._wealth == one_by_one._wealth).all()
     counts = [(verdicts == one).sum() for one in (1, -1, 0)]
     assert counts == [once.right, once.wrong, once.abstained]
-    assert bets().after(np.array([], dtype=int)).right == 0
+    assert bets().update(np.array([], dtype=int)).right == 0
 
 
 def test_limit_all_right_reaches_the_ceiling_and_looking_again_takes_nothing_back():
-    state = bets().after(np.ones(200, dtype=int))
-    assert state.result().epsilon_lower == state.result().ceiling > 3
-    after = state.after(-np.ones(200, dtype=int))
-    assert after.result().epsilon_lower == state.result().epsilon_lower
-    assert bets().after(np.zeros(50, dtype=int)).result().epsilon_lower == 0
-    assert bets().after(-np.ones(50, dtype=int)).result().epsilon_lower == 0
+    state = bets().update(np.ones(200, dtype=int))
+    assert state.result().value == state.result().ceiling > 3
+    after = state.update(-np.ones(200, dtype=int))
+    assert after.result().value == state.result().value
+    assert bets().update(np.zeros(50, dtype=int)).result().value == 0
+    assert bets().update(-np.ones(50, dtype=int)).result().value == 0
 
 
 def test_limit_a_larger_delta_and_more_confidence_prove_less(rng):
     verdicts = np.where(rng.random(500) < 0.9, 1, -1)
-    by_delta = [bets(delta=d).after(verdicts).result().epsilon_lower for d in (0, 1e-3, 0.05, 0.5)]
+    by_delta = [bets(delta=d).update(verdicts).result().value for d in (0, 1e-3, 0.05, 0.5)]
     assert by_delta[0] >= by_delta[1] > by_delta[2] > by_delta[3]
-    by_confidence = [bets(confidence=c).after(verdicts).result().epsilon_lower for c in (0.5, 0.95, 0.999)]
+    by_confidence = [bets(confidence=c).update(verdicts).result().value for c in (0.5, 0.95, 0.999)]
     assert by_confidence[0] > by_confidence[1] > by_confidence[2]
 
 
 def test_limit_in_the_end_it_finds_the_truth(rng):
     verdicts = rng.permutation(np.where(np.arange(20_000) < 20_000 * expit(LN3), 1, -1))
-    assert 0.9 * LN3 < bets().after(verdicts).result().epsilon_lower < LN3
+    assert 0.9 * LN3 < bets().update(verdicts).result().value < LN3
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.5])
@@ -98,7 +98,7 @@ def test_coverage_every_course_of_twelve_trials(confidence):
     right, wrong = (np.cumsum(courses == one, axis=1) - (courses == one) for one in (1, -1))
     shares = []
     for epsilon, delta in product((0.0, 0.01, 0.5, LN3, 2.0, 4.0), (0.0, 0.05)):
-        won = np.log1p(stake(right, wrong, epsilon, delta) * payment(courses, epsilon, delta))
+        won = np.log1p(bet(right, wrong, epsilon, delta) * payoff(courses, epsilon, delta))
         reaches = np.cumsum(won, axis=1).max(axis=1) >= -np.log(1 - confidence)
         often = (np.exp(epsilon) + delta) / (1 + np.exp(epsilon))
         chance = np.where(courses == 1, often, 1 - often).prod(axis=1)
@@ -116,8 +116,8 @@ def test_coverage_every_course_of_twelve_trials(confidence):
         (lambda: bets(Design.COINS, 1e-5), "delta must be 0 with coins for betting"),
         (lambda: bets(delta=1.0), r"delta must be in \[0, 1\), got 1"),
         (lambda: bets(confidence=1.0), r"confidence must be in \(0, 1\), got 1"),
-        (lambda: bets().after(2), r"verdicts must be 1 \(right\), −1 \(wrong\) or 0 \(abstained\), got 2"),
-        (lambda: bets().after(np.array([0.5, np.nan])), "verdicts must be integers, got dtype float64"),
+        (lambda: bets().update(2), r"verdicts must be 1 \(right\), −1 \(wrong\) or 0 \(abstained\), got 2"),
+        (lambda: bets().update(np.array([0.5, np.nan])), "verdicts must be integers, got dtype float64"),
         (lambda: bets().result(), "trials must be at least 1, got 0"),
     ],
 )

@@ -28,7 +28,7 @@ def odds(rate):
 
 @pytest.mark.usefixtures("at_the_door")
 def test_ceiling():
-    assert check.check_ceiling(audit.ceiling_of_any(40, 40), "uninformative").right
+    assert check.check_ceiling(audit.ceiling(40, 40), "uninformative").right
     assert check.check_ceiling(odds(0.05 ** (1 / 80)), "uninformative").right
     wrong = [
         (math.inf, "uninformative"),
@@ -49,7 +49,7 @@ def test_ceiling():
 
 def by_package(true, members, false, others, delta):
     counts = Counts(true, members, false, others, design=Design.RUNS)
-    return audit.fixed_threshold(counts, neighbours=Neighbours.REPLACE, delta=delta).epsilon_lower
+    return audit.rates(counts, neighbours=Neighbours.REPLACE, delta=delta).value
 
 
 def low(k, n, error):
@@ -100,7 +100,7 @@ def test_bound_wrong():
 def by_split(score, member, confidence, rng):
     outcome = Outcome(score, member, design=Design.RUNS)
     terms = {"neighbours": Neighbours.REPLACE, "confidence": confidence}
-    return audit.split(outcome, audit.accuracy, rng=rng, **terms).epsilon_lower
+    return audit.split(outcome, audit.accuracy, rng=rng, **terms).value
 
 
 def by_half(score, member, confidence, rng):
