@@ -1,10 +1,10 @@
 """Many repetitions of an audit at once: how many of them refute the truth, and whether that is too many."""
 
 import numpy as np
+from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
 from scipy.stats import binom
 
 from mialab.audit import Guesses, p_value
-from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
 from worlds import in_the_world
 
 REPEATS, ERROR = 2000, 0.05

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from mialab.audit.clopper_pearson import rate_limits
 from scipy.special import gammaln, log_expit
 from scipy.stats import binom, binomtest
 
@@ -15,20 +16,17 @@ from mialab.audit import (
     Method,
     Verdict,
     accuracy,
-    ceiling_of_any,
     ceiling_of_one_run,
     ceiling_of_rates,
     fixed_threshold,
     guess,
     joint,
-    luck,
     one_run,
     p_value,
     split,
     trials_for_evidence,
     trials_for_power,
 )
-from mialab.audit.clopper_pearson import rate_limits
 from mialab.audit.power import log_all_right
 from mialab.audit.result import largest_refuted
 from mialab.audit.split import _proved
@@ -141,7 +139,9 @@ def test_oracle_ceilings(n, rates, any_test):
 def test_oracle_65_per_cent_against_60():
     assert trials_for_evidence(0.65, allowed=0.6) == (248, 270)
     assert trials_for_power(0.65, allowed=0.6) == (585, 617)
-    assert binomial_p_value(65, 100, allowed=0.6) == pytest.approx(binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12)
+    assert binomial_p_value(65, 100, allowed=0.6) == pytest.approx(
+        binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("confidence", [5e-324, 1e-17, 1 - 2**-53])

@@ -6,12 +6,12 @@ from math import factorial
 
 import numpy as np
 import pytest
+from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
 from scipy.special import expit
 from scipy.stats import binom, hypergeom
 
 from mialab.accounting import Neighbours
-from mialab.audit import Guesses, accuracy, any_threshold, ceiling_of_any, p_value, split
-from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from mialab.audit import Guesses, accuracy, p_value, split
 from mialab.game import Design, Outcome
 
 ERROR = 0.05

@@ -14,7 +14,7 @@ import pytest
 
 from mialab import _files, command
 from mialab.accounting import Neighbours
-from mialab.audit import any_threshold, joint, one_run, split
+from mialab.audit import joint, split
 from mialab.audit.read_scores import read_scores
 from mialab.command import main
 from mialab.game import Design, Outcome
@@ -169,9 +169,7 @@ def test_definition_guesses_fixed_in_advance(run, tmp_path):
     assert run(as_csv(score, member), *more, design="one-run")[0] == 10
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     guesses = command.guess(Outcome(score, member, design=Design.ONE_RUN), ins=20, outs=20)
-    assert (
-        report["bound"]["epsilon_lower"] == lower_bound(guesses, neighbours=Neighbours.ADD_REMOVE).value
-    )
+    assert report["bound"]["epsilon_lower"] == lower_bound(guesses, neighbours=Neighbours.ADD_REMOVE).value
     assert report["rule"] == {"ins": 20, "outs": 20}
 
 

@@ -8,15 +8,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.any_threshold import middle_and_ends
+from mialab.audit.clopper_pearson import rate_limits, rates_refute
 from scipy.special import expit, logit
 from scipy.stats import binom, hypergeom
 
 from mialab.accounting import Neighbours
-from mialab.audit import Guesses, accuracy, fixed_threshold, guess, one_run, p_value, split
+from mialab.audit import Guesses, accuracy, fixed_threshold, guess, p_value, split
 from mialab.audit.accuracy import accuracy_refutes
-from mialab.audit.any_threshold import middle_and_ends
-from mialab.audit.clopper_pearson import rate_limits, rates_refute
-from mialab.audit.sequential import payment, stake
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import approximate
 from refuting import (
@@ -239,9 +238,7 @@ def test_coverage_every_outcome_of_twelve_runs(audit, sides, delta):
     bound = np.array(
         [
             [
-                audit(
-                    Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME
-                ).value
+                audit(Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME).value
                 for f in range(non_members + 1)
             ]
             for t in range(members + 1)

@@ -8,14 +8,14 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.clopper_pearson import rate_limits, rates_refute
+from mialab.audit.joint import as_telling
+from mialab.audit.joint import refuted as joint_refutes
 from scipy.stats import binom, norm
 
 from mialab.accounting import Neighbours
 from mialab.audit import accuracy, fixed_threshold, joint, split
 from mialab.audit.accuracy import accuracy_refutes
-from mialab.audit.clopper_pearson import rate_limits, rates_refute
-from mialab.audit.joint import as_telling
-from mialab.audit.joint import refuted as joint_refutes
 from mialab.game import Design, Outcome
 from refuting import (
     ERROR,

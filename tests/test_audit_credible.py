@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from mialab.accounting import Guarantee, Neighbours
-from mialab.audit import AuditResult, CredibleInterval, Verdict, credible, fixed_threshold
+from mialab.audit import AuditResult, CredibleInterval, Verdict, credible
 from mialab.audit.credible import posterior
 from mialab.game import Counts, Design
 

@@ -4,6 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts, passed
+from mialab.audit.ranks import ranks_of
 from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import beta, binom, binomtest, norm
@@ -12,14 +14,9 @@ from mialab.accounting import Neighbours, SampledGaussian, privacy_loss
 from mialab.audit import (
     Finding,
     GaussianBound,
-    curve_anywhere,
-    curve_at,
-    gaussian_anywhere,
     gaussian_joint,
     gaussian_rates,
 )
-from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts, passed
-from mialab.audit.ranks import ranks_of
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
 

@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from mialab.audit.biased import p_value_of_biased
+from mialab.audit.ranks import ranks_of
+from mialab.audit.sequential import rank_at_any_time
 from scipy.special import expit, logit
 from scipy.stats import betabinom, binom, binomtest, hypergeom
 
@@ -15,21 +18,12 @@ from mialab.audit import (
     Verdict,
     accuracy,
     any_threshold,
-    curve_anywhere,
-    curve_at,
-    curve_in_one_run,
-    fixed_threshold,
     gaussian_anywhere,
-    gaussian_rates,
     guess,
     joint,
-    one_run,
     split,
 )
-from mialab.audit.biased import p_value_of_biased
 from mialab.audit.evidence import p_of_coins
-from mialab.audit.ranks import ranks_of
-from mialab.audit.sequential import rank_at_any_time
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import auc, balanced_accuracy
 from mialab.metrics.area import auc_of
@@ -40,7 +34,9 @@ BY_RUNS, BY_COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
 
 
 def bets(outcome: Outcome) -> Betting:
-    return ConfidenceSequence(outcome.design, **SAME).update(np.where((outcome.score >= 0) == outcome.member, 1, -1))
+    return ConfidenceSequence(outcome.design, **SAME).update(
+        np.where((outcome.score >= 0) == outcome.member, 1, -1)
+    )
 
 
 BOUNDS = {  # every way from scores to a bound: what it is called with is always fixed in advance

@@ -4,12 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.joint import _probability, as_telling, refuted
 from scipy.special import expit
 from scipy.stats import binom
 
 from mialab.accounting import Neighbours
-from mialab.audit import accuracy, ceiling_of_any, fixed_threshold, joint, split
-from mialab.audit.joint import _probability, as_telling, refuted
+from mialab.audit import accuracy, joint, split
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import clopper_pearson
 from mialab.tradeoff import approximate

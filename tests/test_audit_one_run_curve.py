@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.one_run_curve import either_side, impossible, inverse
 from scipy.optimize import brentq, linprog
 from scipy.special import expit, ndtr
 from scipy.stats import binom
@@ -12,14 +13,10 @@ from mialab.accounting import Neighbours
 from mialab.audit import (
     Finding,
     Guesses,
-    curve_in_one_run,
-    gaussian_in_one_run,
     guess,
-    one_run,
     p_value,
     p_value_of_curve,
 )
-from mialab.audit.one_run_curve import either_side, impossible, inverse
 from mialab.game import Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, above, approximate, pure
 
@@ -225,9 +222,7 @@ def test_definition_the_bound_is_where_the_test_turns():
     guesses = one(70, 100, 120)
     bound = mu(guesses, **SAME)
     assert p(guesses, GaussianCurve(bound.value), **SAME).finding == Finding.VIOLATED
-    assert (
-        p(guesses, GaussianCurve(bound.value + 2e-7), **SAME).finding == Finding.CONSISTENT
-    )
+    assert p(guesses, GaussianCurve(bound.value + 2e-7), **SAME).finding == Finding.CONSISTENT
     assert 0 < bound.value < bound.ceiling
     turns = brentq(lambda mu: p_value_of_curve(guesses, GaussianCurve(mu)) - ERROR, 0.01, 3)
     assert bound.value <= turns <= bound.value + 1e-6

@@ -4,11 +4,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from mialab.audit.sequential import GRID
 from scipy.special import expit
 
 from mialab.accounting import Neighbours
 from mialab.audit import Betting
-from mialab.audit.sequential import GRID, payment, stake
 from mialab.game import Design
 
 LN3 = float(np.log(3))

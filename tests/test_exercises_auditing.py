@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from mialab.audit.clopper_pearson import rate_limits
 from scipy.stats import beta, binom
 
 from mialab import audit
 from mialab.accounting import Neighbours
-from mialab.audit.clopper_pearson import rate_limits
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import roc_curve
 from mialab_book.exercises import auditing as check

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from mialab.audit.joint import joint
 
 from mialab.accounting import Neighbours
 from mialab.attacks import few_shadows, lira, threshold
-from mialab.audit import accuracy, ceiling_of_any, ceiling_of_one_run, fixed_threshold, luck, one_run
-from mialab.audit.joint import joint
+from mialab.audit import accuracy, ceiling_of_one_run
 from mialab.audit.one_run import Guesses
 from mialab.canaries import plant
 from mialab.game import Counts, Design, Observations
@@ -36,7 +36,10 @@ def ratio(**changed):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: binomial_p_value(2**31, 2**31, allowed=0.5), "canaries must be at most 2147483647, got 2147483648"),
+        (
+            lambda: binomial_p_value(2**31, 2**31, allowed=0.5),
+            "canaries must be at most 2147483647, got 2147483648",
+        ),
         (lambda: binomial_p_value(1, math.nan, allowed=0.5), "trials must be a whole number, got nan"),
         (lambda: binomial_p_value(math.nan, 9, allowed=0.5), "right must be a whole number, got nan"),
         (lambda: binomial_p_value(1, 2, allowed=math.nan), r"allowed must be a number, got nan"),

@@ -4,10 +4,10 @@ The cell of the claims is run on stand-ins for what the page computes; nbval run
 """
 
 import pytest
+from mialab.audit.any_threshold import ANY_THRESHOLD
 
 from mialab.accounting import Neighbours
 from mialab.audit import AuditResult
-from mialab.audit.any_threshold import ANY_THRESHOLD
 from mialab.game import Design
 from mialab.metrics import Estimate
 from mialab.metrics.blind import BlindBaseline

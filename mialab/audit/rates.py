@@ -22,6 +22,7 @@ _LIKELY = 20  # pieces of which the middle is tried as well
 _NUMBERS = 500  # false positives on either side of the expected number that are not taken together
 _PIECES = 2000  # a worst case that needs more of them is given up, and the claim is not refuted
 _CLOSE = 1e-2  # how closely, of itself, a p-value is bounded from above
+_ROUNDING = 1e-14  # what logarithms and quantiles may have lost
 _UNSEEN = 2 * np.exp(-72.0)  # what the sum over false positives leaves out on both sides: part of the p-value
 
 
@@ -47,7 +48,8 @@ def bound_of_limits(rule: Rule, family: Family, error: float) -> float:
     The limits of the swapped roles are the same two, TNR_lo = 1 − FPR_hi and FNR_hi = 1 − TPR_lo, so the
     better of both roles costs nothing.
     """
-    return max(0.0, float(family.just_allowing(*rate_limits(rule.true, rule.false, rule.sides, error))))
+    proved = float(family.just_allowing(*rate_limits(rule.true, rule.false, rule.sides, error)))
+    return max(0.0, proved * (1 - _ROUNDING))
 
 
 def p_value_of_limits(rule: Rule, claim: Claim) -> float:
