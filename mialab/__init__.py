@@ -23,11 +23,11 @@ In the order of the story:
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
     accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
-    audit      any_threshold, accuracy, one_run, Verdict, …   lower bounds on ε that hold
+    audit      lower_bound, refute, Verdict, …               lower bounds on ε that hold
     faults     FAULTS, CORRECT, HONEST                        private-looking code with one flaw each
     gallery    hang, LOOKS, markdown                          all of it against every audit
     plots                                                     draws what the others return
-    command    python -m mialab.audit scores.csv …            the audit in a build pipeline
+    command    mialab audit scores.csv …                      the audit in a build pipeline
 
 Words, the same everywhere:
 

@@ -1,11 +1,11 @@
-"""Audits by one test each, for tests that compare them."""
+"""Audits by one test each, for tests that compare them, and results that nobody computed."""
 
 from functools import partial
 from typing import Any
 
-from mialab.audit import AuditResult, lower_bound, refute
+from mialab.audit import AuditResult, lower_bound
 from mialab.audit.claims import Epsilon
-from mialab.audit.result import Test
+from mialab.audit.result import AuditTest
 from mialab.game import Design
 from mialab.metrics import Estimate
 
@@ -15,14 +15,9 @@ joint = partial(lower_bound, test="joint")
 mu = partial(lower_bound, family="mu")
 
 
-def p(evidence: Any, curve: Any, **terms: Any) -> AuditResult:
-    """Return the p-value of a curve, by the joint test of counts."""
-    return refute(evidence, curve, **terms).result
-
-
 def result(value: float = 1.0, delta: float = 0.0, ceiling: float = 5.0, **other: Any) -> AuditResult:
-    """Return a bound that nobody computed."""
-    test = Test("some test", object, ("ε",), (Design.RUNS,), "nothing", lambda *_: 1.0, lambda *_: 0.0)
+    """Return a bound on ε, or with ``of`` on something else, with terms that are all made up."""
+    test = AuditTest("some test", object, ("ε",), (Design.RUNS,), "nothing", lambda *_: 1.0, lambda *_: 0.0)
     rank = Estimate(0.5, 0.0, 1.0, 0.95, "none")
     fields = {
         "value": value,

@@ -4,12 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from mialab.audit.joint import joint
 
+from audits import accuracy, joint, rates
 from mialab.accounting import Neighbours
 from mialab.attacks import few_shadows, lira, threshold
-from mialab.audit import accuracy, ceiling_of_one_run
-from mialab.audit.one_run import Guesses
+from mialab.audit import Guesses, binomial_p_value, ceiling, lower_bound
 from mialab.canaries import plant
 from mialab.game import Counts, Design, Observations
 from mialab.leaks.batch_norm import exact, probe
@@ -43,7 +42,7 @@ def ratio(**changed):
         (lambda: binomial_p_value(1, math.nan, allowed=0.5), "trials must be a whole number, got nan"),
         (lambda: binomial_p_value(math.nan, 9, allowed=0.5), "right must be a whole number, got nan"),
         (lambda: binomial_p_value(1, 2, allowed=math.nan), r"allowed must be a number, got nan"),
-        (lambda: ceiling_of_one_run(2**40), "canaries must be at most 2147483647"),
+        (lambda: Guesses(0, 0, 2**40), "canaries must be at most 2147483647"),
         (lambda: lower_bound(RIGHT, neighbours=ADD, delta=math.nan), r"delta must be a number, got nan"),
         (lambda: lower_bound(RIGHT, neighbours=ADD, delta="0"), r"delta must be a number, got '0'"),
         (lambda: lira.online(ZERO, HUGE), r"shadows.signal must be within ±3e\+144, for its squares"),
@@ -129,4 +128,3 @@ def test_limit_a_bound_of_next_to_no_confidence_ends(bound, confidence):
     found, sure = bound(neighbours=ADD, confidence=confidence), bound(neighbours=ADD, confidence=0.01)
     assert sure.value <= found.value <= found.ceiling < math.inf
     assert 0 < ceiling(5, 5, confidence=confidence) < math.inf
-    assert 0 < ceiling_of_one_run(5, confidence=confidence) < math.inf

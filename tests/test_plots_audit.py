@@ -5,9 +5,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from audits import accuracy
 from mialab import plots
 from mialab.accounting import Guarantee, Neighbours
-from mialab.audit import accuracy
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import band, roc_curve
 from mialab.plots.audit import gaussian_mu

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from mialab import canaries, metrics, models, signals
 from mialab.accounting import Neighbours, privacy_loss
-from mialab.audit import guess
+from mialab.audit import guess, lower_bound
 from mialab.dp_sgd import DpSgd
 
 BORDER = 24  # weights on pixels that are always 0: no record has a gradient there

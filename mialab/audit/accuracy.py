@@ -40,6 +40,8 @@ def p_value(rule: Rule, claim: Claim) -> float:
 @lru_cache(maxsize=4096)  # repeated experiments have few distinct outcomes
 def bound(rule: Rule, family: Family, error: float) -> float:
     """Return the largest number of the family that is refuted."""
+    if rule.design != Design.RUNS:
+        return one_run.bound(rule.guesses(), family, error)
     return largest_refuted(lambda number: p_value(rule, family.claim(number)) <= error)
 
 

@@ -15,7 +15,7 @@ from mialab.audit import accuracy, betting, one_run, ranking, rates
 from mialab.audit.betting import ConfidenceSequence
 from mialab.audit.claims import Claim, Epsilon, EpsilonDelta, Mu, PValue
 from mialab.audit.evidence import Evidence, Guesses, Ranks, auc_of_ranks, flat, read
-from mialab.audit.result import AuditResult, Test, Verdict, allowed_error, check_terms
+from mialab.audit.result import AuditResult, AuditTest, Verdict, allowed_error, check_terms
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import Curve
 
@@ -29,7 +29,7 @@ _SIDES = "independent runs, their number on either side fixed in advance"
 _COIN = "a coin for each record, which no guess of it has seen"
 
 TESTS = {
-    "accuracy": Test(
+    "accuracy": AuditTest(
         "accuracy, fixed threshold",
         Counts,
         _ALL,
@@ -38,7 +38,7 @@ TESTS = {
         accuracy.p_value,
         accuracy.bound,
     ),
-    "rates": Test(
+    "rates": AuditTest(
         "Clopper-Pearson, fixed threshold",
         Counts,
         _ALL,
@@ -47,7 +47,7 @@ TESTS = {
         rates.p_value_of_limits,
         rates.bound_of_limits,
     ),
-    "joint": Test(
+    "joint": AuditTest(
         "exact joint test, fixed threshold",
         Counts,
         _ALL,
@@ -56,7 +56,7 @@ TESTS = {
         rates.p_value_of_both,
         rates.bound_of_both,
     ),
-    "any-threshold": Test(
+    "any-threshold": AuditTest(
         "any threshold",
         Outcome,
         ("ε",),
@@ -65,7 +65,7 @@ TESTS = {
         ranking.p_value_of_cuts,
         ranking.bound_of_cuts,
     ),
-    "order": Test(
+    "order": AuditTest(
         "exact test of the curve, cut by rank",
         Outcome,
         _ALL,
@@ -74,7 +74,7 @@ TESTS = {
         ranking.p_value_of_order,
         ranking.bound_of_order,
     ),
-    "one-run": Test(
+    "one-run": AuditTest(
         "one run",
         Guesses,
         _ALL,
@@ -83,7 +83,7 @@ TESTS = {
         one_run.p_value,
         one_run.bound,
     ),
-    "betting": Test(
+    "betting": AuditTest(
         "betting, stopped at will",
         ConfidenceSequence,
         ("ε",),
@@ -162,7 +162,7 @@ def refute(
     claim: Guarantee | Curve,
     *,
     neighbours: Neighbours | None = None,
-    unit: str = "record",
+    unit: str | None = None,
     confidence: float = 0.95,
     test: str | None = None,
     p_in: float = 0.5,
@@ -177,12 +177,12 @@ def refute(
         A guarantee, which is compared with a bound on ε at its δ; or a trade-off curve, which gets a p-value:
         `GaussianCurve`, the exact one of an accountant, or any other. "Member" is the first world of a curve.
     neighbours, unit
-        Of a curve, which does not say itself.
+        Of a curve, which does not say them itself; the unit is a record if nothing is said.
 
     Raises
     ------
     ValueError
-        As `lower_bound`; or if ``neighbours`` is missing, or not that of the guarantee.
+        As `lower_bound`; or if ``neighbours`` is missing for a curve, or not that of the guarantee.
 
     Examples
     --------
@@ -199,18 +199,18 @@ def refute(
         (95 % confident, exact joint test, fixed threshold)
     """
     if isinstance(claim, Guarantee):
-        if neighbours not in (None, claim.neighbours):
-            _check.refuse("neighbours", f"be {claim.neighbours}, as in the claim", neighbours)
-        terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": confidence}
-        return Verdict(
-            lower_bound(evidence, **terms, test=test, p_in=p_in, unit=getattr(claim, "unit", "record")), claim
-        )
+        for name, given in (("neighbours", neighbours), ("unit", unit)):
+            if given not in (None, getattr(claim, name)):
+                _check.refuse(name, f"be {getattr(claim, name)}, as in the claim", given)
+        terms = {name: getattr(claim, name) for name in ("neighbours", "unit", "delta")}
+        return Verdict(lower_bound(evidence, **terms, confidence=confidence, test=test, p_in=p_in), claim)
     if neighbours is None:
         _check.refuse("neighbours", "be given with a curve", None)
     check_terms(0.0, confidence, neighbours)
     chosen = _chosen(evidence, "curve", test, p_in, 0.0)
     shown = _shown(evidence, lambda look: chosen.p_value(look, claim), min, confidence, p_in)
-    return Verdict(AuditResult(**shown, of=PValue(), test=chosen, neighbours=neighbours, unit=unit), claim)
+    terms = {"neighbours": neighbours, "unit": unit or "record"}
+    return Verdict(AuditResult(**shown, **terms, of=PValue(), test=chosen), claim)
 
 
 @door
@@ -265,15 +265,16 @@ def with_scores(result: AuditResult, ranks: Ranks) -> AuditResult:
     return result if only_counts else replace(result, name="AUC", rank=rank)
 
 
-def _chosen(evidence: Evidence, claim: str, name: str | None, p_in: float, delta: float) -> Test:
+def _chosen(evidence: Evidence, claim: str, name: str | None, p_in: float, delta: float) -> AuditTest:
     """Return the test, after refusing what it is not for."""
     tests = TESTS.items()
     fitting = [some for some, test in tests if isinstance(evidence, test.reads) and claim in test.claims]
+    kind, what = type(evidence).__name__, "(ε, δ)" if claim == "ε" else claim
+    if not fitting:
+        _check.refuse("the claim", f"be (ε, δ), which alone {kind} can refute", what)
     name = default_test(evidence, claim) if name is None else name
     if name not in fitting:
-        what = {"ε": "(ε, δ)"}.get(claim, claim)
-        rule = f"be one of {', '.join(fitting)} for {type(evidence).__name__} and {what}"
-        _check.refuse("test", rule, name)
+        _check.refuse("test", f"be one of {', '.join(fitting)} for {kind} and {what}", name)
     TESTS[name].admit(evidence.design)
     if p_in != 0.5:
         if delta > 0:

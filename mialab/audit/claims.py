@@ -19,7 +19,7 @@ from mialab.audit._quadrature import highest_tpr
 Rates = float | Float[ndarray, "*rates"]
 
 _ENDS = np.concatenate([[0.0], expit(np.arange(-40, 30, 0.5)), [1.0]])  # where pieces of a curve begin
-_TRIED = expit(np.arange(-8, 8, 0.25))
+_TRIED = expit(np.arange(-6, 6.1, 0.75))
 
 
 class EpsilonDelta(NamedTuple):

@@ -34,7 +34,7 @@ def lower_limits(successes: Whole, trials: int, error: float) -> Float[ndarray, 
 
 def rate_limits(
     true_positives: Whole, false_positives: Whole, sides: Sides, error: float
-) -> tuple[Float[ndarray, "*trials"], Float[ndarray, "*trials"]]:
+) -> tuple[Float[ndarray, "*members"], Float[ndarray, "*others"]]:
     """Return TPR_lo and 1 − FPR_hi; both hold at once but with probability ``error``."""
     members, non_members = sides
     spared = non_members - np.asarray(false_positives)

@@ -20,7 +20,7 @@ _LARGEST_ERROR = 1 - 1e-6
 
 
 @dataclass(frozen=True)
-class Test:
+class AuditTest:
     """A test of claims, and all that a result must say of it.
 
     Attributes
@@ -122,7 +122,7 @@ class AuditResult:
     turned: float
     of: Epsilon | Mu | PValue
     confidence: float
-    test: Test
+    test: AuditTest
     neighbours: Neighbours
     unit: str
     design: Design
@@ -258,7 +258,7 @@ class Verdict:
             rule = "be a bound on ε for a guarantee, a p-value for a curve"
             _check.refuse("result", rule, str(self.result))
         for name in ("neighbours", "unit", "delta") if promised else ():
-            proved, claimed = getattr(self.result, name), getattr(self.claim, name, "record")
+            proved, claimed = getattr(self.result, name), getattr(self.claim, name)
             if proved != claimed:
                 _check.refuse(f"{name} of bound and claim", "be the same", f"{proved} and {claimed}")
 
