@@ -23,11 +23,11 @@ In the order of the story:
     tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
     accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
-    audit      any_threshold, accuracy, one_run, Verdict, …   lower bounds on ε that hold
+    audit      lower_bound, refute, Verdict, …               lower bounds on ε that hold
     faults     FAULTS, CORRECT, HONEST                        private-looking code with one flaw each
     gallery    hang, LOOKS, markdown                          all of it against every audit
     plots                                                     draws what the others return
-    command    python -m mialab.audit scores.csv …            the audit in a build pipeline
+    command    mialab audit scores.csv …                      the audit in a build pipeline
 
 Words, the same everywhere:
 
@@ -46,5 +46,25 @@ Words, the same everywhere:
     ===========  ====================================================================================
 """
 
+from importlib import import_module
+from importlib.metadata import version
+from pkgutil import iter_modules
+from typing import Any
+
 BOOK = "mialab-book"
 """Tells this package from an unrelated one that is imported by the same name."""
+
+_PACKAGES = sorted(found.name for found in iter_modules(__path__) if not found.name.startswith("_"))
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``mialab.audit`` and the others when they are first used; look the version up when asked."""
+    if name == "__version__":
+        return version(BOOK)
+    if name not in _PACKAGES:
+        raise AttributeError(f"module 'mialab' has no attribute {name!r}")
+    return import_module(f"mialab.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*_PACKAGES, "BOOK", "__doc__", "__file__", "__version__"]

@@ -1,4 +1,4 @@
-"""The audit as a command, for a build pipeline: "python -m mialab.audit scores.csv --claimed-epsilon 1".
+"""The audit as a command, for a build pipeline: "mialab audit scores.csv --claimed-epsilon 1".
 
 It exits with 0 if the claim is consistent with the scores, 10 if it is violated, 11 if this audit could not
 have told. With one line that says why, it exits with 2 if the input is bad (scores may have 1 GiB), 3 if a
@@ -15,43 +15,31 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from scipy.special import log_expit
 
-from mialab import _check, _files
+from mialab import __version__, _check, _files
 from mialab._text import visible
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
-from mialab.audit import (
-    AuditResult,
-    Finding,
-    Verdict,
-    accuracy,
-    any_threshold,
-    fixed_threshold,
-    guess,
-    joint,
-    one_run,
-    split,
-)
-from mialab.audit.any_threshold import with_scores
-from mialab.audit.evidence import unfair
-from mialab.audit.ranks import Ranks, ranks_of
+from mialab.audit import TESTS, AuditResult, Finding, Verdict, guess, lower_bound, split
+from mialab.audit.bound import default_test, with_scores
+from mialab.audit.evidence import Ranks, ranks_of, unfair
 from mialab.audit.read_scores import read_scores
 from mialab.audit.result import check_terms
-from mialab.game import Design, Outcome
+from mialab.game import Counts, Design, Outcome
 
 __all__ = ["main"]
 
 EXIT = {Finding.CONSISTENT: 0, Finding.VIOLATED: 10, Finding.UNINFORMATIVE: 11}
 BAD_INPUT, UNWRITTEN, INTERRUPTED = 2, 3, 130
 LARGEST = 2**30  # bytes of scores
-TESTS = {"accuracy": accuracy, "rates": fixed_threshold, "joint": joint}
 PICTURES = (".png", ".pdf", ".svg")
-_JOINT_UP_TO = 1000  # trials on either side: the joint test of more takes seconds
 _IMPOSSIBLE = 1e-6  # a balance that coins show more rarely: they were not such, or not flipped
 _LARGEST = 700  # ε: nearly the last whose e^−ε is a float with all its digits
+_USAGE = "usage: mialab audit SCORES …, mialab audit --help, or mialab --version"
 _NO_BOUND = "no bound is possible: without independent coins, or independent runs, scores prove nothing"
 
 
@@ -96,7 +84,7 @@ class Report:
     @property
     def _of_coins(self) -> list[str]:
         """Say how likely the coins were to fall like that, and where it matters what that means."""
-        coins = self.result and self.result.evidence and self.result.evidence.coins
+        coins = self.result and self.result.coins
         if coins is None:
             return []
         said = f"coins: as far off with p = {coins:.2g}"
@@ -105,23 +93,24 @@ class Report:
 
     def as_json(self) -> bytes:
         """Write everything that the verdict depends on."""
-        result, evidence = self.result, self.result and self.result.evidence
+        result = self.result
         bound = result and {
-            "epsilon_lower": result.epsilon_lower,
+            "epsilon_lower": result.value,
             "reach": result.reach,
             "ceiling": result.ceiling,
             "confidence": result.confidence,
-            "method": str(result.method),
+            "test": result.test.name,
+            "assumes": result.test.assumes,
             "trials": result.trials,
         }
-        rank = evidence and {
-            "name": evidence.name,
-            "value": evidence.rank.value,
-            "low": evidence.rank.low,
-            "high": evidence.rank.high,
-            "below_chance": evidence.below_chance,
-            "turned": evidence.turned,
-            "flat": evidence.flat or None,
+        rank = result and {
+            "name": result.name,
+            "value": result.rank.value,
+            "low": result.rank.low,
+            "high": result.rank.high,
+            "below_chance": result.rank.high < 0.5,
+            "turned": result.turned,
+            "flat": result.flat or None,
         }
         claim = {"epsilon": self.claim.epsilon, "delta": self.claim.delta}
         everything = {
@@ -131,7 +120,7 @@ class Report:
             "design": str(self.outcome.design),
             "bound": bound or None,
             "rank": rank or None,
-            "coins_p_value": evidence and evidence.coins,
+            "coins_p_value": result and result.coins,
             "rule": self.how,
             "fewest_trials": self.fewest,
             "members": self.ranks.sides[0],
@@ -165,6 +154,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("the audit must run to its end, got an interruption", INTERRUPTED)
 
 
+def console() -> NoReturn:
+    """Run ``mialab audit …`` or ``mialab --version`` from a terminal, and exit."""
+    asked = sys.argv[1:]
+    if asked[:1] == ["audit"]:
+        leave(asked[1:])
+    if asked in (["--version"], ["--help"]):
+        print(f"mialab {__version__}" if asked == ["--version"] else _USAGE)
+        sys.exit(0)
+    print(_USAGE, file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def leave(arguments: Sequence[str]) -> NoReturn:
+    """Run the audit from a terminal, and exit with its code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a console without an ε gets a ?
+    code = main(arguments)
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads, or the disk is full: `main` has said so, Python would say it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
 class _UnwrittenError(Exception):
     """There is a verdict, and no place for it."""
 
@@ -195,23 +209,22 @@ def _complain(message: str, code: int) -> int:
     """Say in one line what is wrong; the exit code says it where nobody listens."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            print("mialab.audit:", visible(message.replace("\n", " "), 1000), file=sys.stderr, flush=True)
+            print("mialab audit:", visible(message.replace("\n", " "), 1000), file=sys.stderr, flush=True)
     return code
 
 
 def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Report:
     """Audit the scores with a rule that was fixed in advance, or that pays for being chosen from them."""
-    error, ranks = 1 - asked.confidence, ranks_of(outcome)
+    error, ranks = 1 - asked.confidence, ranks_of(outcome, asked.coin)
     fewest = max(1, int(np.ceil(np.log(error) / log_expit(claim.epsilon))))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
         return Report(Finding.UNINFORMATIVE, None, claim, outcome, ranks, {}, fewest)
     terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
     how, result = _audit(outcome, asked, terms)
-    coins = result.evidence and result.evidence.coins
-    if coins is not None and coins < _IMPOSSIBLE:
+    if result.coins is not None and result.coins < _IMPOSSIBLE:
         _refuse_coins(ranks, asked)
     if asked.guess is not None or asked.threshold is not None:
-        result = with_scores(result, ranks, p_in=asked.coin)
+        result = with_scores(result, ranks)
     return Report(Verdict(result, claim).finding, result, claim, outcome, ranks, how, fewest)
 
 
@@ -227,25 +240,18 @@ def _refuse_coins(ranks: Ranks, asked: argparse.Namespace) -> None:
 def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[dict, AuditResult]:
     if asked.guess is not None:
         ins, outs = asked.guess
-        return {"ins": ins, "outs": outs}, one_run(guess(outcome, ins=ins, outs=outs), **terms)
+        return {"ins": ins, "outs": outs}, lower_bound(guess(outcome, ins=ins, outs=outs), **terms)
     biased = {} if asked.coin == 0.5 else {"p_in": asked.coin}
     if asked.threshold is None and asked.split is None:
         rule = {"threshold": "any, the cuts share the error"} | biased
-        return rule, any_threshold(outcome, **terms, **biased)
-    test = asked.test or _default_test(outcome)
+        return rule, lower_bound(outcome, **terms, **biased)
+    counts = outcome.at(asked.threshold or 0.0)
+    test = asked.test or default_test(counts, "ε")  # by the design and the number of trials, not the scores
     if asked.threshold is not None:
         how = {"threshold": asked.threshold, "test": test} | biased
-        return how, TESTS[test](outcome.at(asked.threshold), **terms, **biased)
+        return how, lower_bound(counts, test=test, **terms, **biased)
     how = {"threshold": "chosen on a part", "seed": asked.split, "test": test}
-    return how, split(outcome, TESTS[test], rng=np.random.default_rng(asked.split), **terms)
-
-
-def _default_test(outcome: Outcome) -> str:
-    """Choose by the design and the number of trials alone, never by the scores."""
-    if outcome.design != Design.RUNS:
-        return "accuracy"
-    members = int(outcome.member.sum())
-    return "joint" if max(members, outcome.member.size - members) <= _JOINT_UP_TO else "rates"
+    return how, split(outcome, test=test, rng=np.random.default_rng(asked.split), **terms)
 
 
 def _claim(asked: argparse.Namespace) -> Guarantee:
@@ -357,7 +363,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="python -m mialab.audit", description=__doc__, allow_abbrev=False)
+    parser = _Parser(prog="mialab audit", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "scores", help="CSV, Parquet or .npz with the columns score and member; - reads stdin"
     )
@@ -370,7 +376,9 @@ def _parser() -> _Parser:
     parser.add_argument("--coin", type=float, default=0.5, metavar="P", help=_COIN)
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
     parser.add_argument(
-        "--test", choices=TESTS, help="of --threshold or --split: joint or rates (runs), accuracy"
+        "--test",
+        choices=[name for name, test in TESTS.items() if test.reads is Counts],
+        help="of --threshold or --split: joint or rates (runs), accuracy",
     )
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument(

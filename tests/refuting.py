@@ -1,10 +1,13 @@
 """Many repetitions of an audit at once: how many of them refute the truth, and whether that is too many."""
 
 import numpy as np
+from scipy.special import bdtr, expit
 from scipy.stats import binom
 
-from mialab.audit import Guesses, p_value
-from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from mialab.audit import one_run
+from mialab.audit.claims import EpsilonDelta
+from mialab.audit.evidence import Made
+from mialab.audit.ranking import MIDDLE, Cut, middle_and_ends, p_value_of_cut
 from worlds import in_the_world
 
 REPEATS, ERROR = 2000, 0.05
@@ -16,6 +19,29 @@ def too_often(errors: dict, repeats: int = REPEATS) -> dict:
     """Return the cells whose share of bounds above the truth is too large for luck, all cells together."""
     allowed = binom.isf(0.01 / len(errors), repeats, ERROR)
     return {cell: share for cell, share in errors.items() if share * repeats > allowed}
+
+
+def rates_refute(tpr_low: np.ndarray, tnr_low: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
+    """Tell whether rates this high are forbidden: TPR > e^ε · FPR + δ, or TNR > e^ε · FNR + δ."""
+    grows = np.exp(epsilon)
+    return (tpr_low - delta > grows * (1 - tnr_low)) | (tnr_low - delta > grows * (1 - tpr_low))
+
+
+def accuracy_refutes(right: np.ndarray, trials: int, epsilon: float, delta: float) -> np.ndarray:
+    """Tell whether so many right verdicts, of half members and half not, refute (ε, δ)."""
+    wrong_rate = (1 - delta) * expit(-epsilon)
+    above = right >= trials * (1 - wrong_rate) + 1  # where Hoeffding's theorem speaks
+    return above & (bdtr(trials - right, trials, wrong_rate) <= ERROR)
+
+
+def p_of_guesses(right: int, guesses: int, canaries: int, epsilon: float, delta: float = 0.0) -> float:
+    """Return the p-value of so many right guesses in one run."""
+    return one_run.p_value(Made(right, guesses, 0, canaries), EpsilonDelta(epsilon, delta))
+
+
+def p_of_cut(found: int, places: int, sides: tuple[int, int], epsilon: float, delta: float = 0.0) -> float:
+    """Return the p-value of so many members in the highest places."""
+    return p_value_of_cut(Cut(found, places, *sides), EpsilonDelta(epsilon, delta))
 
 
 def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
@@ -30,7 +56,7 @@ def enough_right(guesses: int, m: int, epsilon: float, delta: float, error: floa
     low, high = 0, guesses + 1
     while high - low > 1:
         right = (low + high) // 2
-        small = p_value(Guesses(right, guesses, m), epsilon, delta) <= error
+        small = p_of_guesses(right, guesses, m, epsilon, delta) <= error
         low, high = (low, right) if small else (right, high)
     return high
 
@@ -59,7 +85,7 @@ def enough_members(n: int, epsilon: float, delta: float, shares: list[float]) ->
         low, high = 0, min(cut, n) + 1
         while high - low > 1:
             found = (low + high) // 2
-            small = rank_p_value(found, cut, (n, n), epsilon, delta) <= share * ERROR
+            small = p_of_cut(found, cut, (n, n), epsilon, delta) <= share * ERROR
             low, high = (low, found) if small else (found, high)
         enough.append(high)
     return np.array(enough)

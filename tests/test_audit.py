@@ -1,4 +1,4 @@
-"""Lower bounds on ε. How often they are above the truth is in test_audit_coverage."""
+"""Evidence × test × claim, and bounds on ε. How often these are above the truth is in test_audit_coverage."""
 
 import itertools
 
@@ -7,35 +7,37 @@ import pytest
 from scipy.special import gammaln, log_expit
 from scipy.stats import binom, binomtest
 
+from audits import accuracy, joint, rates, result
 from mialab.accounting import Guarantee, Neighbours
 from mialab.audit import (
-    AuditResult,
+    TESTS,
+    ConfidenceSequence,
     Finding,
     Guesses,
-    Method,
     Verdict,
-    accuracy,
-    ceiling_of_any,
-    ceiling_of_one_run,
-    ceiling_of_rates,
-    fixed_threshold,
+    binomial_p_value,
+    ceiling,
     guess,
-    joint,
-    luck,
-    one_run,
+    lower_bound,
     p_value,
+    refute,
     split,
+    table,
     trials_for_evidence,
     trials_for_power,
 )
-from mialab.audit.clopper_pearson import rate_limits
+from mialab.audit.bound import JOINT_UP_TO, default_test
+from mialab.audit.claims import Epsilon, Mu, PValue
 from mialab.audit.power import log_all_right
+from mialab.audit.rates import rate_limits
 from mialab.audit.result import largest_refuted
 from mialab.audit.split import _proved
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import roc_curve
-from mialab.tradeoff import approximate
+from mialab.tradeoff import GaussianCurve, approximate, pure
+from refuting import accuracy_refutes, p_of_guesses, rates_refute
 
+ERROR = 1 - 0.95  # a float above 0.05
 REPLACE = {"neighbours": Neighbours.REPLACE}
 
 
@@ -61,7 +63,7 @@ def p_value_of_all_numbers(m: int, r: int, v: int, epsilon: float, delta: float)
     ways = gammaln(r + 1) - gammaln(fewer + 1) - gammaln(r - fewer + 1)
     chance = np.exp(ways + fewer * log_expit(epsilon) + (r - fewer) * log_expit(-epsilon))
     steepest = np.max(np.cumsum(chance) / np.arange(1, v + 1), initial=0.0)
-    return min(1.0, p_value(one(v, r, m), epsilon) + 2 * m * delta * steepest)
+    return min(1.0, p_of_guesses(v, r, m, epsilon) + 2 * m * delta * steepest)
 
 
 def test_definition_the_numbers_left_out_change_no_digit(rng):
@@ -71,7 +73,7 @@ def test_definition_the_numbers_left_out_change_no_digit(rng):
             v, m, delta = round(share * r), r + 10, float(rng.choice([1e-9, 1e-5, 0.01]))
             for epsilon in (0.0, 0.01, 0.5, float(np.log(3)), 3.0, 8.0, rng.uniform(0, 12)):
                 slow = p_value_of_all_numbers(m, r, v, epsilon, delta)
-                assert p_value(one(v, r, m), epsilon, delta) == slow
+                assert p_of_guesses(v, r, m, epsilon, delta) == slow
                 compared += 0 < slow < 1
     assert compared > 80
 
@@ -83,7 +85,7 @@ def test_definition_the_p_value_of_one_run(rng):
         v = int(rng.integers(0, r + 1))
         epsilon, delta = rng.uniform(0, 4), float(rng.choice([0, 1e-5, 1e-3, 0.1]))
         slow = p_value_slowly(m, r, v, epsilon, delta)
-        assert p_value(one(v, r, m), epsilon, delta) == pytest.approx(slow, rel=1e-9, abs=1e-14)
+        assert p_of_guesses(v, r, m, epsilon, delta) == pytest.approx(slow, rel=1e-9, abs=1e-14)
 
 
 def test_definition_two_rates_in_both_roles(rng):
@@ -95,8 +97,31 @@ def test_definition_two_rates_in_both_roles(rng):
         fpr = binomtest(false, n0).proportion_ci(0.95).high
         with np.errstate(divide="ignore", invalid="ignore"):
             slow = np.log([max(tpr - delta, 0) / fpr, max(1 - fpr - delta, 0) / (1 - tpr)])
-        bound = fixed_threshold(runs(true, n1, false, n0), delta=delta, **REPLACE).epsilon_lower
+        bound = rates(runs(true, n1, false, n0), delta=delta, **REPLACE).value
         assert bound == pytest.approx(max(0, *slow), abs=1e-9)
+
+
+def test_definition_closed_forms_are_what_a_search_finds(rng):
+    """Two limits are inverted, and right verdicts compared, where the rates that are allowed end."""
+    above = 0
+    for _ in range(100):
+        n1, n0 = (int(n) for n in rng.integers(1, 300, 2))
+        true, false, delta = rng.integers(n1 + 1), rng.integers(n0 + 1), float(rng.choice([0, 0.01, 0.3]))
+        limits = rate_limits(true, false, (n1, n0), ERROR)
+        counts = runs(int(true), n1, int(false), n0)
+        slow = largest_refuted(lambda e: bool(rates_refute(*limits, e, delta)))  # noqa: B023
+        fast = rates(counts, delta=delta, **REPLACE).value
+        assert fast <= slow == pytest.approx(fast, abs=1e-9)
+        slow_mu = largest_refuted(lambda mu: bool(limits[0] > GaussianCurve(mu).tpr(1 - limits[1])))  # noqa: B023
+        fast_mu = lower_bound(counts, family="mu", test="rates", **REPLACE).value
+        assert fast_mu <= slow_mu == pytest.approx(fast_mu, abs=1e-9)
+        false = min(int(false), n1)
+        right = int(true) + n1 - false
+        slow = largest_refuted(lambda e: bool(accuracy_refutes(right, 2 * n1, e, delta)))  # noqa: B023
+        fast = accuracy(runs(int(true), n1, false, n1), delta=delta, **REPLACE).value
+        assert slow == pytest.approx(fast, abs=1e-9)
+        above += (fast > 0) + (fast_mu > 0)
+    assert above > 60
 
 
 @pytest.mark.parametrize(
@@ -112,17 +137,17 @@ def test_definition_two_rates_in_both_roles(rng):
 )
 def test_oracle_the_program_printed_in_the_paper(m, r, v, delta, epsilon):
     """Steinke, Nasr & Jagielski 2023, Appendix D, run elsewhere."""
-    assert one_run(one(v, r, m), delta=delta, **REPLACE).epsilon_lower == pytest.approx(epsilon, abs=1e-6)
+    assert lower_bound(one(v, r, m), delta=delta, **REPLACE).value == pytest.approx(epsilon, abs=1e-6)
 
 
 def test_oracle_two_rates():
     """Jagielski, Ullman & Oprea 2020: all of 500 against none of 500, at 99 %."""
-    bound = fixed_threshold(runs(500, 500, 0, 500), confidence=0.99, **REPLACE)
-    assert bound.epsilon_lower == pytest.approx(4.541915810, abs=1e-8)
+    bound = rates(runs(500, 500, 0, 500), confidence=0.99, **REPLACE)
+    assert bound.value == pytest.approx(4.541915810, abs=1e-8)
 
 
 @pytest.mark.parametrize(
-    ("n", "rates", "any_test"),
+    ("n", "by_rates", "any_test"),
     [
         (50, 2.569585, 3.492965),
         (200, 3.983758, 4.890529),
@@ -130,18 +155,20 @@ def test_oracle_two_rates():
         (5000, 7.211502, 8.113002),
     ],
 )
-def test_oracle_ceilings(n, rates, any_test):
-    assert ceiling_of_rates(n, n) == pytest.approx(rates, abs=1e-6)
-    assert ceiling_of_any(n, n) == pytest.approx(any_test, abs=1e-6)
+def test_oracle_ceilings(n, by_rates, any_test):
+    assert rates(runs(n, n, 0, n), **REPLACE).value == pytest.approx(by_rates, abs=1e-6)
+    assert ceiling(n, n) == pytest.approx(any_test, abs=1e-6)
     q = 0.05 ** (1 / n)
-    assert ceiling_of_one_run(n) == pytest.approx(np.log(q / (1 - q)), rel=1e-12)
-    assert accuracy(runs(n, n, 0, n), **REPLACE).epsilon_lower == pytest.approx(any_test, abs=1e-6)
+    assert lower_bound(one(n, n, n), **REPLACE).value == pytest.approx(np.log(q / (1 - q)), rel=1e-12)
+    assert accuracy(runs(n, n, 0, n), **REPLACE).value == pytest.approx(any_test, abs=1e-6)
 
 
 def test_oracle_65_per_cent_against_60():
     assert trials_for_evidence(0.65, allowed=0.6) == (248, 270)
     assert trials_for_power(0.65, allowed=0.6) == (585, 617)
-    assert luck(65, 100, allowed=0.6) == pytest.approx(binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12)
+    assert binomial_p_value(65, 100, allowed=0.6) == pytest.approx(
+        binomtest(65, 100, 0.6, "greater").pvalue, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("confidence", [5e-324, 1e-17, 1 - 2**-53])
@@ -149,11 +176,11 @@ def test_limit_with_any_confidence_there_is_an_answer(confidence):
     terms = {"confidence": confidence, **REPLACE}
     for bound in (
         accuracy(runs(8, 10, 2, 10), **terms),
-        fixed_threshold(runs(8, 10, 2, 10), **terms),
+        rates(runs(8, 10, 2, 10), **terms),
         joint(runs(8, 10, 2, 10), **terms),
-        one_run(one(16, 20, 20), **terms),
+        lower_bound(one(16, 20, 20), **terms),
     ):
-        assert 0 <= bound.epsilon_lower <= bound.reach <= bound.ceiling < 100
+        assert 0 <= bound.value <= bound.reach <= bound.ceiling < 100
     first, always = trials_for_evidence(0.65, allowed=0.6, confidence=confidence)
     assert 1 <= first <= always
 
@@ -187,37 +214,37 @@ def test_definition_the_likeliest_way_to_be_all_right(members, non_members, delt
 def test_limit_no_leak_no_bound():
     for bound in (
         accuracy(runs(50, 100, 50, 100), **REPLACE),
-        fixed_threshold(runs(50, 100, 50, 100), **REPLACE),
-        one_run(one(50, 100, 100), **REPLACE),
-        one_run(one(0, 0, 100), **REPLACE),
+        rates(runs(50, 100, 50, 100), **REPLACE),
+        lower_bound(one(50, 100, 100), **REPLACE),
+        lower_bound(one(0, 0, 100), **REPLACE),
     ):
-        assert bound.epsilon_lower == 0
+        assert bound.value == 0
 
 
 @pytest.mark.parametrize("design", [Design.COINS, Design.ONE_RUN])
 def test_definition_accuracy_of_coins_is_one_run_with_every_guess(design):
     counts = runs(45, 52, 5, 48, design)
     ours = accuracy(counts, delta=1e-4, **REPLACE)
-    theirs = one_run(Guesses(88, 100, 100, design), delta=1e-4, **REPLACE)
-    assert (ours.epsilon_lower, ours.ceiling) == (theirs.epsilon_lower, theirs.ceiling)
-    assert 0 < ours.epsilon_lower < ours.ceiling
+    theirs = lower_bound(Guesses(88, 100, 100, design), delta=1e-4, **REPLACE)
+    assert (ours.value, ours.ceiling) == (theirs.value, theirs.ceiling)
+    assert 0 < ours.value < ours.ceiling
 
 
 def test_limit_a_larger_delta_never_proves_more():
     deltas = (0.0, 1e-6, 1e-4, 1e-2, 0.5)
     for bounds in (
-        [fixed_threshold(runs(90, 100, 5, 100), delta=delta, **REPLACE) for delta in deltas],
+        [rates(runs(90, 100, 5, 100), delta=delta, **REPLACE) for delta in deltas],
         [accuracy(runs(90, 100, 5, 100), delta=delta, **REPLACE) for delta in deltas],
-        [one_run(one(95, 100, 1000), delta=delta, **REPLACE) for delta in deltas],
+        [lower_bound(one(95, 100, 1000), delta=delta, **REPLACE) for delta in deltas],
     ):
-        epsilons = [bound.epsilon_lower for bound in bounds]
+        epsilons = [bound.value for bound in bounds]
         assert epsilons == sorted(epsilons, reverse=True)
         assert epsilons[0] > epsilons[2] > epsilons[-1]
 
 
 def test_limit_roles_swapped_prove_the_same():
-    there = fixed_threshold(runs(40, 100, 2, 100), **REPLACE).epsilon_lower
-    back = fixed_threshold(runs(98, 100, 60, 100), **REPLACE).epsilon_lower
+    there = rates(runs(40, 100, 2, 100), **REPLACE).value
+    back = rates(runs(98, 100, 60, 100), **REPLACE).value
     assert there == pytest.approx(back, rel=1e-12)
     assert there > 1
 
@@ -254,16 +281,16 @@ def test_limit_two_scores_prove_nearly_what_their_threshold_proves(rng):
     member = rng.random(2000) < 0.5
     score = np.where(rng.random(2000) < 0.9, member, ~member) * 1.0
     outcome = Outcome(score, member, design=Design.ONE_RUN)
-    fixed = accuracy(outcome.at(0.5), neighbours=Neighbours.REPLACE).epsilon_lower
+    fixed = accuracy(outcome.at(0.5), neighbours=Neighbours.REPLACE).value
     made = guess(outcome, ins=1000, outs=1000)
-    assert fixed - 0.3 < one_run(made, neighbours=Neighbours.REPLACE).epsilon_lower <= fixed
+    assert fixed - 0.3 < lower_bound(made, neighbours=Neighbours.REPLACE).value <= fixed
 
 
 def test_limit_a_bound_is_on_the_refuted_side():
     """The next float is not refuted any more."""
-    guesses = one(80, 100, 100)
-    bound = one_run(guesses, **REPLACE).epsilon_lower
-    assert p_value(guesses, bound) <= 1 - 0.95 < p_value(guesses, np.nextafter(bound, 9) + 1e-12)
+    bound = lower_bound(one(80, 100, 100), **REPLACE).value
+    assert p_of_guesses(80, 100, 100, bound) <= 1 - 0.95
+    assert p_of_guesses(80, 100, 100, np.nextafter(bound, 9) + 1e-12) > 1 - 0.95
     assert largest_refuted(lambda epsilon: epsilon <= 700) == 700
 
 
@@ -290,12 +317,15 @@ def test_definition_a_split_tests_what_it_did_not_choose_on():
     bounds = []
     for _ in range(50):
         noise = Outcome(rng.normal(size=400), member, design=Design.RUNS)
-        bounds.append(split(noise, accuracy, rng=rng, **REPLACE).epsilon_lower)
+        bounds.append(split(noise, test="accuracy", rng=rng, **REPLACE).value)
     assert np.mean(np.array(bounds) > 0) <= 0.1
     clear = Outcome(rng.normal(size=400) + 6 * member, member, design=Design.RUNS)
-    for audit, most in ((accuracy, ceiling_of_any(140, 140)), (fixed_threshold, ceiling_of_rates(140, 140))):
-        bound = split(clear, audit, rng=rng, **REPLACE)
-        assert 0.8 * most < bound.epsilon_lower <= bound.ceiling == pytest.approx(most)
+    for test, most in (
+        ("accuracy", ceiling(140, 140)),
+        ("rates", rates(runs(140, 140, 0, 140), **REPLACE).value),
+    ):
+        bound = split(clear, test=test, rng=rng, **REPLACE)
+        assert 0.8 * most < bound.value <= bound.ceiling == pytest.approx(most)
         assert bound.trials == 280
 
 
@@ -304,21 +334,16 @@ def test_definition_the_same_coins_are_spent_whoever_was_in():
     score, kept = np.arange(40.0), []
     for member in (np.arange(40) % 2 == 0, np.arange(40) % 3 == 0):
         outcome = Outcome(score, member, design=Design.COINS)
-        kept.append(split(outcome, accuracy, rng=np.random.default_rng(3), **REPLACE).trials)
+        kept.append(split(outcome, test="accuracy", rng=np.random.default_rng(3), **REPLACE).trials)
     assert kept == [28, 28]
 
 
-METHOD = Method("some method", (Design.RUNS,))
-
-
-def result(epsilon: float = 1.0, delta: float = 0.0, ceiling: float = 5.0) -> AuditResult:
-    return AuditResult(epsilon, delta, 0.95, METHOD, Neighbours.REPLACE, Design.RUNS, 100, ceiling)
-
-
 def test_definition_on_paper_a_bound_is_never_larger():
-    assert str(result(0.9999999)) == "ε ≥ 0.999 at δ = 0 (95 % confident, some method)"
-    almost = AuditResult(1.0, 1e-5, 0.9999999, METHOD, Neighbours.REPLACE, Design.RUNS, 1, 1.0)
-    assert str(almost) == "ε ≥ 1.000 at δ = 1e-05 (99.9999 % confident, some method)"
+    assert str(result(0.9999999)) == "ε ≥ 0.999 at δ = 0 (95 % confident, some test)"
+    almost = result(1.0, 1e-5, 1.0, confidence=0.9999999)
+    assert str(almost) == "ε ≥ 1.000 at δ = 1e-05 (99.9999 % confident, some test)"
+    assert str(result(1.9999999, of=Mu())) == "μ ≥ 1.999 (95 % confident, some test)"
+    assert str(result(0.0200001, of=PValue(), ceiling=0.0)) == "p ≤ 0.0201 (95 % confident, some test)"
 
 
 @pytest.mark.parametrize(
@@ -347,47 +372,64 @@ RNG = np.random.default_rng(0)
     [
         (lambda: Guesses(4, 3, 10), r"right must be in 0 … 3 \(guesses\), got 4"),
         (lambda: Guesses(4, 11, 10), r"guesses must be in 0 … 10 \(canaries\), got 11"),
-        (lambda: Guesses(1, 2, 2.5), "canaries must be a whole number, got 2.5"),
         (lambda: Guesses(0, 0, 0), "canaries must be at least 1, got 0"),
+        (
+            lambda: Guesses(3, 5, 9, by_lot=3),
+            r"by_lot must be in 0 … 2 \(guesses that are not right\), got 3",
+        ),
+        (lambda: Guesses(3, 5, 9, lost=-1), r"lost must be in 0 … 2 \(guesses that are not right\), got -1"),
         (lambda: guess(SCORES, ins=5, outs=4), r"ins \+ outs must be in 1 … 8 \(records\), got 9"),
         (lambda: guess(SCORES, ins=-1, outs=4), "ins must be at least 0, got -1"),
-        (lambda: one_run(Guesses(1, 2, 3), **REPLACE), "design must be known, or no bound is possible"),
-        (
-            lambda: one_run(Guesses(1, 2, 3, Design.FIXED), **REPLACE),
-            "design must be one-run or coins .*got fixed",
-        ),
-        (lambda: one_run(Guesses(1, 2, 3, Design.RUNS), **REPLACE), "got runs"),
-        (lambda: accuracy(runs(1, 2, 0, 2, Design.UNKNOWN), **REPLACE), "design must be known"),
-        (lambda: accuracy(runs(1, 2, 0, 2, Design.FIXED), **REPLACE), "got fixed"),
         (lambda: accuracy(runs(1, 2, 0, 3), **REPLACE), "be as many on both sides for accuracy, got 2 and 3"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.COINS), **REPLACE), "got coins"),
-        (lambda: fixed_threshold(runs(1, 2, 0, 2, Design.ONE_RUN), **REPLACE), "got one-run"),
+        (lambda: rates(runs(1, 2, 0, 2), delta=1.0, **REPLACE), r"delta must be in \[0, 1\), got 1"),
+        (lambda: joint(runs(1, 2, 0, 2), delta=-0.1, **REPLACE), r"delta must be in \[0, 1\), got -0.1"),
         (
-            lambda: fixed_threshold(runs(1, 2, 0, 2), delta=1.0, **REPLACE),
-            r"delta must be in \[0, 1\), got 1",
-        ),
-        (
-            lambda: fixed_threshold(runs(1, 2, 0, 2), delta=np.nan, **REPLACE),
-            r"delta must be a number, got nan",
+            lambda: lower_bound(one(1, 2, 2), delta=1e-5, family="mu", **REPLACE),
+            "delta must be 0 for μ, which speaks of every δ, got 1e-05",
         ),
         (
             lambda: accuracy(runs(1, 2, 0, 2), confidence=95, **REPLACE),
             r"confidence must be in \(0, 1\), got 95",
         ),
+        (
+            lambda: refute(runs(1, 2, 0, 2), pure(1.0), confidence=1.0, **REPLACE),
+            r"confidence must be in \(0, 1\), got 1",
+        ),
         (lambda: accuracy(runs(1, 2, 0, 2), neighbours="both"), "neighbours must be one of"),
-        (lambda: split(SCORES, max, rng=RNG, **REPLACE), "audit must be accuracy, fixed_threshold or joint"),
-        (lambda: split(SCORES, accuracy, rng=RNG, share=1, **REPLACE), r"share must be in \(0, 1\), got 1"),
-        (lambda: split(SCORES, accuracy, rng=RNG, share=0.01, **REPLACE), "in each part, must hold members"),
-        (lambda: p_value(Guesses(1, 2, 3), -1.0), "epsilon must be a finite number of at least 0, got -1"),
-        (lambda: luck(3, 2, allowed=0.5), r"right must be in 0 … 2 \(trials\), got 3"),
-        (lambda: luck(1, 2, allowed=1.5), r"allowed must be in \[0, 1\], got 1.5"),
+        (lambda: refute(runs(1, 2, 0, 2), pure(1.0)), "neighbours must be given with a curve, got None"),
+        (lambda: split(SCORES, test="max", rng=RNG, **REPLACE), "test must be one of accuracy, rates, joint"),
+        (lambda: split(SCORES, test="order", rng=RNG, **REPLACE), "test must be one of .*got order"),
+        (
+            lambda: split(SCORES, test="accuracy", rng=RNG, share=1, **REPLACE),
+            r"share must be in \(0, 1\), got 1",
+        ),
+        (
+            lambda: split(SCORES, test="accuracy", rng=RNG, share=0.01, **REPLACE),
+            "in each part, must hold members",
+        ),
+        (
+            lambda: split(
+                Outcome(SCORES.score, SCORES.member, design=Design.COINS), test="rates", rng=RNG, **REPLACE
+            ),
+            "design must be runs .*got coins",
+        ),
+        (lambda: binomial_p_value(3, 2, allowed=0.5), r"right must be in 0 … 2 \(trials\), got 3"),
+        (lambda: binomial_p_value(1, 2, allowed=1.5), r"allowed must be in \[0, 1\], got 1.5"),
         (lambda: trials_for_evidence(0.6, allowed=0.6), "share must be above the allowed 0.6, got 0.6"),
         (lambda: trials_for_power(0.600001, allowed=0.6), "the gap must need at most ten million trials"),
-        (lambda: ceiling_of_any(0, 5), "members must be at least 1, got 0"),
-        (lambda: ceiling_of_rates(5, 5, confidence=0), r"confidence must be in \(0, 1\), got 0"),
-        (lambda: ceiling_of_one_run(5, guesses=6), r"guesses must be in 0 … 5 \(canaries\), got 6"),
-        (lambda: result(6.0), "epsilon_lower must be at most the ceiling 5.0, got 6.0"),
-        (lambda: result(-1.0), "epsilon_lower must be a finite number of at least 0, got -1.0"),
+        (lambda: ceiling(0, 5), "members must be at least 1, got 0"),
+        (lambda: result(6.0), "value must be no more telling than the reach 5.0, got 6.0"),
+        (lambda: result(1.0, reach=6.0), "reach must be no more telling than the ceiling 5.0, got 6.0"),
+        (
+            lambda: result(0.1, of=PValue(), reach=0.2, ceiling=0.0),
+            "no more telling than the reach 0.2, got 0.1",
+        ),
+        (lambda: result(-1.0), "value must be a finite number of at least 0, got -1.0"),
+        (lambda: result(trials=0), "trials must be at least 1, got 0"),
+        (
+            lambda: result(design=Design.COINS),
+            r"design must be runs \(some test is proved for nothing else\)",
+        ),
         (
             lambda: Verdict(result(), Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)),
             "neighbours of bound and claim must be the same, got replace-one and add-remove",
@@ -396,6 +438,17 @@ RNG = np.random.default_rng(0)
             lambda: Verdict(result(), Guarantee(1.0, 1e-5, Neighbours.REPLACE)),
             "delta of bound and claim must be the same, got 0.0 and 1e-05",
         ),
+        (
+            lambda: Verdict(result(unit="person"), Guarantee(1.0, 0.0, Neighbours.REPLACE)),
+            "unit of bound and claim must be the same, got person and record",
+        ),
+        (lambda: Verdict(result(), pure(1.0)), "be a bound on ε for a guarantee, a p-value for a curve"),
+        (
+            lambda: Verdict(result(of=Mu()), Guarantee(1.0, 0.0, Neighbours.REPLACE)),
+            "be a bound on ε for a guarantee, a p-value for a curve",
+        ),
+        (lambda: result().epsilon(1e-5), "the result must be a bound on μ, got ε ≥ 1.000"),
+        (lambda: result(of=Mu()).epsilon(0.0), r"delta must be in \(0, 1\), got 0"),
     ],
 )
 def test_the_door(make, message):
@@ -403,8 +456,230 @@ def test_the_door(make, message):
         make()
 
 
-def test_the_door_has_no_way_from_scores_to_a_bound():
-    """A threshold picked on the same data has no name here: none of these takes an Outcome."""
-    for audit in (accuracy, fixed_threshold, one_run):
-        with pytest.raises(ValueError, match=r"must be a (Counts|Guesses), got Outcome"):
-            audit(SCORES, **REPLACE)
+# --- the grammar ---------------------------------------------------------------------------------------
+
+
+def evidence(reads: type, design: Design) -> Counts | Outcome | Guesses | ConfidenceSequence:
+    """Return evidence of a kind that leaks, and not all: 100 trials on either side."""
+    rng, member = np.random.default_rng(7), np.arange(200) < 100
+    return {
+        Counts: Counts(80, 100, 25, 100, design=design),
+        Outcome: Outcome(rng.normal(size=200) + 1.6 * member, member, design=design),
+        Guesses: Guesses(80, 100, 150, design),
+        ConfidenceSequence: ConfidenceSequence(design).update(np.where(np.arange(200) % 5, 1, -1)),
+    }[reads]
+
+
+KINDS = (Counts, Outcome, Guesses, ConfidenceSequence)
+LISTED = [(name, design) for name, test in TESTS.items() for design in test.designs]
+NUMBERED = [(*one, claim) for one in LISTED for claim in TESTS[one[0]].claims if claim != "curve"]
+OF_CURVES = [one for one in LISTED if "curve" in TESTS[one[0]].claims]
+NEXT = {"order": 2e-3, "betting": 0.005}  # how closely a bound is searched for; 1e-6 for the others
+
+
+def terms_of(name: str, claim: str) -> dict:
+    return {"test": name, "family": "mu" if claim == "μ" else "epsilon", **REPLACE}
+
+
+def claim_of(claim: str, number: float, delta: float = 0.0) -> Guarantee | GaussianCurve:
+    return GaussianCurve(number) if claim == "μ" else Guarantee(number, delta, Neighbours.REPLACE)
+
+
+@pytest.mark.parametrize("delta", [0.0, 1e-3])
+@pytest.mark.parametrize(("name", "design", "claim"), NUMBERED)
+def test_definition_a_bound_is_the_largest_number_that_its_p_value_refutes(name, design, claim, delta):
+    some = evidence(TESTS[name].reads, design)
+    if (claim == "μ" and delta) or (name == "betting" and delta and design != Design.RUNS):
+        return  # μ speaks of every δ
+    if name == "betting":
+        some = ConfidenceSequence(design, delta=delta).update(np.where(np.arange(200) % 5, 1, -1))
+    found = lower_bound(some, delta=delta, **terms_of(name, claim))
+    assert 0.2 < found.value < found.reach <= found.ceiling
+    if name == "joint":  # its p-value orders outcomes by the claim, its bound does not
+        by_limits = lower_bound(some, delta=delta, **terms_of("rates", claim)).value
+        assert by_limits - 2e-5 < found.value
+        return
+    held, open_ = (
+        claim_of(claim, found.value, delta),
+        claim_of(claim, found.value + NEXT.get(name, 1e-6), delta),
+    )
+    slack = (
+        1e-9 if name == "rates" else 0.0
+    )  # its p-value is searched for, and is a little above the true one
+    assert p_value(some, held, test=name) <= ERROR * (1 + slack)
+    assert p_value(some, open_, test=name) > ERROR
+
+
+@pytest.mark.parametrize(("name", "design", "claim"), NUMBERED)
+def test_definition_a_verdict_is_what_the_bound_or_the_p_value_says(name, design, claim):
+    some = evidence(TESTS[name].reads, design)
+    found = lower_bound(some, **terms_of(name, claim))
+    for number in (found.value * 0.9, found.value + 0.05, 20.0):
+        said = refute(some, claim_of(claim, number), test=name, **REPLACE)
+        if claim == "ε":
+            assert said.result == found
+            refuted, possible = found.value > number, found.reach > number
+        else:
+            assert said.result.value == p_value(some, GaussianCurve(number), test=name)
+            refuted, possible = said.result.value <= ERROR, said.result.reach <= ERROR
+        otherwise = Finding.CONSISTENT if possible else Finding.UNINFORMATIVE
+        assert said.finding == (Finding.VIOLATED if refuted else otherwise)
+        assert refuted == (number < found.value)
+        assert possible == (number < 20)
+
+
+@pytest.mark.parametrize(("name", "design"), [one for one in OF_CURVES if one[0] != "joint"])
+def test_definition_mu_is_searched_for_slowly_over_gaussian_curves(name, design):
+    some, low, high = evidence(TESTS[name].reads, design), 0.0, 8.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        refuted = p_value(some, GaussianCurve(middle), test=name) <= ERROR
+        low, high = (middle, high) if refuted else (low, middle)
+    found = lower_bound(some, family="mu", test=name, **REPLACE).value
+    assert low - NEXT.get(name, 1e-6) <= found <= high
+
+
+@pytest.mark.parametrize(("name", "design"), OF_CURVES)
+def test_definition_pure_privacy_is_a_guarantee_and_a_curve(name, design):
+    """One claim in two grammars: one p-value, but for what the test of a curve in one run loses."""
+    some = evidence(TESTS[name].reads, design)
+    for epsilon in (0.0, 0.5, 1.5):
+        guaranteed = p_value(some, Guarantee(epsilon, 0.0, Neighbours.REPLACE), test=name)
+        by_curve = p_value(some, pure(epsilon), test=name)
+        assert (
+            guaranteed * (1 - 1e-9) <= by_curve or name == "joint"
+        )  # which bounds a p-value as closely as 1 %
+        if design == Design.RUNS:
+            assert by_curve == pytest.approx(guaranteed, rel=0.011 if name == "joint" else 1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize("claim", ["ε", "μ", "curve"])
+def test_definition_what_is_not_listed_is_refused_and_what_would_do_is_named(name, kind, claim):
+    test, others = TESTS[name], {design: design in TESTS[name].designs for design in Design}
+    fitting = [some for some, one in TESTS.items() if one.reads is kind and claim in one.claims]
+    for design, listed in others.items():
+        if kind is ConfidenceSequence and design == Design.UNKNOWN:
+            some = ConfidenceSequence(Design.UNKNOWN).update(np.ones(9, dtype=int))
+        else:
+            some = evidence(kind, design)
+
+        def ask(some=some):
+            if claim == "curve":
+                return refute(some, GaussianCurve(0.1), test=name, **REPLACE)
+            return lower_bound(some, **terms_of(name, claim))
+
+        if name in fitting and listed:
+            assert ask()
+            continue
+        with pytest.raises(ValueError, match="must be") as refused:
+            ask()
+        said = str(refused.value)
+        if not fitting:
+            assert said.startswith(f"the claim must be (ε, δ), which alone {kind.__name__} can refute")
+        elif name not in fitting:
+            assert said.startswith("test must be")
+            assert f"got {name}" in said
+            assert kind.__name__ in said
+            assert all(one in said for one in fitting)
+        elif design == Design.UNKNOWN:
+            assert said.startswith("design must be known, or no bound is possible, got unknown")
+        else:
+            assert said.startswith("design must be " + " or ".join(test.designs))
+            assert test.name in said
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda bets: lower_bound(bets, family="mu", **REPLACE), lambda bets: refute(bets, pure(1.0), **REPLACE)],
+)
+def test_definition_where_no_test_would_do_it_says_what_the_evidence_can_refute(ask):
+    with pytest.raises(ValueError, match=r"ConfidenceSequence .*ε") as refused:
+        ask(evidence(ConfidenceSequence, Design.RUNS))
+    assert "one of  for" not in str(refused.value)
+
+
+def test_definition_the_test_by_default():
+    for members, chosen in ((JOINT_UP_TO, "joint"), (JOINT_UP_TO + 1, "rates")):
+        for claim in ("ε", "μ", "curve"):
+            assert default_test(runs(700, members, 300, 1000), claim) == chosen
+            assert default_test(runs(300, 1000, 700, members), claim) == chosen
+    by_default = [
+        (evidence(Counts, Design.RUNS), "joint", "joint"),
+        (Counts(80, 100, 25, 90, design=Design.COINS), "accuracy", "accuracy"),
+        (Counts(80, 100, 25, 90, design=Design.ONE_RUN), "accuracy", "accuracy"),
+        (evidence(Outcome, Design.RUNS), "any-threshold", "order"),
+        (evidence(Outcome, Design.ONE_RUN), "any-threshold", None),
+        (evidence(Guesses, Design.ONE_RUN), "one-run", "one-run"),
+        (evidence(ConfidenceSequence, Design.RUNS), "betting", None),
+    ]
+    for some, of_epsilon, of_curves in by_default:
+        assert default_test(some, "ε") == of_epsilon
+        assert lower_bound(some, **REPLACE) == lower_bound(some, test=of_epsilon, **REPLACE)
+        assert lower_bound(some, **REPLACE).test is TESTS[of_epsilon]
+        if of_curves is None:
+            continue
+        assert default_test(some, "μ") == default_test(some, "curve") == of_curves
+        assert lower_bound(some, family="mu", **REPLACE).test is TESTS[of_curves]
+        assert refute(some, GaussianCurve(0.5), **REPLACE).result.test is TESTS[of_curves]
+        assert p_value(some, GaussianCurve(0.5)) == p_value(some, GaussianCurve(0.5), test=of_curves)
+
+
+@pytest.mark.parametrize(("name", "design", "claim"), NUMBERED)
+def test_definition_nothing_travels_alone(name, design, claim):
+    some = evidence(TESTS[name].reads, design)
+    terms = terms_of(name, claim) | {"neighbours": Neighbours.ADD_REMOVE}
+    found = lower_bound(some, confidence=0.9, unit="person", **terms)
+    assert (found.design, found.confidence, found.test) == (design, 0.9, TESTS[name])
+    assert (found.neighbours, found.unit) == (Neighbours.ADD_REMOVE, "person")
+    assert found.of == (Mu() if claim == "μ" else Epsilon(0.0))
+    assert found.test.assumes
+    assert found.trials == (150 if isinstance(some, Guesses) else 200)
+    assert found.rank.low < found.rank.value < found.rank.high
+    assert found.rank.confidence == 0.9
+    assert 0 == found.turned < found.value < found.reach <= found.ceiling
+    assert all(said in str(found) for said in (claim, "90 % confident", TESTS[name].name))
+
+
+def test_definition_a_verdict_on_a_curve_carries_its_terms():
+    some = evidence(Outcome, Design.RUNS)
+    said = refute(some, pure(0.5), neighbours="add-remove", unit="person", confidence=0.9).result
+    assert (said.neighbours, said.unit, said.confidence) == (Neighbours.ADD_REMOVE, "person", 0.9)
+    assert (said.design, said.test, said.of) == (Design.RUNS, TESTS["order"], PValue())
+    assert 0 <= said.ceiling <= said.reach <= said.value < 1 == said.turned
+
+
+@pytest.mark.usefixtures("at_the_door")
+def test_definition_a_guarantee_of_something_else_is_refused():
+    some, claim = evidence(Counts, Design.RUNS), Guarantee(1.0, 1e-5, Neighbours.REPLACE)
+    assert refute(some, claim).result.neighbours == Neighbours.REPLACE
+    assert refute(some, claim).result.delta == 1e-5
+    with pytest.raises(ValueError, match="neighbours must be replace-one, as in the claim, got add-remove"):
+        refute(some, claim, neighbours="add-remove")
+    with pytest.raises(ValueError, match=r"delta must be 0.0, which was bet with, got 1e-05"):
+        refute(evidence(ConfidenceSequence, Design.RUNS), claim)
+    with pytest.raises(ValueError, match="unit must be record, as in the claim, got person"):
+        refute(some, claim, unit="person")
+    assert refute(some, claim, neighbours="replace-one", unit="record").result.unit == "record"
+    of_people = Guarantee(1.0, 1e-5, Neighbours.REPLACE, unit="person")
+    assert refute(some, of_people).result.unit == "person"
+    with pytest.raises(ValueError, match="unit of bound and claim must be the same, got record and person"):
+        Verdict(refute(some, claim).result, of_people)
+
+
+def test_definition_the_table_says_what_the_tests_say():
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table().splitlines()]
+    assert rows[0][3:6] == ["runs", "coins", "one run"]
+    assert len(rows) == 2 + len(TESTS)
+    for row, (name, test) in zip(rows[2:], TESTS.items(), strict=True):
+        assert row[:2] == [f"`{name}`", f"`{test.reads.__name__}`"]
+        assert row[2].split(", ") == list(test.claims)
+        proved = [
+            design
+            for design, cell in zip(("runs", "coins", "one-run"), row[3:6], strict=True)
+            if cell == "yes"
+        ]
+        assert proved == [str(design) for design in test.designs]
+        assert set(row[3:6]) <= {"yes", "no"}
+        assert row[6] == test.assumes

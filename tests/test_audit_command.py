@@ -14,7 +14,7 @@ import pytest
 
 from mialab import _files, command
 from mialab.accounting import Neighbours
-from mialab.audit import any_threshold, joint, one_run, split
+from mialab.audit import joint, split
 from mialab.audit.read_scores import read_scores
 from mialab.command import main
 from mialab.game import Design, Outcome
@@ -108,13 +108,13 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
     same = {"neighbours": Neighbours.ADD_REMOVE, "delta": 1e-3, "confidence": 0.9}
     more = ["--delta", "1e-3", "--confidence", "0.9", "--json", str(tmp_path / "r.json")]
     for rule, expected in (
-        ([], any_threshold(outcome, **same)),
+        ([], lower_bound(outcome, **same)),
         (["--split", "7"], split(outcome, joint, rng=np.random.default_rng(7), **same)),
         (["--threshold", "1.0"], joint(outcome.at(1.0), **same)),
     ):
         code, out, _ = run(as_csv(score, member), *more, *rule)
         report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
-        assert report["bound"]["epsilon_lower"] == expected.epsilon_lower
+        assert report["bound"]["epsilon_lower"] == expected.value
         assert report["bound"]["ceiling"] == expected.ceiling
         asked = rule[1] if rule else "any, the cuts share the error"
         assert str(report["rule"].get("seed", report["rule"]["threshold"])) == asked
@@ -129,7 +129,7 @@ def test_definition_no_rule_given_is_any_threshold(run, design):
     """The default must be the sharp rule, and it must not be best of several: one rule, one number."""
     score, member = scores(1.5)
     outcome = Outcome(score, member, design=Design(design))
-    expected = any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE)
+    expected = lower_bound(outcome, neighbours=Neighbours.ADD_REMOVE)
     _, out, _ = run(as_csv(score, member), design=design)
     assert out.splitlines()[1] == f"{expected}; threshold any, the cuts share the error"
 
@@ -169,9 +169,7 @@ def test_definition_guesses_fixed_in_advance(run, tmp_path):
     assert run(as_csv(score, member), *more, design="one-run")[0] == 10
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     guesses = command.guess(Outcome(score, member, design=Design.ONE_RUN), ins=20, outs=20)
-    assert (
-        report["bound"]["epsilon_lower"] == one_run(guesses, neighbours=Neighbours.ADD_REMOVE).epsilon_lower
-    )
+    assert report["bound"]["epsilon_lower"] == lower_bound(guesses, neighbours=Neighbours.ADD_REMOVE).value
     assert report["rule"] == {"ins": 20, "outs": 20}
 
 
@@ -217,7 +215,7 @@ def test_limit_parquet_without_pyarrow_says_so(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     code, _, err = run(b"PAR1....")
     assert code == 2
-    assert err == "mialab.audit: pyarrow must be installed to read Parquet, got no such module\n"
+    assert err == "mialab audit: pyarrow must be installed to read Parquet, got no such module\n"
 
 
 HEAD = "score,member\n"
@@ -283,7 +281,7 @@ BAD = [
 def test_the_door_of_the_file(run, content, message):
     code, out, err = run(content)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"mialab.audit: {message}")
+    assert err.startswith(f"mialab audit: {message}")
 
 
 @pytest.mark.usefixtures("at_the_door")
@@ -320,7 +318,7 @@ def test_the_door_of_the_file(run, content, message):
 def test_the_door_of_the_command(run, more, message):
     code, out, err = run(LEAKY, *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"mialab.audit: {message}")
+    assert err.startswith(f"mialab audit: {message}")
 
 
 @pytest.mark.usefixtures("at_the_door")
@@ -346,12 +344,12 @@ def test_definition_coins_that_cannot_be_fair_accuse_nobody(run, design):
     code, out, err = run(content, design=design)
     assert (code, out) == (2, "")
     assert err == (
-        f"mialab.audit: --design {design} must have a fair coin for each record, "
+        f"mialab audit: --design {design} must have a fair coin for each record, "
         "so about half of them members, got 100 members of 1000\n"
     )
     assert run(content)[0] == 0  # in runs of their own the numbers are free
     outcome = Outcome(rng.normal(size=1000), member, design=Design(design))
-    assert any_threshold(outcome, neighbours=Neighbours.ADD_REMOVE).epsilon_lower > 1  # what it prevents
+    assert lower_bound(outcome, neighbours=Neighbours.ADD_REMOVE).value > 1  # what it prevents
 
 
 def test_limit_fair_coins_are_refused_once_in_a_million(run):
@@ -425,7 +423,7 @@ def test_limit_what_cannot_be_printed_is_no_verdict(tmp_path):
     done = subprocess.run(typed, stdout=write, stderr=subprocess.PIPE, env=environment, check=False)
     os.close(write)
     assert done.returncode == 3
-    assert done.stderr.startswith(b"mialab.audit: ")
+    assert done.stderr.startswith(b"mialab audit: ")
     assert done.stderr.count(b"\n") == 1
 
 
@@ -501,4 +499,4 @@ def test_definition_the_coins_are_reported_and_may_have_a_known_bias(run, tmp_pa
 def test_the_door_of_coins(run, more, message):
     code, out, err = run(LEAKY, *more)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"mialab.audit: {message}")
+    assert err.startswith(f"mialab audit: {message}")

@@ -11,12 +11,12 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import binom, hypergeom
 
+from audits import accuracy, rates
 from mialab.accounting import Neighbours
-from mialab.audit import Guesses, accuracy, fixed_threshold, guess, one_run, p_value, split
-from mialab.audit.accuracy import accuracy_refutes
-from mialab.audit.any_threshold import middle_and_ends
-from mialab.audit.clopper_pearson import rate_limits, rates_refute
-from mialab.audit.sequential import payment, stake
+from mialab.audit import Guesses, guess, lower_bound, split
+from mialab.audit.betting import bet, payoff
+from mialab.audit.ranking import middle_and_ends
+from mialab.audit.rates import rate_limits
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import approximate
 from refuting import (
@@ -24,9 +24,12 @@ from refuting import (
     OF_CUTS,
     OF_GUESSES,
     REPEATS,
+    accuracy_refutes,
     enough_members,
     guesses_refute,
     members_on_top,
+    p_of_guesses,
+    rates_refute,
     refuted,
     right_by_rank,
     right_from_either_end,
@@ -51,7 +54,7 @@ def test_coverage_of_two_rates_and_of_accuracy_over_independent_runs():
             limits = rate_limits(true, false, (n, n), ERROR)
             cell = mechanism, epsilon, n, round(fpr, 4)
             errors["rates", *cell] = rates_refute(*limits, truth, delta).mean()
-            errors["accuracy", *cell] = accuracy_refutes(true + n - false, 2 * n, truth, delta, ERROR).mean()
+            errors["accuracy", *cell] = accuracy_refutes(true + n - false, 2 * n, truth, delta).mean()
     assert len(errors) == 350
     assert not too_often(errors)
     assert max(errors.values()) > 0.03  # and it is not by saying nothing that they are never wrong
@@ -80,14 +83,14 @@ def test_coverage_a_run_that_confesses_is_why_delta_has_its_term():
     assert too_often({"without": refuted(right, m, m, epsilon, 0.0)})
 
 
-@pytest.mark.parametrize("audit", [accuracy, fixed_threshold])
+@pytest.mark.parametrize("test", ["accuracy", "rates"])
 @pytest.mark.parametrize(("n", "epsilon"), [(15, 0.01), (60, float(np.log(3)))])
-def test_coverage_of_the_split(audit, n, epsilon):
+def test_coverage_of_the_split(test, n, epsilon):
     rng, member, above = np.random.default_rng(4), np.arange(2 * n) < n, 0
     for _ in range(REPEATS):
         score = in_the_world("tight mixture", epsilon, member, rng)
         outcome = Outcome(score, member, design=Design.RUNS)
-        above += split(outcome, audit, rng=rng, **SAME).epsilon_lower > epsilon
+        above += split(outcome, test=test, rng=rng, **SAME).value > epsilon
     assert not too_often({"split": above / REPEATS})
 
 
@@ -96,7 +99,7 @@ def test_coverage_of_the_split_of_one_run():
     for _ in range(REPEATS):
         member = rng.random(60) < 0.5
         outcome = Outcome(in_the_world("tight mixture", 0.5, member, rng), member, design=Design.ONE_RUN)
-        above += split(outcome, accuracy, rng=rng, **SAME).epsilon_lower > 0.5
+        above += split(outcome, test="accuracy", rng=rng, **SAME).value > 0.5
     assert not too_often({"split": above / REPEATS})
 
 
@@ -110,7 +113,7 @@ def test_coverage_the_best_threshold_of_the_same_data_fails():
         ranked = member[np.argsort(-score, axis=1)]
         true, false = np.cumsum(ranked, axis=1)[:, ::5], np.cumsum(~ranked, axis=1)[:, ::5]
         by_rates = rates_refute(table[true], table[n - false], epsilon, 0.0)
-        by_accuracy = accuracy_refutes(true + n - false, 2 * n, epsilon, 0.0, ERROR)
+        by_accuracy = accuracy_refutes(true + n - false, 2 * n, epsilon, 0.0)
         errors |= {("rates", epsilon): by_rates.any(axis=1).mean()}
         errors |= {("accuracy", epsilon): by_accuracy.any(axis=1).mean()}
     assert {("rates", epsilon), ("accuracy", 0.01)} <= too_often(errors).keys()
@@ -119,7 +122,7 @@ def test_coverage_the_best_threshold_of_the_same_data_fails():
 def test_coverage_a_fixed_number_of_members_breaks_the_bound_of_one_run():
     """Why that design is refused: fifteen of thirty members, no leak at all, and 7.2 % are refuted."""
     right = 2 * np.arange(16)
-    refutes = [p_value(Guesses(int(v), 30, 30), 0.0) <= ERROR for v in right]
+    refutes = [p_of_guesses(int(v), 30, 30, 0.0) <= ERROR for v in right]
     assert round(float(hypergeom(30, 15, 15).pmf(np.arange(16))[refutes].sum()), 3) == 0.072
 
 
@@ -193,7 +196,7 @@ def refuted_at_any_time(verdicts: np.ndarray, epsilon: float, delta: float, peek
     right, wrong = np.cumsum(verdicts == 1, axis=1), np.cumsum(verdicts == -1, axis=1)
     if not peek:
         right, wrong = right - (verdicts == 1), wrong - (verdicts == -1)
-    won = np.log1p(stake(right, wrong, epsilon, delta) * payment(verdicts, epsilon, delta))
+    won = np.log1p(bet(right, wrong, epsilon, delta) * payoff(verdicts, epsilon, delta))
     return float((np.cumsum(won, axis=1).max(axis=1) >= -np.log(ERROR)).mean())
 
 
@@ -230,18 +233,14 @@ def test_coverage_a_test_for_one_look_fails_where_one_looks_often():
 
 
 @pytest.mark.parametrize("delta", [0.0, 0.05])
-@pytest.mark.parametrize(
-    ("audit", "sides"), [(accuracy, (6, 6)), (fixed_threshold, (6, 6)), (fixed_threshold, (5, 7))]
-)
+@pytest.mark.parametrize(("audit", "sides"), [(accuracy, (6, 6)), (rates, (6, 6)), (rates, (5, 7))])
 def test_coverage_every_outcome_of_twelve_runs(audit, sides, delta):
     """Exact: the bound of each outcome, and the worst two rates that each ε allows."""
     members, non_members = sides
     bound = np.array(
         [
             [
-                audit(
-                    Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME
-                ).epsilon_lower
+                audit(Counts(t, members, f, non_members, design=Design.RUNS), delta=delta, **SAME).value
                 for f in range(non_members + 1)
             ]
             for t in range(members + 1)
@@ -260,7 +259,7 @@ def test_coverage_every_number_of_right_guesses_of_twelve():
     for m, epsilon in product(range(1, 13), (*EPSILONS, float(logit(0.05 ** (1 / 12))) - 1e-9)):
         for r in range(1, m + 1):
             guesses = [Guesses(v, r, m, Design.ONE_RUN) for v in range(r + 1)]
-            above = np.array([one_run(one, **SAME).epsilon_lower > epsilon for one in guesses])
+            above = np.array([lower_bound(one, **SAME).value > epsilon for one in guesses])
             assert binom.pmf(np.arange(r + 1), r, expit(epsilon))[above].sum() <= ERROR
 
 
@@ -269,14 +268,14 @@ def test_definition_a_bound_is_above_the_truth_exactly_when_the_truth_is_refuted
         n, delta, epsilon = int(rng.integers(1, 200)), float(rng.choice([0, 0.01])), float(rng.uniform(0, 3))
         true, false = (int(one) for one in np.sort(rng.integers(0, n + 1, 2))[::-1])
         counts = Counts(true, n, false, n, design=Design.RUNS)
-        by_rates = fixed_threshold(counts, delta=delta, **SAME).epsilon_lower
+        by_rates = rates(counts, delta=delta, **SAME).value
         limits = rate_limits(true, false, (n, n), ERROR)
         assert (by_rates > epsilon) == rates_refute(*limits, epsilon, delta)
-        by_accuracy = accuracy(counts, delta=delta, **SAME).epsilon_lower
-        assert (by_accuracy > epsilon) == accuracy_refutes(true + n - false, 2 * n, epsilon, delta, ERROR)
+        by_accuracy = accuracy(counts, delta=delta, **SAME).value
+        assert (by_accuracy > epsilon) == accuracy_refutes(true + n - false, 2 * n, epsilon, delta)
         guesses = Guesses(true, n, n + 5, Design.COINS)
-        by_guesses = one_run(guesses, delta=delta, **SAME).epsilon_lower
-        assert (by_guesses > epsilon) == (p_value(guesses, epsilon, delta) <= ERROR)
+        by_guesses = lower_bound(guesses, delta=delta, **SAME).value
+        assert (by_guesses > epsilon) == (p_of_guesses(true, n, n + 5, epsilon, delta) <= ERROR)
 
 
 def test_definition_guesses_by_rank_are_those_of_the_package(rng):

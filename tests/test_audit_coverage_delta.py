@@ -11,21 +11,22 @@ import pytest
 from scipy.stats import binom, norm
 
 from mialab.accounting import Neighbours
-from mialab.audit import accuracy, fixed_threshold, joint, split
-from mialab.audit.accuracy import accuracy_refutes
-from mialab.audit.clopper_pearson import rate_limits, rates_refute
-from mialab.audit.joint import as_telling
-from mialab.audit.joint import refuted as joint_refutes
+from mialab.audit import split
+from mialab.audit.claims import Epsilon, EpsilonDelta
+from mialab.audit.evidence import Rule
+from mialab.audit.rates import _objection, as_telling, rate_limits
 from mialab.game import Design, Outcome
 from refuting import (
     ERROR,
     OF_CUTS,
     OF_GUESSES,
     REPEATS,
+    accuracy_refutes,
     enough_members,
     enough_right,
     guesses_refute,
     members_on_top,
+    rates_refute,
     right_from_either_end,
     too_often,
 )
@@ -84,7 +85,7 @@ def errors_of_rates(some, rng, repeats):
             true, false = rng.binomial(n, [[tpr], [fpr]], size=(2, repeats))
             cell = mechanism, epsilon, delta, n, round(fpr, 4)
             errors["rates", *cell] = rates_refute(*rate_limits(true, false, (n, n), ERROR), *truth).mean()
-            errors["accuracy", *cell] = accuracy_refutes(true + n - false, 2 * n, *truth, ERROR).mean()
+            errors["accuracy", *cell] = accuracy_refutes(true + n - false, 2 * n, *truth).mean()
     return errors
 
 
@@ -99,7 +100,7 @@ def errors_of_ranks(some, rng, repeats):
 
 
 def errors_of_guesses(some, rng, repeats):
-    """All canaries are guessed, or the numbers of guesses are those of any_threshold."""
+    """All canaries are guessed, or the numbers of guesses are those of any threshold."""
     errors = {}
     for mechanism, epsilon, delta, m in some:
         truth, shares = truth_of(mechanism, epsilon, delta), []
@@ -118,15 +119,15 @@ def errors_of_guesses(some, rng, repeats):
 
 def errors_of_splits(some, rng, repeats):
     errors = {}
-    for audit, mechanism, epsilon, delta, n in some:
+    for test, mechanism, epsilon, delta, n in some:
         member, (truth, at) = np.arange(2 * n) < n, truth_of(mechanism, epsilon, delta)
         above = 0
         for _ in range(repeats):
             outcome = Outcome(
                 in_the_world(mechanism, epsilon, member, rng, delta), member, design=Design.RUNS
             )
-            above += split(outcome, audit, rng=rng, delta=at, **SAME).epsilon_lower > truth
-        errors[audit.__name__, mechanism, epsilon, delta, n] = above / repeats
+            above += split(outcome, test=test, rng=rng, delta=at, **SAME).value > truth
+        errors[test, mechanism, epsilon, delta, n] = above / repeats
     return errors
 
 
@@ -157,7 +158,7 @@ def test_coverage_within_one_run():
 
 
 def test_coverage_of_the_split():
-    some = [(fixed_threshold, "confessing mixture", 0.5, 0.02, 60)]
+    some = [("rates", "confessing mixture", 0.5, 0.02, 60)]
     errors = errors_of_splits(some, np.random.default_rng(23), REPEATS)
     assert not too_often(errors)
 
@@ -181,11 +182,19 @@ def test_coverage_of_five_thousand_trials(errors_of):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("audit", [accuracy, fixed_threshold, joint])
-def test_coverage_of_many_splits(audit):
+@pytest.mark.parametrize("test", ["accuracy", "rates", "joint"])
+def test_coverage_of_many_splits(test):
     mechanisms = ("tight mixture", "confessing mixture", "subsampled gaussian")
-    some = [(audit, *cell) for cell in cells(mechanisms, (0.02,), (15, 60))]
+    some = [(test, *cell) for cell in cells(mechanisms, (0.02,), (15, 60))]
     assert not too_often(errors_of_splits(some, np.random.default_rng(26), REPEATS))
+
+
+def telling(true, false, n, delta):
+    return as_telling(Rule(true, n, false, n, Design.RUNS), Epsilon(delta), ERROR)
+
+
+def joint_refutes(least, n, epsilon, delta):
+    return _objection(least, (n, n), EpsilonDelta(epsilon, delta), ERROR) is None
 
 
 @pytest.mark.slow
@@ -201,12 +210,9 @@ def test_coverage_of_the_joint_test(epsilon, delta, n):
             for _ in range(15):
                 way = (low + high) / 2
                 outcome = round(n * (tpr + way * (1 - tpr))), round(n * fpr * (1 - way))
-                least = as_telling(*outcome, (n, n), delta, ERROR)
-                refuted = joint_refutes(least, (n, n), *truth, ERROR)
+                refuted = joint_refutes(telling(*outcome, n, delta), n, *truth)
                 low, high = (low, way) if refuted else (way, high)
             outcome = round(n * (tpr + high * (1 - tpr))), round(n * fpr * (1 - high))
-            least = as_telling(*outcome, (n, n), delta, ERROR)
+            least = telling(*outcome, n, delta)
             false = binom.pmf(np.arange(n + 1), n, fpr)
-            assert not joint_refutes(least, (n, n), *truth, ERROR) or (
-                false @ binom.sf(least - 1, n, tpr) <= ERROR
-            )
+            assert not joint_refutes(least, n, *truth) or (false @ binom.sf(least - 1, n, tpr) <= ERROR)

@@ -8,20 +8,15 @@ from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import beta, binom, binomtest, norm
 
+from audits import result
 from mialab.accounting import Neighbours, SampledGaussian, privacy_loss
-from mialab.audit import (
-    Finding,
-    GaussianBound,
-    curve_anywhere,
-    curve_at,
-    gaussian_anywhere,
-    gaussian_joint,
-    gaussian_rates,
-)
-from mialab.audit.curve_ranks import cuts, p_anywhere, p_of_cuts, passed
-from mialab.audit.ranks import ranks_of
+from mialab.audit import Finding, lower_bound, p_value, refute
+from mialab.audit.claims import Gaussian, Mu
+from mialab.audit.evidence import ranks_of
+from mialab.audit.ranking import cuts, p_of_cuts, p_value_of_order, passed
 from mialab.game import Counts, Design, Outcome
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
+from refuting import too_often
 
 REPEATS, ERROR = 2000, 0.05
 SAME = {"neighbours": Neighbours.ADD_REMOVE}
@@ -63,7 +58,7 @@ def test_definition_the_p_value_is_the_chance_of_what_tells_as_much(curve):
     order = np.array([two_limits_slowly(*one, sides, curve) for one in all_outcomes(sides)]).reshape(8, 6)
     for true, false in ((7, 0), (6, 0), (6, 1), (7, 2)):
         worst = chances(order <= order[true, false] * 1.0001, RATES, curve.tpr(RATES)).max()
-        p = curve_at(runs(true, 7, false, 5), curve, **SAME).p_value
+        p = p_value(runs(true, 7, false, 5), curve)
         assert worst * (1 - 1e-3) <= p <= worst * 1.02
         assert p <= order[true, false] * 1.02
 
@@ -71,19 +66,11 @@ def test_definition_the_p_value_is_the_chance_of_what_tells_as_much(curve):
 @pytest.mark.parametrize("curve", [*CURVES, LOPSIDED])
 def test_coverage_no_rates_of_a_true_curve_are_refuted_too_often(curve):
     """Every outcome of eleven runs, and all rates: exact."""
-    p = np.array([curve_at(runs(t, 6, f, 5), curve, **SAME).p_value for t, f in all_outcomes((6, 5))])
+    p = np.array([p_value(runs(t, 6, f, 5), curve) for t, f in all_outcomes((6, 5))])
     for level in (0.01, ERROR, 0.2):
         below = (p <= level).reshape(7, 6)
         assert chances(below, RATES, curve.tpr(RATES)).max() <= level
     assert chances(below, RATES, GaussianCurve(3.5).tpr(RATES)).max() > 0.5  # and it can refute
-
-
-def test_coverage_of_several_thresholds_is_their_sum():
-    one, two = runs(9, 10, 1, 10), runs(6, 10, 2, 10)
-    alone = curve_at(one, pure(1.0), **SAME)
-    both = curve_at([one, two], pure(1.0), **SAME)
-    assert both.p_value == pytest.approx(2 * alone.p_value)
-    assert both.least == pytest.approx(2 * alone.least)
 
 
 @pytest.mark.parametrize("curve", [GaussianCurve(0.8), pure(0.7), LOPSIDED])
@@ -145,7 +132,7 @@ def least_hits(side: tuple[int, int], tpr, level: float) -> np.ndarray:
 
 
 def refuted(score: np.ndarray, member: np.ndarray, curve, *, union: bool) -> float:
-    """Return the share of experiments (rows) in which `curve_anywhere` refutes the curve."""
+    """Return the share of experiments (rows) in which the order of the scores refutes the curve."""
     m, n = int(member.sum()), int((~member).sum())
     swapped = curve.swapped() if isinstance(curve, Pair) else curve
     level = ERROR / (len(cuts(m)) + len(cuts(n)) if union else 1)
@@ -157,11 +144,6 @@ def refuted(score: np.ndarray, member: np.ndarray, curve, *, union: bool) -> flo
         hits = (one[:, :, None] > cut[:, None]).sum(axis=1)
         found |= (hits >= least_hits(size, tpr, level)).any(axis=1)
     return float(found.mean())
-
-
-def too_often(errors: dict) -> dict:
-    allowed = binom.isf(0.01 / len(errors), REPEATS, ERROR)
-    return {cell: share for cell, share in errors.items() if share * REPEATS > allowed}
 
 
 def test_coverage_the_true_curve_is_seldom_refuted_anywhere():
@@ -181,22 +163,25 @@ def test_definition_the_fast_experiment_is_the_public_function(rng):
     member = np.arange(60) < 35
     for shift, curve in product((0.0, 1.5), (GaussianCurve(0.5), LOPSIDED)):
         score = rng.normal(size=60) + shift * member
-        test = curve_anywhere(Outcome(score, member, design=Design.RUNS), curve, **SAME)
-        assert (test.finding == Finding.VIOLATED) == bool(refuted(score[None], member, curve, union=True))
+        said = refute(Outcome(score, member, design=Design.RUNS), curve, **SAME)
+        assert (said.finding == Finding.VIOLATED) == bool(refuted(score[None], member, curve, union=True))
 
 
 def test_definition_two_rates_prove_mu():
     for true, false in ((60, 5), (100, 0), (30, 30)):
         low = norm.ppf(binomtest(true, 100).proportion_ci(0.95).low)
         high = norm.ppf(binomtest(false, 80).proportion_ci(0.95).high)
-        bound = gaussian_rates(runs(true, 100, false, 80), **SAME)
-        assert bound.mu_lower == pytest.approx(max(0.0, low - high), abs=1e-9)
+        bound = lower_bound(runs(true, 100, false, 80), family="mu", test="rates", **SAME)
+        assert bound.value == pytest.approx(max(0.0, low - high), abs=1e-9)
 
 
 def test_coverage_every_bound_on_mu_of_thirteen_runs():
     sides = (7, 6)
-    audits, outcomes = (gaussian_rates, gaussian_joint), all_outcomes(sides)
-    both = [[audit(runs(t, 7, f, 6), **SAME).mu_lower for t, f in outcomes] for audit in audits]
+    terms, outcomes = {"family": "mu", **SAME}, all_outcomes(sides)
+    both = [
+        [lower_bound(runs(t, 7, f, 6), test=test, **terms).value for t, f in outcomes]
+        for test in ("rates", "joint")
+    ]
     rates, joint = np.array(both).reshape(2, 8, 7)
     for mu in (0.0, 0.2, 0.5, 1.0, 2.0):
         for bound in (rates, joint):
@@ -206,38 +191,56 @@ def test_coverage_every_bound_on_mu_of_thirteen_runs():
     assert chances(joint > 0.5, RATES, GaussianCurve(1.0).tpr(RATES)).max() > ERROR  # a claim too small
 
 
+def test_definition_the_joint_bound_on_mu_read_slowly():
+    """Order all outcomes by what two limits prove, and take the likeliest rates of each curve."""
+    sides = (9, 7)
+    some = [runs(t, 9, f, 7) for t, f in all_outcomes(sides)]
+    by_limits = np.array([norm.ppf(lower(one.true_positives, 9)) for one in some]) - norm.isf(
+        [lower(7 - one.false_positives, 7) for one in some]
+    )
+    for true, false in ((9, 0), (8, 1), (9, 2), (6, 0)):
+        telling = (by_limits >= by_limits[true * 8 + false] - 1e-9).reshape(10, 8)
+        bound = lower_bound(runs(true, 9, false, 7), family="mu", test="joint", **SAME).value
+        if bound > 0:
+            assert chances(telling, RATES, GaussianCurve(bound).tpr(RATES)).max() <= ERROR
+        assert chances(telling, RATES, GaussianCurve(bound + 1e-3).tpr(RATES)).max() > ERROR
+
+
+def lower(hits: int, trials: int) -> float:
+    return float(beta.ppf(ERROR / 2, hits, trials - hits + 1)) if hits else 0.0
+
+
 def test_coverage_of_mu_anywhere_is_that_of_its_test(rng):
     member = np.arange(200) < 100
     outcome = Outcome(rng.normal(size=200) + 1.5 * member, member, design=Design.RUNS)
-    bound = gaussian_anywhere(outcome, **SAME)
-    assert 0.3 < bound.mu_lower < 1.5 < bound.ceiling
+    bound = lower_bound(outcome, family="mu", **SAME)
+    assert 0.3 < bound.value < 1.5 < bound.ceiling
     ranks = ranks_of(outcome)
-    sides, beyond = ranks.sides, passed(ranks)
-    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower)) <= ERROR + 1e-12
-    assert p_anywhere(beyond, sides, GaussianCurve(bound.mu_lower + 2e-3)) > ERROR
+    assert p_value_of_order(ranks, Gaussian(bound.value)) <= ERROR
+    assert p_value_of_order(ranks, GaussianCurve(bound.value)) <= ERROR + 1e-12
+    assert p_value_of_order(ranks, GaussianCurve(bound.value + 2e-3)) > ERROR
 
 
 def test_oracle_epsilon_of_a_gaussian_bound_is_on_the_safe_side():
-    method = gaussian_rates(runs(5, 5, 0, 5), **SAME).method
-    bound = GaussianBound(1.0, 0.95, method, Neighbours.REPLACE, Design.RUNS, 10, 2.0)
+    bound = result(1.0, of=Mu())
     assert bound.epsilon(1e-5) == pytest.approx(4.377178, abs=1e-6)
     assert GaussianCurve(1.0).delta(bound.epsilon(1e-5)) > 1e-5
-    assert "if the curve is Gaussian" in bound.relative(1e-5)
 
 
 def test_limit_no_leak_refutes_nothing():
     even = runs(50, 100, 50, 100)
-    assert curve_at(even, pure(0.0), **SAME).finding == Finding.CONSISTENT
-    assert gaussian_rates(even, **SAME).mu_lower == gaussian_joint(even, **SAME).mu_lower == 0
+    assert refute(even, pure(0.0), **SAME).finding == Finding.CONSISTENT
+    for test in ("rates", "joint"):
+        assert lower_bound(even, family="mu", test=test, **SAME).value == 0
     tied = Outcome(np.zeros(40), np.arange(40) < 20, design=Design.RUNS)
-    assert curve_anywhere(tied, GaussianCurve(0.1), **SAME).p_value == 1
-    assert gaussian_anywhere(tied, **SAME).mu_lower == 0
+    assert p_value(tied, GaussianCurve(0.1)) == 1
+    assert lower_bound(tied, family="mu", **SAME).value == 0
 
 
 def test_limit_what_no_audit_of_this_size_could_see():
-    test = curve_at(runs(3, 3, 0, 3), GaussianCurve(3.0), **SAME)
-    assert (test.finding, test.p_value) == (Finding.UNINFORMATIVE, test.least)
-    assert str(test).startswith("uninformative: p ≤ ")
+    said = refute(runs(3, 3, 0, 3), GaussianCurve(3.0), **SAME)
+    assert (said.finding, said.result.value) == (Finding.UNINFORMATIVE, said.result.ceiling)
+    assert str(said).startswith("uninformative: p ≤ ")
 
 
 def test_limit_the_lopsided_curve_is_tested_in_its_own_direction():
@@ -245,35 +248,6 @@ def test_limit_the_lopsided_curve_is_tested_in_its_own_direction():
     member = np.arange(400) < 200
     score = scores_of("lopsided", member, np.random.default_rng(3))
     there, back = Outcome(score, member, design=Design.RUNS), Outcome(-score, ~member, design=Design.RUNS)
-    assert curve_anywhere(there, LOPSIDED, **SAME).finding == Finding.CONSISTENT
-    assert curve_anywhere(back, LOPSIDED, **SAME).finding == Finding.VIOLATED
-    assert curve_anywhere(back, LOPSIDED.swapped(), **SAME).finding == Finding.CONSISTENT
-
-
-FIXED_SIDES = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
-
-
-@pytest.mark.usefixtures("at_the_door")
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: curve_at([], pure(1.0), **SAME), "the number of counts must be at least 1, got 0"),
-        (
-            lambda: curve_at([runs(1, 2, 0, 2), runs(1, 2, 0, 3)], pure(1.0), **SAME),
-            "be of the same trials",
-        ),
-        (lambda: curve_at(runs(1, 2, 0, 2, Design.ONE_RUN), pure(1.0), **SAME), "got one-run"),
-        (
-            lambda: curve_at(runs(1, 2, 0, 2), pure(1.0), confidence=1.0, **SAME),
-            "confidence must be in",
-        ),
-        (lambda: curve_anywhere(FIXED_SIDES, pure(1.0), **SAME), "got fixed"),
-        (lambda: gaussian_anywhere(FIXED_SIDES, **SAME), "got fixed"),
-        (lambda: gaussian_rates(runs(1, 2, 0, 2, Design.COINS), **SAME), "got coins"),
-        (lambda: gaussian_joint(runs(1, 2, 0, 2, Design.UNKNOWN), **SAME), "design must be known"),
-        (lambda: gaussian_rates(runs(1, 2, 0, 2), **SAME).epsilon(0.0), r"delta must be in \(0, 1\), got 0"),
-    ],
-)
-def test_the_door(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+    assert refute(there, LOPSIDED, **SAME).finding == Finding.CONSISTENT
+    assert refute(back, LOPSIDED, **SAME).finding == Finding.VIOLATED
+    assert refute(back, LOPSIDED.swapped(), **SAME).finding == Finding.CONSISTENT

@@ -7,29 +7,11 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import betabinom, binom, binomtest, hypergeom
 
+from audits import accuracy, joint, mu, rates
 from mialab.accounting import Guarantee, Neighbours
-from mialab.audit import (
-    Betting,
-    Finding,
-    Guesses,
-    Verdict,
-    accuracy,
-    any_threshold,
-    curve_anywhere,
-    curve_at,
-    curve_in_one_run,
-    fixed_threshold,
-    gaussian_anywhere,
-    gaussian_rates,
-    guess,
-    joint,
-    one_run,
-    split,
-)
-from mialab.audit.biased import p_value_of_biased
-from mialab.audit.evidence import p_of_coins
-from mialab.audit.ranks import ranks_of
-from mialab.audit.sequential import rank_at_any_time
+from mialab.audit import ConfidenceSequence, Finding, Verdict, guess, lower_bound, refute, split
+from mialab.audit.evidence import Made, p_of_coins, ranks_of
+from mialab.audit.one_run import p_value_of_biased
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import auc, balanced_accuracy
 from mialab.metrics.roc import auc_of
@@ -39,36 +21,40 @@ SAME = {"neighbours": Neighbours.REPLACE}
 BY_RUNS, BY_COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
 
 
-def bets(outcome: Outcome) -> Betting:
-    return Betting(outcome.design, **SAME).after(np.where((outcome.score >= 0) == outcome.member, 1, -1))
+def bets(outcome: Outcome) -> ConfidenceSequence:
+    return ConfidenceSequence(outcome.design).update(np.where((outcome.score >= 0) == outcome.member, 1, -1))
+
+
+def called(right: int, wrong: int) -> ConfidenceSequence:
+    """Return a state of so many calls, of which only the number counts."""
+    before = ConfidenceSequence(Design.RUNS)
+    return before._with(right, wrong, 0, before._wealth, before._most)
 
 
 BOUNDS = {  # every way from scores to a bound: what it is called with is always fixed in advance
-    "any": (any_threshold, BY_RUNS + BY_COINS),
-    "rates": (lambda outcome, **terms: fixed_threshold(outcome.at(0.0), **terms), BY_RUNS),
+    "any": (lower_bound, BY_RUNS + BY_COINS),
+    "rates": (lambda outcome, **terms: rates(outcome.at(0.0), **terms), BY_RUNS),
     "joint": (lambda outcome, **terms: joint(outcome.at(0.0), **terms), BY_RUNS),
     "accuracy": (lambda outcome, **terms: accuracy(outcome.at(0.0), **terms), BY_RUNS + BY_COINS),
-    "one run": (lambda outcome, **terms: one_run(guess(outcome, ins=9, outs=9), **terms), BY_COINS),
+    "one run": (lambda outcome, **terms: lower_bound(guess(outcome, ins=9, outs=9), **terms), BY_COINS),
     "split": (
-        lambda outcome, **terms: split(outcome, accuracy, rng=np.random.default_rng(0), **terms),
+        lambda outcome, **terms: split(outcome, test="accuracy", rng=np.random.default_rng(0), **terms),
         BY_COINS,
     ),
-    "betting": (lambda outcome, **_: bets(outcome).result(), BY_RUNS + BY_COINS),
+    "betting": (lambda outcome, **terms: lower_bound(bets(outcome), **terms), BY_RUNS + BY_COINS),
 }
-TESTS = {
-    "at": (lambda outcome, curve: curve_at(outcome.at(0.0), curve, **SAME), BY_RUNS),
-    "several": (
-        lambda outcome, curve: curve_at([outcome.at(t) for t in (-0.5, 0.0, 0.5)], curve, **SAME),
-        BY_RUNS,
+OF_CURVES = {
+    "joint": (lambda outcome, curve: refute(outcome.at(0.0), curve, **SAME), BY_RUNS),
+    "rates": (lambda outcome, curve: refute(outcome.at(0.0), curve, test="rates", **SAME), BY_RUNS),
+    "accuracy": (
+        lambda outcome, curve: refute(outcome.at(0.0), curve, test="accuracy", **SAME),
+        BY_RUNS + BY_COINS,
     ),
-    "anywhere": (lambda outcome, curve: curve_anywhere(outcome, curve, **SAME), BY_RUNS),
-    "one run": (
-        lambda outcome, curve: curve_in_one_run(guess(outcome, ins=9, outs=9), curve, **SAME),
-        BY_COINS,
-    ),
+    "order": (lambda outcome, curve: refute(outcome, curve, **SAME), BY_RUNS),
+    "one run": (lambda outcome, curve: refute(guess(outcome, ins=9, outs=9), curve, **SAME), BY_COINS),
 }
 ALL = [(name, design) for name, (_, designs) in BOUNDS.items() for design in designs]
-CURVES = [(name, design) for name, (_, designs) in TESTS.items() for design in designs]
+CURVES = [(name, design) for name, (_, designs) in OF_CURVES.items() for design in designs]
 
 
 def turned(outcome: Outcome) -> Outcome:
@@ -98,7 +84,7 @@ def test_definition_losses_for_scores_are_never_consistent(name, design, rng):
 def test_definition_losses_against_a_curve_are_never_consistent(name, design, rng):
     leaking = drawn(4.0, 100, design, rng)
     for curve in (pure(0.5), GaussianCurve(0.3)):
-        there, back = (TESTS[name][0](one, curve) for one in (leaking, turned(leaking)))
+        there, back = (OF_CURVES[name][0](one, curve) for one in (leaking, turned(leaking)))
         assert (there.finding, back.finding) == (Finding.VIOLATED, Finding.UNINFORMATIVE)
         assert "a higher score must mean member, and these rank members lower: " in str(back)
 
@@ -122,7 +108,7 @@ def test_definition_few_losses_that_leak_are_seen_although_the_area_is_a_half(de
     score = rng.normal(size=16_000)
     score[np.flatnonzero(member)[:90]] -= 20
     said = verdict("any", Outcome(score, member, design=design), 0.01)
-    assert not said.result.evidence.below_chance
+    assert said.result.rank.high >= 0.5
     assert said.finding == Finding.UNINFORMATIVE
 
 
@@ -160,23 +146,23 @@ def test_definition_the_reach_is_the_most_of_all_ways_to_give_the_scores_out(nam
         for chosen in [tuple(best), *some]:
             member = np.isin(np.arange(score.size), chosen)
             results.append(BOUNDS[name][0](Outcome(score, member, design=design), confidence=0.6, **SAME))
-        proved = [one.epsilon_lower for one in results]
+        proved = [one.value for one in results]
         assert results[0].reach == pytest.approx(max(proved), abs=2e-5)  # as closely as `joint` searches
         assert len({one.reach for one in results}) == 1
         apart += results[0].reach < results[0].ceiling
     assert apart
 
 
-@pytest.mark.parametrize("name", ["at", "anywhere"])
+@pytest.mark.parametrize("name", ["joint", "rates", "accuracy", "order"])
 def test_definition_the_reach_of_a_curve(name, rng):
     for values in (2, 3, 9):
         score = rng.integers(values, size=6) - values // 2 + 0.0
         tests = []
         for chosen in itertools.combinations(range(6), 3):
             member = np.isin(np.arange(6), chosen)
-            tests.append(TESTS[name][0](Outcome(score, member, design=Design.RUNS), pure(0.3)))
-        assert tests[0].reach == pytest.approx(min(one.p_value for one in tests), rel=1e-9)
-        assert all(one.least <= one.reach <= one.p_value for one in tests)
+            tests.append(OF_CURVES[name][0](Outcome(score, member, design=Design.RUNS), pure(0.3)).result)
+        assert tests[0].reach == pytest.approx(min(one.value for one in tests), rel=1e-9)
+        assert all(one.ceiling <= one.reach <= one.value for one in tests)
 
 
 def test_definition_the_reach_of_a_bound_on_mu(rng):
@@ -185,23 +171,26 @@ def test_definition_the_reach_of_a_bound_on_mu(rng):
     outcomes = [Outcome(score, member, design=Design.RUNS) for member in members[::5]]
     best = Outcome(score, np.arange(10) >= 5, design=Design.RUNS)
     best = Outcome(np.sort(score), best.member, design=Design.RUNS)
-    for audit in (gaussian_anywhere, lambda one, **terms: gaussian_rates(one.at(0.0), **terms)):
-        reach = audit(best, confidence=0.3, **SAME).mu_lower
+    by_test = (
+        lambda one, test=test, **terms: mu(one.at(0.0), test=test, **terms) for test in ("rates", "accuracy")
+    )
+    for audit in (mu, *by_test):
+        reach = audit(best, confidence=0.3, **SAME).value
         bounds = [audit(one, confidence=0.3, **SAME) for one in outcomes]
-        assert {one.evidence.reach for one in bounds} == {reach}
-        assert max(one.mu_lower for one in bounds) <= reach
+        assert {one.reach for one in bounds} == {reach}
+        assert max(one.value for one in bounds) <= reach
 
 
 def test_limit_no_relabelling_of_many_scores_proves_more(rng):
     for design in (Design.RUNS, Design.ONE_RUN):
         for digits in (0, 1, 9):
             outcome = drawn(2.0, 300, design, rng, digits)
-            reach = any_threshold(outcome, **SAME).reach
+            reach = lower_bound(outcome, **SAME).reach
             for _ in range(40):
                 order = np.argsort(-outcome.score + rng.exponential(0.3) * rng.normal(size=300))
                 member = np.isin(np.arange(300), order[:150])
-                other = any_threshold(Outcome(outcome.score, member, design=design), **SAME)
-                assert other.epsilon_lower <= other.reach == reach
+                other = lower_bound(Outcome(outcome.score, member, design=design), **SAME)
+                assert other.value <= other.reach == reach
 
 
 def test_definition_ranks_by_hand(rng):
@@ -257,8 +246,7 @@ def test_coverage_calls_of_a_fair_coin_are_seldom_below_chance_at_any_time():
     right = np.cumsum(rng.random((500, 200)) < 0.5, axis=1)
     for n in range(1, 201):
         high = {
-            r: rank_at_any_time(r, n - r, confidence=confidence).high
-            for r in np.unique(right[:, n - 1]).tolist()
+            r: called(r, n - r).rank(confidence=confidence).high for r in np.unique(right[:, n - 1]).tolist()
         }
         below |= np.array([high[r] < 0.5 for r in right[:, n - 1]])
     assert 0.02 < below.mean() <= 0.2
@@ -268,7 +256,9 @@ def test_coverage_calls_of_a_fair_coin_are_seldom_below_chance_at_any_time():
 
 def test_oracle_the_interval_at_any_time():
     """The wealth against q is the average chance of the sequence over the one that q gives it."""
-    found = rank_at_any_time(60, 40, confidence=0.95)
+    calls = np.where(np.arange(100) < 60, 1, -1)
+    found = ConfidenceSequence(Design.RUNS).update(calls).rank()
+    assert found == called(60, 40).rank(confidence=0.95)
     for end in (found.low, found.high):
         wealth = betabinom.pmf(60, 100, 0.5, 0.5) / binom.pmf(60, 100, end)
         assert wealth == pytest.approx(20, rel=1e-9)
@@ -289,18 +279,18 @@ def test_definition_unfair_coins_are_pointed_at_wherever_the_bound_is_printed(de
     looks = "the coins look unfair, p = 0.0018"
     guesses = guess(outcome, ins=100, outs=100)
     for result in (
-        any_threshold(outcome, **SAME),
+        lower_bound(outcome, **SAME),
         accuracy(outcome.at(0.0), **SAME),
-        one_run(guesses, **SAME),
-        split(outcome, accuracy, rng=rng, **SAME),
+        lower_bound(guesses, **SAME),
+        split(outcome, test="accuracy", rng=rng, **SAME),
     ):
         assert looks in str(result)
         assert looks in str(Verdict(result, Guarantee(1.0, 0.0, Neighbours.REPLACE)))
-    assert looks in str(curve_in_one_run(guesses, pure(1.0), **SAME))
+    assert looks in str(refute(guesses, pure(1.0), **SAME))
     fair = Outcome(outcome.score, np.arange(1000) < 480, design=design)
-    assert "unfair" not in str(any_threshold(fair, **SAME))
+    assert "unfair" not in str(lower_bound(fair, **SAME))
     runs = Outcome(outcome.score, outcome.member, design=Design.RUNS)
-    assert "unfair" not in str(any_threshold(runs, **SAME))
+    assert "unfair" not in str(lower_bound(runs, **SAME))
 
 
 def right_by_brute_force(ins: int, outs: int, p_in: float, epsilon: float) -> np.ndarray:
@@ -324,7 +314,7 @@ def test_definition_guesses_of_biased_coins_by_enumeration(p_in):
         for epsilon in (0.0, 0.7, 2.0):
             chance = right_by_brute_force(ins, outs, p_in, epsilon)
             for right in range(ins + outs + 1):
-                p = p_value_of_biased(right, ins, outs, p_in)(epsilon)
+                p = p_value_of_biased(Made(right, ins, outs, ins + outs, p_in), epsilon)
                 assert p == pytest.approx(chance[right:].sum(), rel=1e-9)
 
 
@@ -332,14 +322,14 @@ def test_limit_a_bias_of_a_half_is_a_fair_coin_and_no_number_is_left_out(rng):
     for ins, outs in ((500, 500), (20_000, 0), (30, 5000)):
         right = int(0.56 * (ins + outs))
         for epsilon in (0.0, 0.2):
-            ours = p_value_of_biased(right, ins, outs, 0.5)(epsilon)
+            ours = p_value_of_biased(Made(right, ins, outs, ins + outs), epsilon)
             assert ours == pytest.approx(binom.sf(right - 1, ins + outs, expit(epsilon)), rel=1e-7)
             k = np.arange(ins + 1)
             odds = logit(0.3)
             slow = binom.pmf(k, ins, expit(epsilon + odds)) @ binom.sf(
                 right - 1 - k, outs, expit(epsilon - odds)
             )
-            assert p_value_of_biased(right, ins, outs, 0.3)(epsilon) == pytest.approx(
+            assert p_value_of_biased(Made(right, ins, outs, ins + outs, 0.3), epsilon) == pytest.approx(
                 slow, rel=1e-6, abs=1e-290
             )
 
@@ -355,10 +345,10 @@ def test_coverage_noise_and_coins_of_a_known_bias(audit, p_in, repeats):
         noise = Outcome(rng.normal(size=500), member, design=Design.ONE_RUN)
         for bias in above:
             if audit == "any":
-                bound = any_threshold(noise, p_in=bias, **SAME)
+                bound = lower_bound(noise, p_in=bias, **SAME)
             else:
                 bound = accuracy(noise.at(1.0), p_in=bias, **SAME)
-            above[bias] += bound.epsilon_lower > 0
+            above[bias] += bound.value > 0
     assert above[p_in] <= binom.isf(0.001, repeats, 0.05)
     assert above[0.5] > binom.isf(0.001, repeats, 0.05)  # the test can fail
 
@@ -373,9 +363,9 @@ def test_coverage_randomised_response_of_biased_coins(audit, p_in):
         said = np.where(rng.random(600) < expit(1.0), member, ~member)
         outcome = Outcome(said + rng.random(600) / 2, member, design=Design.COINS)
         if audit == "any":
-            bounds.append(any_threshold(outcome, p_in=p_in, **SAME).epsilon_lower)
+            bounds.append(lower_bound(outcome, p_in=p_in, **SAME).value)
         else:
-            bounds.append(accuracy(outcome.at(0.9), p_in=p_in, **SAME).epsilon_lower)
+            bounds.append(accuracy(outcome.at(0.9), p_in=p_in, **SAME).value)
     assert np.sum(np.array(bounds) > 1) <= binom.isf(0.001, repeats, 0.05)
     assert np.median(bounds) > 0.5
 
@@ -385,8 +375,8 @@ def test_limit_a_bias_and_its_mirror_prove_the_same(rng):
     score = rng.normal(size=400) + 2 * member
     there = accuracy(Outcome(score, member, design=Design.COINS).at(1.0), p_in=0.3, **SAME)
     mirror = Outcome(-score, ~member, design=Design.COINS).at(-1.0)
-    assert there.epsilon_lower == pytest.approx(accuracy(mirror, p_in=0.7, **SAME).epsilon_lower, rel=1e-9)
-    assert 0 < there.epsilon_lower <= there.reach <= there.ceiling
+    assert there.value == pytest.approx(accuracy(mirror, p_in=0.7, **SAME).value, rel=1e-9)
+    assert 0 < there.value <= there.reach <= there.ceiling
 
 
 COUNTS = Counts(5, 10, 5, 10, design=Design.COINS)
@@ -398,17 +388,17 @@ FLIPS = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.RUNS)
     ("make", "message"),
     [
         (lambda: accuracy(COUNTS, p_in=0.0, **SAME), r"p_in must be in \(0, 1\), got 0"),
-        (lambda: accuracy(COUNTS, p_in=np.nan, **SAME), r"p_in must be a number, got nan"),
         (
             lambda: accuracy(COUNTS, p_in=0.3, delta=1e-5, **SAME),
             "delta must be 0 with p_in = 0.3, got 1e-05",
         ),
-        (lambda: any_threshold(FLIPS, p_in=0.3, **SAME), "p_in must be 0.5 for design runs, .*got 0.3"),
+        (lambda: lower_bound(FLIPS, p_in=0.3, **SAME), "p_in must be 0.5 for design runs, .*got 0.3"),
         (
-            lambda: Guesses(3, 5, 9, by_lot=3),
-            r"by_lot must be in 0 … 2 \(guesses that are not right\), got 3",
+            lambda: lower_bound(FLIPS.at(3.5), test="rates", p_in=0.3, **SAME),
+            "p_in must be 0.5 but for accuracy and any-threshold, of ε, got 0.3",
         ),
-        (lambda: Guesses(3, 5, 9, lost=-1), r"lost must be in 0 … 2 \(guesses that are not right\), got -1"),
+        (lambda: mu(COUNTS, p_in=0.3, **SAME), "p_in must be 0.5 but for accuracy and any-threshold, of ε"),
+        (lambda: refute(COUNTS, pure(1.0), p_in=0.3, **SAME), "p_in must be 0.5 but for accuracy"),
     ],
 )
 def test_the_door(make, message):

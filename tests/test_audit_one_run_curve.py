@@ -8,20 +8,14 @@ from scipy.optimize import brentq, linprog
 from scipy.special import expit, ndtr
 from scipy.stats import binom
 
+from audits import mu
 from mialab.accounting import Neighbours
-from mialab.audit import (
-    Finding,
-    Guesses,
-    curve_in_one_run,
-    gaussian_in_one_run,
-    guess,
-    one_run,
-    p_value,
-    p_value_of_curve,
-)
-from mialab.audit.one_run_curve import either_side, impossible, inverse
-from mialab.game import Design, Outcome
+from mialab.audit import Finding, Guesses, lower_bound, p_value, refute
+from mialab.audit.evidence import Made
+from mialab.audit.one_run import either_side, impossible, inverse
+from mialab.game import Design
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, above, approximate, pure
+from refuting import p_of_guesses, right_by_rank, too_often
 
 REPEATS, ERROR = 2000, 0.05
 SAME = {"neighbours": Neighbours.ADD_REMOVE}
@@ -56,7 +50,7 @@ def test_definition_the_recursion_read_slowly(curve, rng):
         m = int(rng.integers(2, 40))
         k = int(rng.integers(2, m + 1))
         right = int(rng.integers(1, k + 1))
-        slow, p = p_slowly(right, k, m, inverse(curve)), p_value_of_curve(one(right, k, m), curve)
+        slow, p = p_slowly(right, k, m, inverse(curve)), p_value(one(right, k, m), curve)
         assert slow / 1.025 <= max(p, 1e-4) <= slow * (1 + 1e-9)
 
 
@@ -120,7 +114,7 @@ BRUTE = (pure(1.0), approximate(0.5, 0.1), LOPSIDED, above(GaussianCurve(1.0).de
 def test_oracle_no_mechanism_of_few_canaries_does_better(pair, canaries):
     for right in range(1, canaries + 1):
         best = most_likely(right, canaries, pair)
-        p = p_value_of_curve(one(right, canaries, canaries), pair)
+        p = p_value(one(right, canaries, canaries), pair)
         assert best <= p + 1e-7
         if canaries == 1:
             assert best == pytest.approx(p, abs=1e-7)
@@ -130,7 +124,7 @@ def test_oracle_no_mechanism_of_few_canaries_does_better(pair, canaries):
 def test_oracle_three_canaries():
     for right in (2, 3):
         best = most_likely(right, 3, pure(0.8))
-        assert best <= p_value_of_curve(one(right, 3, 3), pure(0.8)) + 1e-7
+        assert best <= p_value(one(right, 3, 3), pure(0.8)) + 1e-7
 
 
 @pytest.mark.parametrize(
@@ -145,12 +139,12 @@ def test_oracle_three_canaries():
 )
 def test_oracle_the_auditor_of_jax_privacy(m, k, right, epsilon):
     """JAX-Privacy 2.0.0, its one-run f-DP bound at δ = 1e-5 and 95 %, run elsewhere."""
-    assert gaussian_in_one_run(one(right, k, m), **SAME).epsilon(1e-5) == pytest.approx(epsilon, abs=1e-5)
+    assert mu(one(right, k, m), **SAME).epsilon(1e-5) == pytest.approx(epsilon, abs=1e-5)
 
 
 def test_limit_one_canary_is_accuracy():
-    assert p_value_of_curve(one(1, 1, 1), GaussianCurve(1.0)) == pytest.approx(ndtr(0.5), rel=1e-9)
-    assert p_value_of_curve(one(1, 1, 1), pure(1.0)) == pytest.approx(expit(1.0), rel=1e-9)
+    assert p_value(one(1, 1, 1), GaussianCurve(1.0)) == pytest.approx(ndtr(0.5), rel=1e-9)
+    assert p_value(one(1, 1, 1), pure(1.0)) == pytest.approx(expit(1.0), rel=1e-9)
 
 
 def test_limit_never_below_the_exact_tail_of_pure_privacy(rng):
@@ -158,13 +152,13 @@ def test_limit_never_below_the_exact_tail_of_pure_privacy(rng):
     for _ in range(30):
         m = int(rng.integers(1, 80))
         k = int(rng.integers(1, m + 1))
-        guesses, epsilon = one(int(rng.integers(0, k + 1)), k, m), float(rng.uniform(0, 2))
-        assert p_value_of_curve(guesses, pure(epsilon)) >= p_value(guesses, epsilon) * (1 - 1e-9)
+        v, epsilon = int(rng.integers(0, k + 1)), float(rng.uniform(0, 2))
+        assert p_value(one(v, k, m), pure(epsilon)) >= p_of_guesses(v, k, m, epsilon) * (1 - 1e-9)
 
 
 def test_limit_p_values_fall_with_right_guesses_and_rise_with_the_curve():
-    by_right = [p_value_of_curve(one(v, 40, 50), GaussianCurve(0.5)) for v in range(41)]
-    by_mu = [p_value_of_curve(one(35, 40, 50), GaussianCurve(mu)) for mu in (0.0, 0.3, 1.0, 2.0)]
+    by_right = [p_value(one(v, 40, 50), GaussianCurve(0.5)) for v in range(41)]
+    by_mu = [p_value(one(35, 40, 50), GaussianCurve(mu)) for mu in (0.0, 0.3, 1.0, 2.0)]
     assert by_right == sorted(by_right, reverse=True)
     assert by_mu == sorted(by_mu)
     assert by_right[0] == 1 > by_right[-1]
@@ -173,30 +167,20 @@ def test_limit_p_values_fall_with_right_guesses_and_rise_with_the_curve():
 def refuted(right: np.ndarray, guesses: int, canaries: int, curve) -> float:
     """Return the share of experiments in which the curve is refuted."""
     values, times = np.unique(right, return_counts=True)
-    no = [v > 0 and impossible(ERROR, int(v), guesses, canaries, inverse(curve)) for v in values]
+    no = [v > 0 and impossible(ERROR, Made(int(v), guesses, 0, canaries), inverse(curve)) for v in values]
     return float(times[no].sum() / len(right))
-
-
-def right_by_rank(score: np.ndarray, member: np.ndarray, ins: int, outs: int) -> np.ndarray:
-    ranked = np.take_along_axis(member, np.argsort(-score, axis=1), axis=1)
-    return ranked[:, :ins].sum(axis=1) + (~ranked[:, ranked.shape[1] - outs :]).sum(axis=1)
-
-
-def too_often(errors: dict) -> dict:
-    allowed = binom.isf(0.01 / len(errors), REPEATS, ERROR)
-    return {cell: share for cell, share in errors.items() if share * REPEATS > allowed}
 
 
 def test_coverage_on_the_gaussian_mechanism():
     """Many coordinates of one release, a coin for each: the true μ is seldom refuted."""
     rng, errors, half = np.random.default_rng(1), {}, {}
-    for mu, m in product((0.1, 0.5, 1.0, 2.0), (15, 100, 400)):
+    for true, m in product((0.1, 0.5, 1.0, 2.0), (15, 100, 400)):
         member = rng.random((REPEATS, m)) < 0.5
-        score = mu * member + rng.normal(size=member.shape)
+        score = true * member + rng.normal(size=member.shape)
         for name, ins, outs in (("all", m // 2, m - m // 2), ("few", m // 10, m // 10), ("ins", m // 5, 0)):
             right, k = right_by_rank(score, member, ins, outs), ins + outs
-            errors[name, mu, m] = refuted(right, k, m, GaussianCurve(mu))
-            half[name, mu, m] = refuted(right, k, m, GaussianCurve(mu / 5))
+            errors[name, true, m] = refuted(right, k, m, GaussianCurve(true))
+            half[name, true, m] = refuted(right, k, m, GaussianCurve(true / 5))
     assert not too_often(errors)
     assert max(half.values()) > 0.9  # a claim five times too small is refuted
 
@@ -213,30 +197,28 @@ def test_coverage_when_all_canaries_are_lucky_together():
 
 
 def test_definition_sharper_than_epsilon_and_delta_on_gaussian_noise():
-    for mu, m in product((0.5, 1.0), (200, 2000)):
-        right = int(np.ceil(m * ndtr(mu / 2)))
+    for true, m in product((0.5, 1.0), (200, 2000)):
+        right = int(np.ceil(m * ndtr(true / 2)))
         guesses = one(right, m, m)
-        ours, theirs = gaussian_in_one_run(guesses, **SAME), one_run(guesses, delta=1e-5, **SAME)
-        assert ours.epsilon(1e-5) > 1.2 * theirs.epsilon_lower > 0
-        assert ours.mu_lower < mu
+        ours, theirs = mu(guesses, **SAME), lower_bound(guesses, delta=1e-5, **SAME)
+        assert ours.epsilon(1e-5) > 1.2 * theirs.value > 0
+        assert ours.value < true
 
 
 def test_definition_the_bound_is_where_the_test_turns():
     guesses = one(70, 100, 120)
-    bound = gaussian_in_one_run(guesses, **SAME)
-    assert curve_in_one_run(guesses, GaussianCurve(bound.mu_lower), **SAME).finding == Finding.VIOLATED
-    assert (
-        curve_in_one_run(guesses, GaussianCurve(bound.mu_lower + 2e-7), **SAME).finding == Finding.CONSISTENT
-    )
-    assert 0 < bound.mu_lower < bound.ceiling
-    turns = brentq(lambda mu: p_value_of_curve(guesses, GaussianCurve(mu)) - ERROR, 0.01, 3)
-    assert bound.mu_lower <= turns <= bound.mu_lower + 1e-6
+    found = mu(guesses, **SAME)
+    assert refute(guesses, GaussianCurve(found.value), **SAME).finding == Finding.VIOLATED
+    assert refute(guesses, GaussianCurve(found.value + 2e-7), **SAME).finding == Finding.CONSISTENT
+    assert 0 < found.value < found.ceiling
+    turns = brentq(lambda mu: p_value(guesses, GaussianCurve(mu)) - ERROR, 0.01, 3)
+    assert found.value <= turns <= found.value + 1e-6
 
 
 def test_limit_no_leak_and_no_power():
-    assert gaussian_in_one_run(one(50, 100, 100), **SAME).mu_lower == 0
-    assert gaussian_in_one_run(one(0, 0, 100), **SAME).mu_lower == 0
-    small = curve_in_one_run(one(2, 2, 2), GaussianCurve(3.0), **SAME)
+    assert mu(one(50, 100, 100), **SAME).value == 0
+    assert mu(one(0, 0, 100), **SAME).value == 0
+    small = refute(one(2, 2, 2), GaussianCurve(3.0), **SAME)
     assert small.finding == Finding.UNINFORMATIVE
 
 
@@ -248,7 +230,7 @@ def test_limit_a_hundred_thousand_canaries_need_few_steps():
         calls += 1
         return inverse(GaussianCurve(0.341))(right)
 
-    impossible(ERROR, 69_146, 100_000, 100_000, counted)
+    impossible(ERROR, Made(69_146, 100_000, 0, 100_000), counted)
     assert calls < 5000
 
 
@@ -256,26 +238,7 @@ class Curved:
     """A curve of an unknown kind."""
 
 
-OUTCOME = Outcome(np.arange(8.0), np.arange(8) % 2 == 0, design=Design.FIXED)
-
-
 @pytest.mark.usefixtures("at_the_door")
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (
-            lambda: curve_in_one_run(guess(OUTCOME, ins=2, outs=2), pure(1.0), **SAME),
-            "got fixed",
-        ),
-        (lambda: gaussian_in_one_run(one(1, 2, 2, Design.RUNS), **SAME), "got runs"),
-        (
-            lambda: gaussian_in_one_run(Guesses(1, 2, 2), **SAME),
-            "design must be known",
-        ),
-        (lambda: curve_in_one_run(one(1, 2, 2), pure(1.0), confidence=2, **SAME), "confidence must be in"),
-        (lambda: curve_in_one_run(one(1, 2, 2), Curved(), **SAME), "curve must be a Curve, got Curved"),
-    ],
-)
-def test_the_door(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_the_door():
+    with pytest.raises(ValueError, match=r"claim must be a (Guarantee|Curve).*got Curved"):
+        refute(one(1, 2, 2), Curved(), **SAME)

@@ -41,7 +41,7 @@ def ends(process, code, says, given=None):
     out, err = process.communicate(given, timeout=60)
     assert process.returncode == code, err
     assert err.count(b"\n") == 1
-    assert err.startswith(f"mialab.audit: {says}".encode())
+    assert err.startswith(f"mialab audit: {says}".encode())
     return out
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_regular_file_is_refused_at_once(run, tmp_path):
     ):
         code, out, err = run(path)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert err.startswith(f"mialab.audit: {says}")
+        assert err.startswith(f"mialab audit: {says}")
         assert len(err) < 1100
 
 
@@ -79,7 +79,7 @@ def test_what_nobody_may_read_is_refused(run, good, monkeypatch):
     code, _, err = run(good)
     assert code == 2
     assert err.startswith(
-        "mialab.audit: the scores must be a file that can be read, got [Errno 13] Permission"
+        "mialab audit: the scores must be a file that can be read, got [Errno 13] Permission"
     )
 
 
@@ -99,7 +99,7 @@ def test_limit_more_than_the_largest_file_is_refused_before_it_is_read(run, good
     monkeypatch.setattr(command, "LARGEST", len(GOOD) - 1)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless())))
     code, _, err = run("-" if piped else good)
-    assert (code, err) == (2, f"mialab.audit: the scores must have at most {len(GOOD) - 1} bytes, got more\n")
+    assert (code, err) == (2, f"mialab audit: the scores must have at most {len(GOOD) - 1} bytes, got more\n")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RecursionError("maximum recursion depth exceeded")])
@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_one_line(run, good, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(command, "read_scores", fails)
-    says = f"mialab.audit: the scores must fit into memory, got {type(error).__name__}\n"
+    says = f"mialab audit: the scores must fit into memory, got {type(error).__name__}\n"
     assert run(good) == (2, "", says)
 
 
@@ -172,7 +172,7 @@ def test_limit_a_report_on_a_full_disk_leaves_nothing(run, good, monkeypatch):
     monkeypatch.setattr(Path, "write_bytes", fills_up)
     code, out, err = run(good, "--json", old, "--picture", good.with_name("r.svg"))
     assert (code, out) == (3, "")
-    assert err == "mialab.audit: what was found must be written, got [Errno 28] No space left on device\n"
+    assert err == "mialab audit: what was found must be written, got [Errno 28] No space left on device\n"
     assert old.read_text() == "old"
     assert sorted(path.name for path in good.parent.iterdir()) == ["r.json", "scores.csv"]
 
@@ -188,7 +188,7 @@ def test_a_folder_that_vanishes_is_an_output_that_could_not_be_written(run, good
     monkeypatch.setattr(command, "judge", judge)
     code, out, err = run(good, "--json", folder / "r.json")
     assert (code, out) == (3, "")
-    assert err.startswith("mialab.audit: what was found must be written, got [Errno 2] No such file")
+    assert err.startswith("mialab audit: what was found must be written, got [Errno 2] No such file")
 
 
 # Who ends it

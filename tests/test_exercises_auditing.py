@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
+from audits import rates
 from mialab import audit
 from mialab.accounting import Neighbours
-from mialab.audit.clopper_pearson import rate_limits
+from mialab.audit.rates import rate_limits
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import roc_curve
 from mialab_book.exercises import auditing as check
@@ -28,14 +29,14 @@ def odds(rate):
 
 @pytest.mark.usefixtures("at_the_door")
 def test_ceiling():
-    assert check.check_ceiling(audit.ceiling_of_any(40, 40), "uninformative").right
+    assert check.check_ceiling(audit.ceiling(40, 40), "uninformative").right
     assert check.check_ceiling(odds(0.05 ** (1 / 80)), "uninformative").right
     wrong = [
         (math.inf, "uninformative"),
         (odds(0.05 ** (1 / 40)), "uninformative"),
         (odds(0.025 ** (1 / 80)), "uninformative"),
         (0.05 ** (1 / 80), "uninformative"),
-        (audit.ceiling_of_rates(40, 40), "uninformative"),
+        (rates(Counts(40, 40, 0, 40, design=Design.RUNS), neighbours="replace-one").value, "uninformative"),
         (5.0, "uninformative"),
         (odds(0.05 ** (1 / 80)), "consistent"),
         (odds(0.05 ** (1 / 80)), "violated"),
@@ -49,7 +50,7 @@ def test_ceiling():
 
 def by_package(true, members, false, others, delta):
     counts = Counts(true, members, false, others, design=Design.RUNS)
-    return audit.fixed_threshold(counts, neighbours=Neighbours.REPLACE, delta=delta).epsilon_lower
+    return rates(counts, neighbours=Neighbours.REPLACE, delta=delta).value
 
 
 def low(k, n, error):
@@ -100,7 +101,7 @@ def test_bound_wrong():
 def by_split(score, member, confidence, rng):
     outcome = Outcome(score, member, design=Design.RUNS)
     terms = {"neighbours": Neighbours.REPLACE, "confidence": confidence}
-    return audit.split(outcome, audit.accuracy, rng=rng, **terms).epsilon_lower
+    return audit.split(outcome, test="accuracy", rng=rng, **terms).value
 
 
 def by_half(score, member, confidence, rng):

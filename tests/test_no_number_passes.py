@@ -5,11 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from audits import accuracy, joint, rates
 from mialab.accounting import Neighbours
 from mialab.attacks import few_shadows, lira
-from mialab.audit import accuracy, ceiling_of_any, ceiling_of_one_run, fixed_threshold, luck, one_run
-from mialab.audit.joint import joint
-from mialab.audit.one_run import Guesses
+from mialab.audit import Guesses, binomial_p_value, ceiling, lower_bound
 from mialab.canaries import plant
 from mialab.game import Counts, Design, Observations
 from mialab.leaks.batch_norm import exact, probe
@@ -36,13 +35,16 @@ def ratio(**changed):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: luck(2**31, 2**31, allowed=0.5), "canaries must be at most 2147483647, got 2147483648"),
-        (lambda: luck(1, math.nan, allowed=0.5), "trials must be a whole number, got nan"),
-        (lambda: luck(math.nan, 9, allowed=0.5), "right must be a whole number, got nan"),
-        (lambda: luck(1, 2, allowed=math.nan), r"allowed must be a number, got nan"),
-        (lambda: ceiling_of_one_run(2**40), "canaries must be at most 2147483647"),
-        (lambda: one_run(RIGHT, neighbours=ADD, delta=math.nan), r"delta must be a number, got nan"),
-        (lambda: one_run(RIGHT, neighbours=ADD, delta="0"), r"delta must be a number, got '0'"),
+        (
+            lambda: binomial_p_value(2**31, 2**31, allowed=0.5),
+            "canaries must be at most 2147483647, got 2147483648",
+        ),
+        (lambda: binomial_p_value(1, math.nan, allowed=0.5), "trials must be a whole number, got nan"),
+        (lambda: binomial_p_value(math.nan, 9, allowed=0.5), "right must be a whole number, got nan"),
+        (lambda: binomial_p_value(1, 2, allowed=math.nan), r"allowed must be a number, got nan"),
+        (lambda: Guesses(0, 0, 2**40), "canaries must be at most 2147483647"),
+        (lambda: lower_bound(RIGHT, neighbours=ADD, delta=math.nan), r"delta must be a number, got nan"),
+        (lambda: lower_bound(RIGHT, neighbours=ADD, delta="0"), r"delta must be a number, got '0'"),
         (lambda: lira.online(ZERO, HUGE), r"shadows.signal must be within ±3e\+144, for its squares"),
         (lambda: lira.online(ONE * 1e308, SHADOWS), r"target must be within ±3e\+144, for its squares"),
         (lambda: lira.offline(ZERO, HUGE), r"shadows.signal must be within"),
@@ -112,13 +114,12 @@ def test_definition_what_is_no_number_stops_at_the_door(ask, message):
     "bound",
     [
         lambda **asked: joint(COUNTS, **asked),
-        lambda **asked: one_run(RIGHT, **asked),
-        lambda **asked: fixed_threshold(COUNTS, **asked),
+        lambda **asked: lower_bound(RIGHT, **asked),
+        lambda **asked: rates(COUNTS, **asked),
         lambda **asked: accuracy(COUNTS, **asked),
     ],
 )
 def test_limit_a_bound_of_next_to_no_confidence_ends(bound, confidence):
     found, sure = bound(neighbours=ADD, confidence=confidence), bound(neighbours=ADD, confidence=0.01)
-    assert sure.epsilon_lower <= found.epsilon_lower <= found.ceiling < math.inf
-    assert 0 < ceiling_of_any(5, 5, confidence=confidence) < math.inf
-    assert 0 < ceiling_of_one_run(5, confidence=confidence) < math.inf
+    assert sure.value <= found.value <= found.ceiling < math.inf
+    assert 0 < ceiling(5, 5, confidence=confidence) < math.inf

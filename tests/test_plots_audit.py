@@ -5,9 +5,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from audits import accuracy
 from mialab import plots
 from mialab.accounting import Guarantee, Neighbours
-from mialab.audit import accuracy
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import band, roc_curve
 from mialab.plots.audit import gaussian_mu
@@ -34,7 +34,7 @@ def test_a_bar_ends_at_the_bound_and_its_line_at_the_ceiling(ax):
     results = {"weak": bound(300), "strong": bound(400)}
     assert plots.sandwich(ax, results, CLAIM, proved=Guarantee(4.0, 1e-5, Neighbours.ADD_REMOVE)) is ax
     widths = [bar.get_width() for bars in ax.containers for bar in bars]
-    assert widths == [one.epsilon_lower for one in results.values()]
+    assert widths == [one.value for one in results.values()]
     ends = [line.get_xdata()[-1] for line in ax.lines[:4:2]]
     assert ends == [one.ceiling for one in results.values()]
     said = " ".join(text.get_text() for text in ax.texts)

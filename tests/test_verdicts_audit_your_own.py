@@ -5,10 +5,8 @@ The cell of the claims is run on stand-ins for what the page computes; nbval run
 
 import pytest
 
-from mialab.accounting import Neighbours
-from mialab.audit import AuditResult
-from mialab.audit.any_threshold import ANY_THRESHOLD
-from mialab.game import Design
+from audits import result
+from mialab.audit import TESTS
 from mialab.metrics import Estimate
 from mialab.metrics.blind import BlindBaseline
 from verdicts import between, claims_on
@@ -21,7 +19,7 @@ def blind(low, high):
 
 
 def bound(low):
-    return AuditResult(low, 0.0, 0.95, ANY_THRESHOLD, Neighbours.ADD_REMOVE, Design.ONE_RUN, 1000, 5.5)
+    return result(low, ceiling=5.5, test=TESTS["any-threshold"], design="one-run", trials=1000)
 
 
 CODES = {

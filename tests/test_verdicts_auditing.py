@@ -55,7 +55,7 @@ GALLERY = results()["hung"]
 LIED_TO = {
     "with 15 of 30 canaries": {"by_design": {Design.FIXED: 0.04, Design.COINS: 0.05}},
     "one attack is enough": {"verdicts": [found("violated"), found("consistent"), found("consistent")]},
-    "65 against 60": {"audit": SimpleNamespace(luck=lambda *_, allowed: 0.01, Finding=Finding)},
+    "65 against 60": {"audit": SimpleNamespace(binomial_p_value=lambda *_, allowed: 0.01, Finding=Finding)},
     "randomized response": {"largest": 1.02},
     "and its bounds": {"above": {"some": between(0.06, 0.1), "others": between(0.01, 0.05)}},
     "the best of all thresholds": {"wrong": results()["wrong"] | {BEST: between(0.04, 0.06)}},

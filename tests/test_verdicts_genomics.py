@@ -43,7 +43,7 @@ def law(n, m, people=400):
 
 
 def verdict(finding, bound):
-    return SimpleNamespace(finding=finding, result=SimpleNamespace(epsilon_lower=bound))
+    return SimpleNamespace(finding=finding, result=SimpleNamespace(value=bound))
 
 
 def good_results():
@@ -88,7 +88,7 @@ def good_results():
             REAL: verdict(audit.Finding.CONSISTENT, 0.9),
         },
         "right": SimpleNamespace(curve=SimpleNamespace(mu=0.237)),
-        "sharper": {RIGHT: SimpleNamespace(mu_lower=0.15), ONCE: SimpleNamespace(mu_lower=0.35)},
+        "sharper": {RIGHT: SimpleNamespace(value=0.15), ONCE: SimpleNamespace(value=0.35)},
         "homer_fpr": {
             "equal sizes, independent variants": between(0.02, 0.1),
             "reference a quarter of the study": between(0.1, 0.2),
@@ -130,7 +130,7 @@ LIED_TO = {
     "the audit does not": refound(RIGHT, audit.Finding.VIOLATED, 1.2),
     "the audit refutes": refound(ONE, audit.Finding.CONSISTENT, 2.8),
     "right verdicts": refound(ONCE, audit.Finding.VIOLATED, 1.2),
-    "held against": changed("sharper", ONCE, SimpleNamespace(mu_lower=0.2)),
+    "held against": changed("sharper", ONCE, SimpleNamespace(value=0.2)),
     "real people": refound(REAL, audit.Finding.VIOLATED, 2.7),
     "Homer's distance": changed("homer_fpr", "equal sizes, independent variants", between(0.2, 0.3)),
     "and loses it": changed("homer_fpr", "reference a quarter of the study", between(0.02, 0.1)),

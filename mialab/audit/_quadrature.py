@@ -1,5 +1,7 @@
 """An integral over the rates that (ε, δ) just allows."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -9,7 +11,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 _SPREADS = np.concatenate([[-40, -20], np.arange(-12.0, 13), [20, 40]])
 
 
-def highest_tpr(fpr: Float[ndarray, "places"], epsilon: float, delta: float) -> Float[ndarray, "places"]:
+def highest_tpr(fpr: float | Float[ndarray, "*rates"], epsilon: float, delta: float) -> Any:
     """Return the largest TPR that (ε, δ) allows."""
     grows = np.exp(epsilon)
     return np.minimum(np.minimum(grows * fpr + delta, 1 - (1 - fpr - delta) / grows), 1.0)

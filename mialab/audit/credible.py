@@ -72,7 +72,7 @@ def credible(
     counts
         Of a rule fixed in advance, over independent runs.
     neighbours, delta
-        As in `fixed_threshold`.
+        As in `lower_bound`.
     probability
         In (0, 1).
 

@@ -1,7 +1,7 @@
 """What can this audit see? A small bound may be a private mechanism, or a small audit.
 
-The ceilings of the methods stand beside them: `ceiling_of_rates`, `ceiling_of_one_run`. Here is the ceiling
-of all methods, and the number of trials that a gap asks for.
+Every `AuditResult` has the ceiling of its test. Here is the ceiling of all tests, and the number of trials
+that a gap asks for.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from scipy.special import bdtr, bdtrc, expit, rel_entr
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit.result import _LARGEST_ERROR, allowed_error, check_terms, largest_refuted
+from mialab.audit.result import allowed_error, check_terms, largest_refuted
 
 _TOO_MANY = 10**7
 
 
 @door
-def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confidence: float = 0.95) -> float:
+def ceiling(members: int, non_members: int, *, delta: float = 0.0, confidence: float = 0.95) -> float:
     """Return the most that any exact test of independent runs can prove when all verdicts are right.
 
     That result has probability TPR^members · TNR^non_members. A test that refutes ε because of it is
@@ -31,14 +31,14 @@ def ceiling_of_any(members: int, non_members: int, *, delta: float = 0.0, confid
 
     Examples
     --------
-    >>> round(ceiling_of_any(500, 500), 6), round(ceiling_of_any(500, 5), 6)
+    >>> round(ceiling(500, 500), 6), round(ceiling(500, 5), 6)
     (5.809068, 5.124402)
     """
     check_terms(delta, confidence, Neighbours.REPLACE)
     for name, value in (("members", members), ("non_members", non_members)):
         _check.whole(name, value)
         _check.at_least(name, value, 1)
-    allowed = min(np.log1p(-confidence), np.log(_LARGEST_ERROR))
+    allowed = np.log(allowed_error(confidence))
     return largest_refuted(lambda epsilon: log_all_right(members, non_members, epsilon, delta) <= allowed)
 
 

@@ -1,6 +1,5 @@
 """Choose the threshold on one part of the trials, test it on the rest."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,35 +7,31 @@ import numpy as np
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit.accuracy import ACCURACY, accuracy
-from mialab.audit.any_threshold import with_scores
-from mialab.audit.clopper_pearson import RATES, fixed_threshold, rate_limits
-from mialab.audit.evidence import p_of_coins
-from mialab.audit.joint import JOINT, joint
-from mialab.audit.ranks import ranks_of
-from mialab.audit.result import AuditResult, Method
-from mialab.game import Design, Outcome
+from mialab.audit.bound import TESTS, default_test, lower_bound, with_scores
+from mialab.audit.claims import Epsilon
+from mialab.audit.evidence import p_of_coins, ranks_of
+from mialab.audit.rates import rate_limits
+from mialab.audit.result import AuditResult
+from mialab.game import Counts, Design, Outcome
 from mialab.metrics import Roc, roc_curve
-
-Audit = Callable[..., AuditResult]
-_METHODS = ((accuracy, ACCURACY), (fixed_threshold, RATES), (joint, JOINT))
 
 
 @door
 def split(
     outcome: Outcome,
-    audit: Audit,
     *,
     neighbours: Neighbours,
     rng: np.random.Generator,
+    test: str | None = None,
     share: float = 0.3,
     delta: float = 0.0,
     confidence: float = 0.95,
+    unit: str = "record",
 ) -> AuditResult:
     """Return the bound of a threshold that was chosen on other trials than it is tested on.
 
     Given the trials it was chosen on, the threshold is fixed in advance for the rest, so the bound is as
-    exact as that of ``audit``; and given those coins, the coins of the rest are as fair as before. The price
+    exact as that of the test; and given those coins, the coins of the rest are as fair as before. The price
     is the trials that were spent on choosing. What could have been proved at best is
     said of the rest, at the threshold that was chosen.
 
@@ -44,20 +39,20 @@ def split(
     ----------
     outcome
         Scores of all trials, with their design.
-    audit
-        `accuracy`, `fixed_threshold` or `joint`: the test on the rest.
-    neighbours, delta, confidence
-        As in `fixed_threshold`.
+    neighbours, unit, delta, confidence
+        As in `lower_bound`.
     rng
         Draws the trials to choose on. Of independent runs the same share of either side is drawn; coins
         are drawn without looking at how they fell, so that those of the rest stay fair.
+    test
+        One of `TESTS` that reads counts: the test on the rest.
     share
         In (0, 1), of the trials to choose on.
 
     Raises
     ------
     ValueError
-        If ``audit`` is another function or refuses the design, a number is out of its range, or a part is
+        If the test is another or refuses the design, a number is out of its range, or a part is
         left without members or without non-members.
 
     Examples
@@ -65,32 +60,34 @@ def split(
     >>> rng = np.random.default_rng(0)
     >>> member = np.arange(2000) < 1000
     >>> outcome = Outcome(rng.normal(size=2000) + 3 * member, member, design=Design.RUNS)
-    >>> print(split(outcome, accuracy, neighbours=Neighbours.REPLACE, rng=rng))
+    >>> print(split(outcome, test="accuracy", neighbours=Neighbours.REPLACE, rng=rng))
     ε ≥ 2.422 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
     """
-    method = _method_of(audit)
-    method.admit(outcome.design)
     _check.probability("share", share, open_ends=True)
-    coins = p_of_coins(outcome.design, int(outcome.member.sum()), outcome.member.size)
+    name = test or default_test(outcome.at(np.inf), "ε")
+    of_counts = [some for some, one in TESTS.items() if one.reads is Counts]
+    if name not in of_counts:
+        _check.refuse("test", f"be one of {', '.join(of_counts)}", name)
+    TESTS[name].admit(outcome.design)
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
-    counts = rest.at(choose_threshold(_part(outcome, chosen), audit))
-    bound = audit(counts, neighbours=neighbours, delta=delta, confidence=confidence)
-    bound = with_scores(bound, ranks_of(rest))
-    name = method.name.replace("fixed threshold", f"threshold chosen on {100 * share:g} % of the trials")
-    evidence = bound.evidence and replace(bound.evidence, coins=coins)
-    return replace(bound, method=Method(name, method.proved_for), evidence=evidence)
+    counts = rest.at(choose_threshold(_part(outcome, chosen), name))
+    terms = {"neighbours": neighbours, "delta": delta, "confidence": confidence, "unit": unit}
+    bound = with_scores(lower_bound(counts, test=name, **terms), ranks_of(rest))
+    how = bound.test.name.replace("fixed threshold", f"threshold chosen on {100 * share:g} % of the trials")
+    coins = p_of_coins(outcome.design, int(outcome.member.sum()), outcome.member.size)
+    return replace(bound, test=replace(bound.test, name=how), coins=coins)
 
 
-def choose_threshold(part: Outcome, audit: Audit) -> float:
+def choose_threshold(part: Outcome, test: str) -> float:
     """Return the threshold that looks best on the part.
 
-    For `accuracy`, the one of the largest advantage. For the others, the one whose two Clopper-Pearson limits
-    prove most on the part itself: limits are wide where few records decide, and so are not taken in by
-    luck there. It lies halfway between the last score that is accused and the first that is not.
+    For ``"accuracy"``, the one of the largest advantage. For the others, the one whose two Clopper-Pearson
+    limits prove most on the part itself: limits are wide where few records decide, and so are not taken in
+    by luck there. It lies halfway between the last score that is accused and the first that is not.
     """
     roc = roc_curve(part)
-    promise = roc.tpr - roc.fpr if audit is accuracy else _proved(roc)
+    promise = roc.tpr - roc.fpr if test == "accuracy" else _proved(roc)
     best = int(np.argmax(promise))
     last, first = roc.threshold[best], roc.threshold[min(best + 1, len(roc.threshold) - 1)]
     return float(last / 2 + first / 2)
@@ -105,18 +102,9 @@ def _proved(roc: Roc) -> np.ndarray:
     sides = int(roc.members), int(roc.non_members)
     best = np.append(np.diff(roc.fpr) > 0, True) & np.append(True, np.diff(roc.tpr) > 0)
     true, false = (np.rint(rate[best] * size) for rate, size in zip((roc.tpr, roc.fpr), sides, strict=True))
-    tpr, tnr = rate_limits(true, false, sides, 0.05)
     proved = np.full(len(best), -np.inf)
-    with np.errstate(divide="ignore"):
-        proved[best] = np.maximum(np.log(tpr) - np.log1p(-tnr), np.log(tnr) - np.log1p(-tpr))
+    proved[best] = Epsilon().just_allowing(*rate_limits(true, false, sides, 0.05))
     return proved
-
-
-def _method_of(audit: Audit) -> Method:
-    for known, method in _METHODS:
-        if audit is known:
-            return method
-    raise ValueError(f"audit must be accuracy, fixed_threshold or joint, got {audit!r}")
 
 
 def _drawn(outcome: Outcome, share: float, rng: np.random.Generator) -> np.ndarray:

@@ -15,19 +15,15 @@ from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import (
     AuditResult,
-    Betting,
+    ConfidenceSequence,
     Finding,
     Verdict,
-    accuracy,
-    any_threshold,
-    curve_anywhere,
-    fixed_threshold,
     guess,
-    joint,
-    one_run,
+    lower_bound,
+    refute,
     split,
 )
-from mialab.audit.clopper_pearson import rate_limits
+from mialab.audit.rates import rate_limits
 from mialab.audit.split import choose_threshold
 from mialab.game import Design, Outcome
 from mialab.metrics import roc_curve
@@ -110,34 +106,35 @@ def _terms(promise: Promise, confidence: float) -> dict:
 
 
 def _rates(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
-    counts = runs.runs.at(choose_threshold(runs.rehearsal, fixed_threshold))
-    return _against(fixed_threshold(counts, **_terms(promise, confidence)), promise)
+    counts = runs.runs.at(choose_threshold(runs.rehearsal, "rates"))
+    return _against(lower_bound(counts, test="rates", **_terms(promise, confidence)), promise)
 
 
 def _joint(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
     rehearsal, test = (_first(one, FEW) for one in (runs.rehearsal, runs.runs))
-    counts = test.at(choose_threshold(rehearsal, joint))
-    return _against(joint(counts, **_terms(promise, confidence)), promise)
+    counts = test.at(choose_threshold(rehearsal, "joint"))
+    return _against(lower_bound(counts, test="joint", **_terms(promise, confidence)), promise)
 
 
 def _right(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
-    counts = runs.runs.at(choose_threshold(runs.rehearsal, accuracy))
-    return _against(accuracy(counts, **_terms(promise, confidence)), promise)
+    counts = runs.runs.at(choose_threshold(runs.rehearsal, "accuracy"))
+    return _against(lower_bound(counts, test="accuracy", **_terms(promise, confidence)), promise)
 
 
 def _split(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
-    return _against(split(runs.runs, fixed_threshold, rng=rng, **_terms(promise, confidence)), promise)
+    return _against(split(runs.runs, test="rates", rng=rng, **_terms(promise, confidence)), promise)
 
 
 def _any(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
-    return _against(any_threshold(runs.runs, **_terms(promise, confidence)), promise)
+    return _against(lower_bound(runs.runs, **_terms(promise, confidence)), promise)
 
 
 def _betting(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
     """Call one coin after the other; each of these runs has a coin of its own."""
-    accused = runs.coins.score >= choose_threshold(runs.rehearsal, accuracy)
-    bets = Betting(Design.RUNS, **_terms(promise, confidence))
-    return _against(bets.after(np.where(accused == runs.coins.member, 1, -1)).result(), promise)
+    accused = runs.coins.score >= choose_threshold(runs.rehearsal, "accuracy")
+    calls = ConfidenceSequence(Design.RUNS, delta=promise.claims.delta)
+    calls = calls.update(np.where(accused == runs.coins.member, 1, -1))
+    return _against(lower_bound(calls, **_terms(promise, confidence)), promise)
 
 
 def _one_run(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
@@ -146,10 +143,10 @@ def _one_run(runs: Runs, promise: Promise, confidence: float, rng: np.random.Gen
     practice, coins = (_untied(one, rng) for one in (tossed(runs.rehearsal, rng=rng), runs.coins))
     sizes = [int(share * practice.score.size) for share in _SHARES]
     trials = [(ins, outs) for ins in sizes for outs in sizes if ins + outs]
-    proved = [one_run(guess(practice, ins=i, outs=o), **terms).epsilon_lower for i, o in trials]
+    proved = [lower_bound(guess(practice, ins=i, outs=o), **terms).value for i, o in trials]
     ins, outs = trials[int(np.argmax(proved))]
     guesses = guess(coins, ins=ins, outs=outs)
-    return _against(one_run(guesses, **terms), promise)
+    return _against(lower_bound(guesses, **terms), promise)
 
 
 def _curve(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
@@ -164,8 +161,8 @@ def _curve(runs: Runs, promise: Promise, confidence: float, rng: np.random.Gener
 
 def _anywhere(runs: Runs, promise: Promise, confidence: float, rng: np.random.Generator) -> Seen:
     neighbours = promise.claims.neighbours
-    seen = curve_anywhere(runs.runs, promise.curve, neighbours=neighbours, confidence=confidence)
-    return Seen(seen.finding, seen.trials)
+    seen = refute(runs.runs, promise.curve, neighbours=neighbours, confidence=confidence)
+    return Seen(seen.finding, seen.result.trials)
 
 
 LOOKS = (

@@ -61,7 +61,7 @@ class Row:
 
         It may be below the claim and the claim yet be refuted: the audits of a curve prove no ε.
         """
-        return max((one.bound.epsilon_lower for one in self.seen.values() if one.bound), default=0.0)
+        return max((one.bound.value for one in self.seen.values() if one.bound), default=0.0)
 
     @property
     def trials(self) -> int:
@@ -198,5 +198,5 @@ def _truth(case: Case) -> str:
 
 
 def _cell(seen: Seen) -> str:
-    says = decimals_down(seen.bound.epsilon_lower) if seen.bound else str(seen.finding)
+    says = decimals_down(seen.bound.value) if seen.bound else str(seen.finding)
     return f"**{says}**" if seen.finding == Finding.VIOLATED else says

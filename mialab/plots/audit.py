@@ -54,10 +54,10 @@ def sandwich(
     --------
     >>> from matplotlib.figure import Figure
     >>> from mialab.accounting import Neighbours
-    >>> from mialab.audit import accuracy
+    >>> from mialab.audit import lower_bound
     >>> from mialab.game import Counts, Design
     >>> counts = Counts(400, 500, 100, 500, design=Design.RUNS)
-    >>> result = accuracy(counts, neighbours=Neighbours.ADD_REMOVE, delta=1e-5)
+    >>> result = lower_bound(counts, neighbours=Neighbours.ADD_REMOVE, delta=1e-5)
     >>> ax = sandwich(Figure().subplots(), {"accuracy": result}, Guarantee(2.0, 1e-5, Neighbours.ADD_REMOVE))
     >>> ax.get_xlabel()
     'ε at δ = 1e-05'
@@ -66,10 +66,10 @@ def sandwich(
     for place, result in enumerate(results.values()):
         finding = Verdict(result, claim).finding  # refuses other neighbours, another δ
         colour = COLOURS["second" if finding == "violated" else "first"]
-        ax.plot([result.epsilon_lower, result.ceiling], [place, place], color=colour, linewidth=1.2)
+        ax.plot([result.value, result.ceiling], [place, place], color=colour, linewidth=1.2)
         ax.plot(result.ceiling, place, "|", color=colour, markersize=12)
-        ax.barh(place, result.epsilon_lower, height=0.5, color=colour)
-        where = result.epsilon_lower
+        ax.barh(place, result.value, height=0.5, color=colour)
+        where = result.value
         ax.text(where, place - 0.3, f"ε ≥ {decimals_down(where)}, {finding}", **_TEXT)
     furthest = max(claim.epsilon, *(result.ceiling for result in results.values()))
     if proved is not None:

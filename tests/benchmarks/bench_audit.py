@@ -1,7 +1,7 @@
 """How long an audit takes, and how sharp it is.
 
 The aims: one run with 100,000 canaries below 1 s. And for one method with one setting, at ε = ln 3, 500 on
-either side and 95 %: a mean bound of .93 on the tight mixture, and of .95 times that of `fixed_threshold` at
+either side and 95 %: a mean bound of .93 on the tight mixture, and of .95 times that of two rates at
 the right place (.501) on one with all of its leak in the highest 5 %.
 
 Each is called once, with numbers that were not asked for before.
@@ -14,17 +14,7 @@ import time
 import numpy as np
 
 from mialab.accounting import Neighbours
-from mialab.audit import (
-    Betting,
-    Guesses,
-    accuracy,
-    any_threshold,
-    fixed_threshold,
-    guess,
-    joint,
-    one_run,
-    split,
-)
+from mialab.audit import ConfidenceSequence, Guesses, guess, lower_bound, split
 from mialab.game import Counts, Design, Outcome
 
 REPLACE = {"neighbours": Neighbours.REPLACE}
@@ -41,29 +31,32 @@ def main():
     """Time each audit, small and large."""
     rng, many = np.random.default_rng(0), 1_000_000
     canaries = Guesses(60_000, 100_000, 100_000, Design.ONE_RUN)
-    timed("one run, 100,000 canaries, δ > 0", lambda: one_run(canaries, delta=1e-7, **REPLACE))
+    timed("one run, 100,000 canaries, δ > 0", lambda: lower_bound(canaries, delta=1e-7, **REPLACE))
     member = rng.random(many) < 0.5
     outcome = Outcome(rng.normal(size=many) + member, member, design=Design.ONE_RUN)
     timed(
         "one run, a million scores",
-        lambda: one_run(guess(outcome, ins=1000, outs=1000), delta=1e-9, **REPLACE),
+        lambda: lower_bound(guess(outcome, ins=1000, outs=1000), delta=1e-9, **REPLACE),
     )
-    timed("split and accuracy, a million scores", lambda: split(outcome, accuracy, rng=rng, **REPLACE))
+    timed("split and accuracy, a million scores", lambda: split(outcome, test="accuracy", rng=rng, **REPLACE))
     for n in (50, 500, 5000):
         counts = Counts(n // 2, n, n // 10, n, design=Design.RUNS)
-        for audit in (fixed_threshold, accuracy, joint):
-            timed(f"{audit.__name__}, {n} on either side", lambda: audit(counts, **REPLACE))  # noqa: B023
+        for test in ("rates", "accuracy", "joint"):
+            timed(f"{test}, {n} on either side", lambda: lower_bound(counts, test=test, **REPLACE))  # noqa: B023
     runs = Outcome(outcome.score[:1000], np.arange(1000) < 500, design=Design.RUNS)
-    timed("any threshold, 500 on either side", lambda: any_threshold(runs, **REPLACE))
-    timed("any threshold, a million scores", lambda: any_threshold(outcome, **REPLACE))
+    timed("any threshold, 500 on either side", lambda: lower_bound(runs, **REPLACE))
+    timed("any threshold, a million scores", lambda: lower_bound(outcome, **REPLACE))
     calls = np.where(rng.random(10_000) < 0.75, 1, -1)
-    timed("betting, 10,000 trials", lambda: Betting(Design.RUNS, *REPLACE.values()).after(calls).result())
+    timed(
+        "betting, 10,000 trials",
+        lambda: lower_bound(ConfidenceSequence(Design.RUNS).update(calls), **REPLACE),
+    )
     runs = Outcome(outcome.score, np.arange(many) < many // 2, design=Design.RUNS)
-    timed("any threshold, a million, δ > 0", lambda: any_threshold(outcome, delta=1e-9, **REPLACE))
-    timed("any threshold, a million runs", lambda: any_threshold(runs, delta=1e-9, **REPLACE))
-    timed("split, two rates, a million", lambda: split(runs, fixed_threshold, rng=rng, **REPLACE))
+    timed("any threshold, a million, δ > 0", lambda: lower_bound(outcome, delta=1e-9, **REPLACE))
+    timed("any threshold, a million runs", lambda: lower_bound(runs, delta=1e-9, **REPLACE))
+    timed("split, two rates, a million", lambda: split(runs, test="rates", rng=rng, **REPLACE))
     counts = Counts(250_000, 500_000, 50_000, 500_000, design=Design.RUNS)
-    timed("joint, a million", lambda: joint(counts, **REPLACE))
+    timed("joint, a million", lambda: lower_bound(counts, test="joint", **REPLACE))
     sharpness()
     beside_jax_privacy()
 
@@ -78,15 +71,17 @@ def mixture(top, rng, n=500):
 def sharpness(repeats=2000):
     """Print the mean bound, its standard error and the share of bounds above the truth."""
     of = {
-        "fixed, at the right place": lambda end, top, _: fixed_threshold(end.at(1 - top), **REPLACE),
-        "any threshold": lambda end, _, __: any_threshold(end, **REPLACE),
-        "split, accuracy": lambda end, _, rng: split(end, accuracy, rng=rng, **REPLACE),
-        "split, two rates": lambda end, _, rng: split(end, fixed_threshold, rng=rng, **REPLACE),
+        "fixed, at the right place": lambda end, top, _: lower_bound(
+            end.at(1 - top), test="rates", **REPLACE
+        ),
+        "any threshold": lambda end, _, __: lower_bound(end, **REPLACE),
+        "split, accuracy": lambda end, _, rng: split(end, test="accuracy", rng=rng, **REPLACE),
+        "split, two rates": lambda end, _, rng: split(end, test="rates", rng=rng, **REPLACE),
     }
     for name, audit in of.items():
         for shape, top in (("tight", 0.25), ("far", 0.05)):
             rng = np.random.default_rng(1)
-            bounds = [audit(mixture(top, rng), top, rng).epsilon_lower for _ in range(repeats)]
+            bounds = [audit(mixture(top, rng), top, rng).value for _ in range(repeats)]
             error, above = np.std(bounds) / repeats**0.5, np.mean(np.array(bounds) > np.log(3))
             print(
                 f"{name:36}{shape:8}{np.mean(bounds):.4f} ± {error:.4f}, above the truth {above:.2%}",
@@ -124,14 +119,14 @@ def beside_jax_privacy(repeats=100):
         print("JAX-Privacy: not installed")
         return
     audits = {
-        "mialab: fixed, at .75": lambda end, _: fixed_threshold(end.at(0.75), **REPLACE),
-        "mialab: joint, at .75": lambda end, _: joint(end.at(0.75), **REPLACE),
-        "mialab: any threshold": lambda end, _: any_threshold(end, **REPLACE),
-        "mialab: any, one run, δ = 1e-5": lambda end, _: any_threshold(
+        "mialab: fixed, at .75": lambda end, _: lower_bound(end.at(0.75), test="rates", **REPLACE),
+        "mialab: joint, at .75": lambda end, _: lower_bound(end.at(0.75), test="joint", **REPLACE),
+        "mialab: any threshold": lambda end, _: lower_bound(end, **REPLACE),
+        "mialab: any, one run, δ = 1e-5": lambda end, _: lower_bound(
             Outcome(end.score, end.member, design=Design.ONE_RUN), delta=1e-5, **REPLACE
         ),
     }
-    ours = {name: (lambda end, seed, a=audit: a(end, seed).epsilon_lower) for name, audit in audits.items()}
+    ours = {name: (lambda end, seed, a=audit: a(end, seed).value) for name, audit in audits.items()}
     for name, audit in theirs.items():
         ours[f"JAX-Privacy: {name}"] = lambda end, seed, a=audit: a(
             auditor(end.score[end.member], end.score[~end.member]), seed
@@ -160,7 +155,7 @@ def noise_beside_jax_privacy(repeats=1000):
         member, score = rng.random(1000) < 0.5, rng.random(1000)
         above += theirs["one run, Bonferroni"](auditor(score[member], score[~member]), seed) > 0
         noise = Outcome(score, member, design=Design.ONE_RUN)
-        ours += any_threshold(noise, delta=1e-5, **REPLACE).epsilon_lower > 0
+        ours += lower_bound(noise, delta=1e-5, **REPLACE).value > 0
     print(
         f"no leak, one run: JAX-Privacy Bonferroni accuses {above / repeats:.1%}, mialab {ours / repeats:.1%}"
     )

@@ -12,17 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mialab.accounting import Neighbours
-from mialab.audit import (
-    Guesses,
-    curve_anywhere,
-    curve_at,
-    curve_in_one_run,
-    gaussian_anywhere,
-    gaussian_in_one_run,
-    gaussian_joint,
-    guess,
-    one_run,
-)
+from mialab.audit import Guesses, guess, lower_bound, refute
 from mialab.audit.read_scores import read_scores
 from mialab.command import main as command
 from mialab.game import Counts, Design, Outcome
@@ -60,9 +50,9 @@ def against_jax_privacy(rng):
     cut = {"threshold_strategy": auditing.Explicit(threshold)}
     seen = guess(outcome, ins=int((score >= threshold).sum()), outs=0)
     timed("JAX-Privacy, one run, f-DP", lambda: theirs.epsilon_one_run_fdp(**terms, **cut))
-    timed("ours", lambda: gaussian_in_one_run(seen, **REPLACE).epsilon(1e-5))
+    timed("ours", lambda: lower_bound(seen, family="mu", **REPLACE).epsilon(1e-5))
     timed("JAX-Privacy, one run, (ε, δ)", lambda: theirs.epsilon_one_run(**terms, **cut))
-    timed("ours", lambda: one_run(seen, delta=1e-5, **REPLACE).epsilon_lower)
+    timed("ours", lambda: lower_bound(seen, delta=1e-5, **REPLACE).value)
 
 
 def main():
@@ -88,19 +78,25 @@ def main():
     for right, guesses in ((69_146, 100_000), (9_000, 10_000)):
         seen = Guesses(right, guesses, 100_000, Design.ONE_RUN)
         name = f"100,000 canaries, {guesses} guesses: μ"
-        timed(name, lambda: gaussian_in_one_run(seen, **REPLACE))  # noqa: B023
-        timed("the same: p", lambda: curve_in_one_run(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
+        timed(name, lambda: lower_bound(seen, family="mu", **REPLACE))  # noqa: B023
+        timed("the same: p", lambda: refute(seen, GaussianCurve(0.5), **REPLACE))  # noqa: B023
     against_jax_privacy(rng)
     for n in (100, 500):
         counts = Counts(6 * n // 10, n, 3 * n // 20, n, design=Design.RUNS)
-        timed(f"curve_at, {n} on either side", lambda: curve_at(counts, GaussianCurve(0.5), **REPLACE))  # noqa: B023
-        timed(f"gaussian_joint, {n} on either side", lambda: gaussian_joint(counts, **REPLACE))  # noqa: B023
+        timed(
+            f"joint, a curve, {n} on either side",
+            lambda: refute(counts, GaussianCurve(0.5), test="joint", **REPLACE),  # noqa: B023
+        )
+        timed(
+            f"joint, μ, {n} on either side",
+            lambda: lower_bound(counts, family="mu", test="joint", **REPLACE),  # noqa: B023
+        )
     for n in (500, 50_000):
         side = np.arange(2 * n) < n
         outcome = Outcome(rng.normal(size=2 * n) + side, side, design=Design.RUNS)
         claim = GaussianCurve(0.7)
-        timed(f"curve_anywhere, {n} on either side", lambda: curve_anywhere(outcome, claim, **REPLACE))  # noqa: B023
-        timed(f"gaussian_anywhere, {n} on either side", lambda: gaussian_anywhere(outcome, **REPLACE))  # noqa: B023
+        timed(f"order, a curve, {n} on either side", lambda: refute(outcome, claim, **REPLACE))  # noqa: B023
+        timed(f"order, μ, {n} on either side", lambda: lower_bound(outcome, family="mu", **REPLACE))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -88,17 +88,16 @@ CURVES = [
 
 
 def clopper_pearson(table, delta, confidence):
-    return audit.fixed_threshold(counts(table), **terms(delta=delta, confidence=confidence))
+    return audit.lower_bound(counts(table), test="rates", **terms(delta=delta, confidence=confidence))
 
 
 def clopper_pearson_bound(table, delta, confidence=0.95):
-    return clopper_pearson(table, delta, confidence).epsilon_lower
+    return clopper_pearson(table, delta, confidence).value
 
 
 def clopper_pearson_reach(table):
     result = clopper_pearson(table, 0.0, 0.95)
-    assert result.evidence
-    rank = result.evidence.rank
+    rank = result.rank
     return result.ceiling, result.reach, rank.value, rank.low, rank.high
 
 
@@ -124,7 +123,7 @@ for confidence in (0.5, 0.9, 0.999):
 
 
 def joint_bound(table, delta, confidence=0.95):
-    return audit.joint(counts(table), **terms(delta=delta, confidence=confidence)).epsilon_lower
+    return audit.lower_bound(counts(table), test="joint", **terms(delta=delta, confidence=confidence)).value
 
 
 for table in TABLES:
@@ -144,12 +143,12 @@ add(
 
 
 def accuracy_bound(table, design, delta, p_in=0.5, confidence=0.95):
-    result = audit.accuracy(counts(table, design), **terms(delta=delta, confidence=confidence, p_in=p_in))
-    return result.epsilon_lower
+    others = terms(delta=delta, confidence=confidence, p_in=p_in)
+    return audit.lower_bound(counts(table, design), test="accuracy", **others).value
 
 
 def accuracy_ceiling(table):
-    result = audit.accuracy(counts(table), **terms())
+    result = audit.lower_bound(counts(table), test="accuracy", **terms())
     return result.ceiling, result.reach, result.trials
 
 
@@ -193,7 +192,7 @@ for p_in in (0.45, 0.5, 0.6):
 
 
 def right_by_luck(right, trials, allowed):
-    return audit.luck(right, trials, allowed=allowed)
+    return audit.binomial_p_value(right, trials, allowed=allowed)
 
 
 for right, trials, allowed in [(65, 100, 0.6), (650, 1000, 0.6), (0, 10, 0.5), (10, 10, 0.5), (1, 1, 0.9)]:
@@ -205,17 +204,16 @@ for right, trials, allowed in [(65, 100, 0.6), (650, 1000, 0.6), (0, 10, 0.5), (
 
 
 def any_threshold(kind, design, delta, p_in):
-    return audit.any_threshold(outcome(kind, design), **terms(delta=delta, p_in=p_in))
+    return audit.lower_bound(outcome(kind, design), **terms(delta=delta, p_in=p_in))
 
 
 def any_threshold_bound(kind, design="runs", delta=0.0, p_in=0.5):
-    return any_threshold(kind, design, delta, p_in).epsilon_lower
+    return any_threshold(kind, design, delta, p_in).value
 
 
 def any_threshold_reach(kind):
     result = any_threshold(kind, "runs", 0.0, 0.5)
-    assert result.evidence
-    rank = result.evidence.rank
+    rank = result.rank
     return result.ceiling, result.reach, result.trials, rank.value, rank.low, rank.high
 
 
@@ -229,9 +227,8 @@ add("any threshold bound, coins 0.4, shift 3", "lower", any_threshold_bound, "sh
 
 
 def split_bound(kind, test, share, design="runs"):
-    calls = {"accuracy": "accuracy", "Clopper-Pearson": "fixed_threshold", "joint": "joint"}
-    test = getattr(audit, calls[test])
-    return audit.split(outcome(kind, design), test, **terms(rng=generator(), share=share)).epsilon_lower
+    test = {"Clopper-Pearson": "rates"}.get(test, test)
+    return audit.split(outcome(kind, design), test=test, **terms(rng=generator(), share=share)).value
 
 
 for test in ("accuracy", "Clopper-Pearson"):
@@ -259,16 +256,17 @@ def guesses(right, number, canaries, **others) -> audit.Guesses:
 
 
 def one_run_bound(seen, delta, others=()):
-    return audit.one_run(guesses(*seen, **dict(others)), **terms(delta=delta)).epsilon_lower
+    return audit.lower_bound(guesses(*seen, **dict(others)), **terms(delta=delta)).value
 
 
 def one_run_ceiling(seen):
-    result = audit.one_run(guesses(*seen), **terms())
+    result = audit.lower_bound(guesses(*seen), **terms())
     return result.ceiling, result.reach, result.trials
 
 
 def one_run_p_value(seen, epsilon, delta):
-    return audit.p_value(guesses(*seen), epsilon, delta)
+    claim = accounting.Guarantee(epsilon, delta, accounting.Neighbours.REPLACE)
+    return audit.p_value(guesses(*seen), claim)
 
 
 for seen in GUESSES:
@@ -302,19 +300,21 @@ add("guesses from scores, shift 3, 0 in, 30 out", "exact", guesses_from_scores, 
 # Curves on trial.
 
 
-def curve_p_value(tables, name):
-    test = audit.curve_at([counts(table) for table in tables], curve(name), **terms())
-    return test.p_value
+def said_of(verdict):
+    return verdict.finding, verdict.result.ceiling, verdict.result.reach, verdict.upside_down
+
+
+def curve_p_value(table, name):
+    return audit.p_value(counts(table), curve(name), test="joint")
 
 
 def curve_finding(table, name):
-    test = audit.curve_at(counts(table), curve(name), **terms())
-    return test.finding, test.least, test.reach, test.upside_down
+    return said_of(audit.refute(counts(table), curve(name), **terms(test="joint")))
 
 
 for table in [(60, 100, 5, 100), (50, 100, 50, 100), (10, 100, 90, 100), (3, 5, 0, 60)]:
     for name in CURVES:
-        add(f"p-value of a curve ({name}), {named(table)}", "upper", curve_p_value, [table], name)
+        add(f"p-value of a curve ({name}), {named(table)}", "upper", curve_p_value, table, name)
     add(
         f"finding, least p-value, reach of a Gaussian curve, {named(table)}",
         "exact",
@@ -322,26 +322,18 @@ for table in [(60, 100, 5, 100), (50, 100, 50, 100), (10, 100, 90, 100), (3, 5, 
         table,
         CURVES[1],
     )
-add(
-    "p-value of a curve (Gaussian, mu 1), at two thresholds",
-    "upper",
-    curve_p_value,
-    [(60, 100, 5, 100), (80, 100, 30, 100)],
-    CURVES[1],
-)
 
 
 def curve_by_ranks(kind, name):
-    return audit.curve_anywhere(outcome(kind), curve(name), **terms())
+    return audit.refute(outcome(kind), curve(name), **terms())
 
 
 def curve_by_ranks_p_value(kind, name):
-    return curve_by_ranks(kind, name).p_value
+    return curve_by_ranks(kind, name).result.value
 
 
 def curve_by_ranks_finding(kind, name):
-    test = curve_by_ranks(kind, name)
-    return test.finding, test.least, test.reach, test.upside_down
+    return said_of(curve_by_ranks(kind, name))
 
 
 for kind in KINDS:
@@ -351,12 +343,12 @@ for kind in KINDS:
 
 
 def one_run_curve_p_value(seen, name):
-    return audit.p_value_of_curve(guesses(*seen), curve(name))
+    return audit.p_value(guesses(*seen), curve(name))
 
 
 def one_run_curve_finding(seen, name):
-    test = audit.curve_in_one_run(guesses(*seen), curve(name), **terms())
-    return test.finding, test.p_value, test.least, test.reach
+    verdict = audit.refute(guesses(*seen), curve(name), **terms())
+    return verdict.finding, verdict.result.value, verdict.result.ceiling, verdict.result.reach
 
 
 for seen in GUESSES[:5]:
@@ -375,29 +367,33 @@ for seen in GUESSES[:5]:
 # The one number of Gaussian DP.
 
 
+def gaussian_rates(table):
+    return audit.lower_bound(counts(table), family="mu", test="rates", **terms())
+
+
 def gaussian_rates_bound(table):
-    return audit.gaussian_rates(counts(table), **terms()).mu_lower
+    return gaussian_rates(table).value
 
 
 def gaussian_joint_bound(table):
-    return audit.gaussian_joint(counts(table), **terms()).mu_lower
+    return audit.lower_bound(counts(table), family="mu", test="joint", **terms()).value
 
 
 def gaussian_epsilon(table, delta):
-    return audit.gaussian_rates(counts(table), **terms()).epsilon(delta)
+    return gaussian_rates(table).epsilon(delta)
 
 
 def gaussian_ceiling(table):
-    result = audit.gaussian_rates(counts(table), **terms())
-    return result.ceiling, result.trials, result.relative(1e-5) != ""
+    result = gaussian_rates(table)
+    return result.ceiling, result.trials, True
 
 
 def gaussian_anywhere_bound(kind):
-    return audit.gaussian_anywhere(outcome(kind), **terms()).mu_lower
+    return audit.lower_bound(outcome(kind), family="mu", **terms()).value
 
 
 def gaussian_one_run_bound(seen):
-    return audit.gaussian_in_one_run(guesses(*seen), **terms()).mu_lower
+    return audit.lower_bound(guesses(*seen), family="mu", **terms()).value
 
 
 for table in TABLES:
@@ -419,15 +415,17 @@ for seen in GUESSES[:5]:
 
 
 def rates_ceiling(members, non_members, delta):
-    return audit.ceiling_of_rates(members, non_members, delta=delta)
+    perfect = counts((members, members, 0, non_members))
+    return audit.lower_bound(perfect, test="rates", **terms(delta=delta)).value
 
 
 def any_ceiling(members, non_members, delta):
-    return audit.ceiling_of_any(members, non_members, delta=delta)
+    return audit.ceiling(members, non_members, delta=delta)
 
 
 def one_run_most(canaries, made, delta):
-    return audit.ceiling_of_one_run(canaries, guesses=made, delta=delta)
+    made = made or canaries
+    return audit.lower_bound(guesses(made, made, canaries), **terms(delta=delta)).value
 
 
 for members, non_members in [(1, 1), (10, 10), (500, 500), (500, 5), (5, 500)]:
@@ -463,15 +461,15 @@ def verdicts_of_coin(chance, number):
 
 
 def betting_bound(chance, number, delta, design):
-    bets = audit.Betting(game.Design(design), accounting.Neighbours.REPLACE, delta=delta)
-    return bets.after(verdicts_of_coin(chance, number)).result().epsilon_lower
+    calls = audit.ConfidenceSequence(game.Design(design), delta=delta)
+    return audit.lower_bound(calls.update(verdicts_of_coin(chance, number)), **terms(delta=delta)).value
 
 
 def betting_one_by_one(chance, number):
-    bets = audit.Betting(game.Design.RUNS, accounting.Neighbours.REPLACE)
+    calls = audit.ConfidenceSequence(game.Design.RUNS)
     for verdict in verdicts_of_coin(chance, number):
-        bets = bets.after(int(verdict))
-    return bets.result().epsilon_lower
+        calls = calls.update(int(verdict))
+    return audit.lower_bound(calls, **terms()).value
 
 
 for chance, number in [(0.75, 300), (0.5, 300), (1.0, 50), (0.2, 100), (0.9, 1)]:
@@ -502,7 +500,7 @@ for table in [(375, 500, 125, 500), (60, 100, 5, 100), (1, 1, 0, 1), (50, 50, 0,
 
 
 def verdict(table, epsilon):
-    seen = audit.accuracy(counts(table), **terms())
+    seen = audit.lower_bound(counts(table), test="accuracy", **terms())
     claim = accounting.Guarantee(epsilon, 0.0, accounting.Neighbours.REPLACE)
     made = audit.Verdict(seen, claim)
     return made.finding, made.upside_down
@@ -511,25 +509,6 @@ def verdict(table, epsilon):
 for epsilon in (0.405, 1.0, 6.0):
     for table in [(330, 500, 170, 500), (170, 500, 330, 500)]:
         add(f"verdict on epsilon {epsilon}, accuracy, {named(table)}", "exact", verdict, table, epsilon)
-
-
-def evidence_and_result():
-    from mialab.metrics import Estimate
-
-    rank = Estimate(0.5, 0.4, 0.6, 0.95, "exact")
-    evidence = audit.Evidence("AUC", rank, reach=2.0, turned=0.5)
-    method = audit.Method("accuracy", (game.Design.RUNS,))
-    method.admit(game.Design.RUNS)
-    replace, runs = accounting.Neighbours.REPLACE, game.Design.RUNS
-    result = audit.AuditResult(0.9, 0.0, 0.95, method, replace, runs, 1000, 4.9, evidence)
-    test = audit.CurveTest(0.01, 1e-9, 0.95, method, replace, runs, 1000, evidence)
-    bound = audit.GaussianBound(1.0, 0.95, method, replace, runs, 1000, 4.7)
-    credible = audit.CredibleInterval(0.5, 1.5, 0.0, 0.95, replace, 100)
-    below = evidence.below_chance
-    return below, result.reach, test.finding, bound.epsilon(1e-5), credible.low, credible.high
-
-
-add("evidence, result, curve test, Gaussian bound put together by hand", "exact", evidence_and_result)
 
 
 def scores_from(content):

@@ -1,4 +1,4 @@
-"""A bound from a threshold that nobody fixed in advance."""
+"""Tests of a ranking: a threshold that nobody fixed in advance, and cuts at the scores themselves."""
 
 from importlib import import_module
 from itertools import combinations
@@ -10,9 +10,10 @@ from scipy.special import expit
 from scipy.stats import binom, hypergeom
 
 from mialab.accounting import Neighbours
-from mialab.audit import Guesses, accuracy, any_threshold, ceiling_of_any, p_value, split
-from mialab.audit.any_threshold import MIDDLE, middle_and_ends, rank_p_value
+from mialab.audit import ceiling, lower_bound, split
+from mialab.audit.ranking import MIDDLE, middle_and_ends
 from mialab.game import Design, Outcome
+from refuting import p_of_cut, p_of_guesses
 
 ERROR = 0.05
 SAME = {"neighbours": Neighbours.REPLACE}
@@ -61,7 +62,7 @@ def refuting_orders(orders: np.ndarray, epsilon: float, delta: float, error: flo
     for cut in (middle, *ends, *(trials - end for end in ends)):
         share = MIDDLE if cut == middle else 0.1
         found = orders[:, :cut].sum(axis=1)
-        of = [rank_p_value(t, cut, (members, trials - members), epsilon, delta) for t in range(cut + 1)]
+        of = [p_of_cut(t, cut, (members, trials - members), epsilon, delta) for t in range(cut + 1)]
         refutes |= np.array(of)[found] <= share * error
     return refutes
 
@@ -76,7 +77,7 @@ def test_definition_the_chance_of_every_order(sides, delta, epsilon):
         found = orders[:, :cut].sum(axis=1)
         for t in range(found.min(), found.max() + 1):
             exact = chance[found >= t].sum()
-            assert rank_p_value(t, cut, sides, epsilon, delta) == pytest.approx(exact, rel=1e-11)
+            assert p_of_cut(t, cut, sides, epsilon, delta) == pytest.approx(exact, rel=1e-11)
 
 
 @pytest.mark.parametrize("sides", [(50, 50), (300, 40), (40, 300), (200, 3), (1, 400)])
@@ -91,7 +92,7 @@ def test_oracle_a_hypergeometric_in_either_half(sides, rng):
             upper = hypergeom.sf(t - 1, np.maximum(a + b, cut), a, cut)
             rest = hypergeom.sf(t - a - 1, sum(sides) - a - b, members - a, np.maximum(cut - a - b, 0))
             exact = np.sum(fell * np.where(a + b >= cut, upper, rest))
-            ours = rank_p_value(t, int(cut), sides, epsilon)
+            ours = p_of_cut(t, int(cut), sides, epsilon)
             assert ours == pytest.approx(exact, rel=1e-9, abs=1e-14)
 
 
@@ -123,7 +124,7 @@ def refuting_falls(fell: np.ndarray, epsilon: float, delta: float) -> np.ndarray
     refutes = np.zeros(len(fell), dtype=bool)
     for ins, outs, share in made:
         right = fell[:, :ins].sum(axis=1) + (~fell[:, trials - outs :]).sum(axis=1)
-        of = {v: p_value(Guesses(int(v), ins + outs, trials), epsilon, delta) for v in np.unique(right)}
+        of = {v: p_of_guesses(int(v), ins + outs, trials, epsilon, delta) for v in np.unique(right)}
         refutes |= np.array([of[v] <= share * ERROR for v in right])
     return refutes
 
@@ -144,7 +145,7 @@ def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, de
         trials = int(rng.integers(8, 80))
         member = rng.permutation(np.arange(trials) < trials // 2)
         outcome = Outcome(rng.normal(size=trials) + 3 * member, member, design=design)
-        bound = any_threshold(outcome, delta=delta, **SAME).epsilon_lower
+        bound = lower_bound(outcome, delta=delta, **SAME).value
         order = member[np.argsort(-outcome.score)][None]
         refuting = refuting_orders if design == Design.RUNS else refuting_falls
         assert bound == 0 or refuting(order, bound - 1e-9, delta)[0]
@@ -154,31 +155,31 @@ def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, de
 @pytest.mark.parametrize("delta", [1e-9, 1e-4])
 def test_definition_of_many_scores_no_number_is_left_out(delta, monkeypatch, rng):
     """The bound of sums over all numbers of right guesses, to the last digit."""
-    audit, of_one_run = (import_module(f"mialab.audit.{name}") for name in ("any_threshold", "one_run"))
+    audit, of_one_run = (import_module(f"mialab.audit.{name}") for name in ("ranking", "one_run"))
     member = rng.random(10_000) < 0.5
     outcome = Outcome(rng.normal(size=10_000) + 2 * member, member, design=Design.ONE_RUN)
-    fast = any_threshold(outcome, delta=delta, **SAME)
+    fast = lower_bound(outcome, delta=delta, **SAME)
     audit._bound.cache_clear()
     monkeypatch.setattr(of_one_run, "_seen", lambda right, *_: np.arange(right)[::-1])
-    slow = any_threshold(outcome, delta=delta, **SAME)
+    slow = lower_bound(outcome, delta=delta, **SAME)
     audit._bound.cache_clear()
-    assert (fast.epsilon_lower, fast.ceiling) == (slow.epsilon_lower, slow.ceiling)
-    assert 1 < fast.epsilon_lower < fast.ceiling
+    assert (fast.value, fast.ceiling) == (slow.value, slow.ceiling)
+    assert 1 < fast.value < fast.ceiling
 
 
 def test_limit_no_leak_everywhere_equal_and_upside_down():
     member = np.arange(200) % 2 == 0
     for design in (Design.RUNS, Design.COINS):
         for score in (np.zeros(200), -1.0 * member, np.arange(200.0)):
-            assert any_threshold(Outcome(score, member, design=design), **SAME).epsilon_lower == 0
+            assert lower_bound(Outcome(score, member, design=design), **SAME).value == 0
 
 
 @pytest.mark.parametrize("design", [Design.RUNS, Design.COINS, Design.ONE_RUN])
 def test_limit_a_perfect_attack_reaches_the_ceiling(design):
     member = np.arange(1000) < 500
-    bound = any_threshold(Outcome(np.arange(1000)[::-1] * 1.0, member, design=design), **SAME)
-    assert bound.epsilon_lower == bound.ceiling
-    assert ceiling_of_any(500, 500) - 0.3 < bound.ceiling < ceiling_of_any(500, 500)
+    bound = lower_bound(Outcome(np.arange(1000)[::-1] * 1.0, member, design=design), **SAME)
+    assert bound.value == bound.ceiling
+    assert ceiling(500, 500) - 0.3 < bound.ceiling < ceiling(500, 500)
 
 
 @pytest.mark.parametrize("design", [Design.RUNS, Design.ONE_RUN])
@@ -186,7 +187,7 @@ def test_limit_only_the_order_counts_and_a_larger_delta_never_proves_more(design
     member = rng.permutation(np.arange(300) < 150)
     score = rng.normal(size=300) + 3 * member
     bounds = [
-        any_threshold(Outcome(some, member, design=design), delta=delta, **SAME).epsilon_lower
+        lower_bound(Outcome(some, member, design=design), delta=delta, **SAME).value
         for some, delta in ((score, 0.0), (np.exp(score), 0.0), (score, 1e-3), (score, 0.05), (score, 0.5))
     ]
     assert bounds[0] == bounds[1] > bounds[2] > bounds[3] >= bounds[4]
@@ -196,7 +197,7 @@ def test_limit_equal_scores_count_for_the_mechanism(rng):
     member = np.arange(400) < 200
     score = rng.normal(size=400) + 3 * member
     rounded, whole = (
-        any_threshold(Outcome(some, member, design=Design.RUNS), **SAME).epsilon_lower
+        lower_bound(Outcome(some, member, design=Design.RUNS), **SAME).value
         for some in (np.round(score), score)
     )
     assert 0 < rounded < whole
@@ -215,23 +216,6 @@ def test_definition_one_setting_for_both_shapes(design, rng):
     """Sharp where accuracy is, and not blind where it is. More exactly in the benchmarks."""
     for top, least, share in ((0.25, 0.88, 0.9), (0.05, 0.38, 3)):
         drawn = [scores_of(top, 500, rng, design) for _ in range(20)]
-        ours = np.mean([any_threshold(one, **SAME).epsilon_lower for one in drawn])
-        theirs = np.mean([split(one, accuracy, rng=rng, **SAME).epsilon_lower for one in drawn])
+        ours = np.mean([lower_bound(one, **SAME).value for one in drawn])
+        theirs = np.mean([split(one, test="accuracy", rng=rng, **SAME).value for one in drawn])
         assert ours > max(least, share * theirs)
-
-
-@pytest.mark.usefixtures("at_the_door")
-@pytest.mark.parametrize(
-    ("design", "terms", "message"),
-    [
-        (Design.UNKNOWN, {}, "design must be known, or no bound is possible"),
-        (Design.FIXED, {}, "design must be runs or .*got fixed"),
-        (Design.RUNS, {"delta": 1.0}, r"delta must be in \[0, 1\), got 1"),
-        (Design.RUNS, {"confidence": 0.0}, r"confidence must be in \(0, 1\), got 0"),
-        (Design.RUNS, {"neighbours": "both"}, "neighbours must be one of"),
-    ],
-)
-def test_the_door(design, terms, message):
-    outcome = Outcome(np.arange(4.0), np.arange(4) % 2 == 0, design=design)
-    with pytest.raises(ValueError, match=message):
-        any_threshold(outcome, **{**SAME, **terms})
