@@ -143,7 +143,7 @@ def test_coverage_with_estimated_moments(rng):
 
 def test_only_the_leading_directions_are_kept(rng):
     records = rng.normal(size=(200, 3)) * [3.0, 1.0, 0.1]
-    leading = Population.of(records, most=2)
+    leading = Population.of(records, directions=2)
     assert leading.rank == 2
     assert abs(leading.whitener[2]).max() < 0.1 * abs(leading.whitener[1]).max()
 
@@ -220,7 +220,7 @@ TWO = Population.known(np.zeros(2), np.eye(2))
             ),
             "pool must hold at least 4 records, got 3",
         ),
-        (lambda: Population.of(np.eye(3), most=0), "most must be at least 1, got 0"),
+        (lambda: Population.of(np.eye(3), directions=0), "directions must be at least 1, got 0"),
         (lambda: aggregates.expected_tpr(1.5, 1.0, 5), r"fpr must be in \[0, 1\], got 1.5"),
         (
             lambda: aggregates.expected_tpr(0.1, -1.0, 5),

@@ -84,7 +84,7 @@ def read_binary_table(
     Raises
     ------
     ValueError
-        If there is no such file in the archive, or a row is malformed; the message says which.
+        If there is no such file in the archive, or a row is malformed.
     """
     for found, lines in regular_files(archive):
         if found == name:

@@ -101,25 +101,25 @@ class Population:
 
     @classmethod
     @door
-    def of(cls, reference: Features, *, most: int | None = None) -> "Population":
+    def of(cls, reference: Features, *, directions: int | None = None) -> "Population":
         """Estimate a population from reference records, none of which was averaged in the release.
 
-        With ``most``, only that many directions are kept, those that vary most: a direction needs
-        several reference records before its variance means anything.
+        With ``directions``, only so many are kept, those in which the reference varies most: each needs
+        several records before its variance means anything.
 
         Raises
         ------
         ValueError
-            If there are fewer than two records, a number is not finite, nothing varies, or ``most`` is
-            below 1.
+            If there are fewer than two records, a number is not finite, nothing varies, or
+            ``directions`` is below 1.
         """
-        _check.at_least("most", 1 if most is None else most, 1)
+        _check.at_least("directions", 1 if directions is None else directions, 1)
         _check.hold("reference", reference, 2, "records")
         _check.squares("reference", reference)
         mean = reference.mean(axis=0)
-        _, spread, directions = np.linalg.svd(reference - mean, full_matrices=False)
-        whitener = _whitener("reference", spread**2 / (len(reference) - 1), directions.T)
-        return cls(mean, whitener[:, : None if most is None else int(most)], float(len(reference)))
+        _, spread, axes = np.linalg.svd(reference - mean, full_matrices=False)
+        whitener = _whitener("reference", spread**2 / (len(reference) - 1), axes.T)
+        return cls(mean, whitener[:, :directions], float(len(reference)))
 
     @property
     def rank(self) -> int:
@@ -296,7 +296,7 @@ def simulated_z_score(
             _check.refuse(name, "be numbers of records", rows.min())
     batches = np.stack([rng.choice(pool, n, replace=False) for _ in range(simulations + swaps)])
     draws, before = batches[:simulations], batches[simulations:]
-    population = Population.of(release_of(draws), most=simulations // 10)
+    population = Population.of(release_of(draws), directions=simulations // 10)
     unmoved, shift = release_of(before).mean(axis=0), []
     for candidate in candidates:
         after = before.copy()

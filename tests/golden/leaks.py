@@ -31,7 +31,7 @@ def population_of(kind: str) -> Population:
         "known": lambda: Population.known(reference.mean(axis=0), np.cov(reference.T)),
         "independent": lambda: Population.independent(np.zeros(5), np.arange(1.0, 6.0)),
         "from a reference": lambda: Population.of(reference),
-        "three directions of a reference": lambda: Population.of(reference, most=3),
+        "three directions of a reference": lambda: Population.of(reference, directions=3),
     }[kind]()
 
 

@@ -25,8 +25,6 @@ from mialab._validation import door
 from mialab.leaks.aggregates import Release
 from mialab.norms import check_momentum
 
-_MOST = 2**31  # batches: all their weights are listed
-
 
 @door
 @dataclass(frozen=True, eq=False)
@@ -95,8 +93,8 @@ def ema_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     """
     check_momentum(momentum)
     _check.at_least("batches", batches, 1)
-    if batches > _MOST:
-        _check.refuse("batches", f"be at most {_MOST}", batches)
+    if batches > 2**31:
+        _check.refuse("batches", "be at most 2**31, since all weights are listed", batches)
     return momentum * (1 - momentum) ** np.arange(batches)
 
 

@@ -25,8 +25,6 @@ from mialab.leaks.genomics._tables import (
     sum_scores,
 )
 
-_MOST = 2**31 - 1  # questions: SciPy's binomial counts no further
-
 Answers = Bool[ndarray, "variants"]
 
 
@@ -143,11 +141,12 @@ def expected_tpr(
     """
     _check.count("n", n, 2)
     _check.probability("fpr", fpr)
+    _check.hold("frequencies", frequencies, 1, "frequencies")
     check_frequencies("frequencies", frequencies)
     _check.share("mismatch", mismatch)
-    _check.labels("queries", np.asarray(queries), classes=_MOST + 1)
-    absent, without = (np.exp(log_absent(frequencies, people)).mean() for people in (n, n - 1))
     queries = np.asarray(queries)
+    _check.labels("queries", queries, classes=2**31)  # SciPy's binomial counts no further
+    absent, without = (np.exp(log_absent(frequencies, people)).mean() for people in (n, n - 1))
     tpr = [_tpr(fpr, asked, absent, mismatch * without) for asked in queries.ravel().tolist()]
     return np.reshape(tpr, queries.shape)
 

@@ -71,7 +71,9 @@ class Reference:
     @door
     def of(cls, genotypes: Dosages) -> "Reference":
         """Count a reference in people who were not in the study; each variant must vary among them."""
-        return cls(allele_frequencies(genotypes), float(len(genotypes)))
+        frequency = allele_frequencies(genotypes)
+        check_frequencies("the frequencies in genotypes", frequency, open_ends=True)
+        return cls(frequency, float(len(genotypes)))
 
     @property
     def variance(self) -> Frequencies:

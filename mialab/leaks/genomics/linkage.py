@@ -95,7 +95,7 @@ def whitened_z_score(
     _check.at_least("directions", directions, 1)
     x, known = _complete("candidates", candidates), _complete("reference", reference)
     check_frequencies("released", released)
-    population = aggregates.Population.of(known, most=directions)
+    population = aggregates.Population.of(known, directions=directions)
     z = aggregates.z_score(2 * released, x, population, n)
     people = len(known)
     spread = population.distance(x) * np.sqrt(1 / n + 1 / people)

@@ -7,7 +7,7 @@ the best test would be the likelihood ratio of `mialab.leaks.aggregates`,
     dᵀ Σ⁻¹ u − dᵀ Σ⁻¹ d / 2n.
 
 But there are more parameters than reference records, and Σ cannot be known where no reference has ever
-gone. Two ways out: keep the directions that the references can estimate (``Population.of(…, most=k)``),
+gone. Two ways out: keep the directions that the references can estimate (``Population.of(…, directions=k)``),
 or put Σ̂ + λ in the place of Σ. With the references' own directions vₖ and variances s²ₖ,
 
     dᵀ(Σ̂ + λ)⁻¹u = Σₖ (vₖ·d)(vₖ·u)/(s²ₖ + λ) + (d⊥·u⊥)/λ,
