@@ -1,5 +1,6 @@
 """Files are whole or absent, whoever else writes there and however they end."""
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -90,7 +91,7 @@ def fetches(folder, _number):
     os.environ["MIALAB_DATA"] = str(folder)
     cache._get = lambda _address, path: [path.write_bytes(CONTENT[0]) for _ in range(5)]
     (folder / "served").mkdir(exist_ok=True)
-    wanted = "sha1:" + cache.hashlib.sha1(CONTENT[0]).hexdigest()
+    wanted = "sha1:" + hashlib.sha1(CONTENT[0]).hexdigest()
     for round in range(5):
         remote = cache.Remote(f"set/{round}", {"http://somewhere": wanted})
         assert cache.fetch(remote).read_bytes() == CONTENT[0]

@@ -42,16 +42,16 @@ def test_definition_the_power_is_a_sum_of_binomial_chances():
     tail = [sum(binom.pmf(k, queries, out) for k in range(t, queries + 1)) for t in range(queries + 2)]
     threshold = next(t for t, chance in enumerate(tail) if chance <= fpr)
     expected = sum(binom.pmf(k, queries, inside) for k in range(threshold, queries + 1))
-    assert beacon.power(fpr, queries, RARE, n, mismatch=mismatch) == pytest.approx(expected)
+    assert beacon.expected_tpr(fpr, queries, RARE, n, mismatch=mismatch) == pytest.approx(expected)
 
 
 def test_limits_of_power():
     alone = {"frequencies": RARE, "n": 100, "mismatch": 1e-6}
-    assert beacon.power(0.05, 0, **alone) == 0  # nothing was asked, and nobody can be accused
-    assert beacon.power(1.0, 0, **alone) == 1
-    assert beacon.power(0.05, 10**6, **alone) == pytest.approx(1)
+    assert beacon.expected_tpr(0.05, 0, **alone) == 0  # nothing was asked, and nobody can be accused
+    assert beacon.expected_tpr(1.0, 0, **alone) == 1
+    assert beacon.expected_tpr(0.05, 10**6, **alone) == pytest.approx(1)
     assert (
-        beacon.power(0.05, 1000, np.array([0.5]), 100, mismatch=0.0) == 0
+        beacon.expected_tpr(0.05, 1000, np.array([0.5]), 100, mismatch=0.0) == 0
     )  # everybody's allele tells nothing
 
 
@@ -71,7 +71,7 @@ def test_coverage_the_power_is_in_its_band(rng):
         own = (rng.random(asked.shape) >= mismatch) if world == "in" else np.zeros_like(others)
         caught[world] = int(((others | own).sum(axis=1) >= threshold).sum())
     band = metrics.clopper_pearson(caught["in"], trials, confidence=0.999)
-    assert band.low <= beacon.power(0.1, queries, RARE, n, mismatch=mismatch) <= band.high
+    assert band.low <= beacon.expected_tpr(0.1, queries, RARE, n, mismatch=mismatch) <= band.high
     assert metrics.clopper_pearson(caught["out"], trials, confidence=0.999).low <= 0.1
 
 
@@ -116,15 +116,14 @@ def test_definition_a_budget_is_spent_in_order():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: beacon.power(0.05, 10, RARE, 1, mismatch=0.1), "n must be at least 2"),
-        (lambda: beacon.power(0.05, -1, RARE, 10, mismatch=0.1), "queries must be at least 0, got -1"),
-        (lambda: beacon.power(1.5, 1, RARE, 10, mismatch=0.1), "fpr must be in"),
-        (lambda: beacon.power(0.05, 1, RARE, 10, mismatch=1.0), "mismatch must be in"),
-        (lambda: beacon.power(0.05, 1, RARE + 1, 10, mismatch=0.1), "frequencies must be in"),
+        (lambda: beacon.expected_tpr(0.05, 10, RARE, 1, mismatch=0.1), "n must be at least 2"),
         (
-            lambda: beacon.likelihood_ratio(np.ones(3), np.ones((1, 3), int), RARE, 5, mismatch=0.1),
-            "answered must be an array of bool",
+            lambda: beacon.expected_tpr(0.05, -1, RARE, 10, mismatch=0.1),
+            "queries must be in 0 … 2147483647, got values from -1 to -1",
         ),
+        (lambda: beacon.expected_tpr(1.5, 1, RARE, 10, mismatch=0.1), "fpr must be in"),
+        (lambda: beacon.expected_tpr(0.05, 1, RARE, 10, mismatch=1.0), "mismatch must be in"),
+        (lambda: beacon.expected_tpr(0.05, 1, RARE + 1, 10, mismatch=0.1), "frequencies must be in"),
         (
             lambda: beacon.likelihood_ratio(
                 np.ones(3, bool), np.ones((1, 3), int), 0 * RARE, 5, mismatch=0.1
@@ -133,7 +132,7 @@ def test_definition_a_budget_is_spent_in_order():
         ),
         (
             lambda: beacon.budgeted_answers(np.ones((2, 3), int), np.array([3]), RARE, 1.0),
-            "queries must be in 0 … 2, got 3 … 3",
+            "queries must be in 0 … 2, got values from 3 to 3",
         ),
         (
             lambda: beacon.budgeted_answers(np.ones((2, 3), int), np.array([0]), RARE, -1.0),
@@ -141,7 +140,7 @@ def test_definition_a_budget_is_spent_in_order():
         ),
         (
             lambda: beacon.budgeted_answers(np.ones((1, 3), int), np.array([0]), RARE, 1.0),
-            "n must be at least 2",
+            "the number of people must be at least 2, got 1",
         ),
     ],
 )

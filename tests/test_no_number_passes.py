@@ -11,7 +11,7 @@ from mialab.attacks import few_shadows, lira
 from mialab.audit import Guesses, binomial_p_value, ceiling, lower_bound
 from mialab.canaries import plant
 from mialab.game import Counts, Design, Observations
-from mialab.leaks.batch_norm import exact, probe
+from mialab.leaks.batch_norm import probe
 from mialab.leaks.genomics import beacon
 
 pytestmark = pytest.mark.usefixtures("at_the_door")
@@ -25,11 +25,6 @@ COUNTS = Counts(true_positives=9, false_positives=1, members=10, non_members=10,
 HALF = np.array([[True, False], [False, True], [True, True], [False, False]])
 SHADOWS = Observations(np.arange(8.0).reshape(4, 2), HALF)
 HUGE = Observations(np.full((4, 2), 1e308) * [[1], [-1], [1], [-1]], HALF)
-
-
-def ratio(**changed):
-    asked = {"output": -ONE, "probe": ZERO, "candidate": TWO, "mean": ZERO, "variance": ONE, "n": 6}
-    return exact.exact_log_ratio(**(asked | changed))
 
 
 @pytest.mark.parametrize(
@@ -49,39 +44,7 @@ def ratio(**changed):
         (lambda: lira.online(ONE * 1e308, SHADOWS), r"target must be within ±3e\+144, for its squares"),
         (lambda: lira.offline(ZERO, HUGE), r"shadows.signal must be within"),
         (lambda: few_shadows.shrunken_t(ZERO, HUGE), r"shadows.signal must be within"),
-        (lambda: ratio(output=NAN), "output must (be finite|hold no NaN)"),
-        (lambda: ratio(probe=NAN), "probe must (be finite|hold no NaN)"),
-        (lambda: ratio(candidate=MASKED), "candidate must have no mask"),
-        (lambda: ratio(mean=ONE[:1]), "output and mean must have the same number of features, got 2 and 1"),
-        (lambda: ratio(variance=NAN), "variance must hold no NaN, got 1 of 2 values"),
-        (lambda: ratio(n=math.nan), "n must be a whole number, got nan"),
-        (lambda: ratio(epsilon=-1.0), "epsilon must be a finite number of at least 0, got -1.0"),
-        (lambda: probe.known_company(NAN, ZERO, BATCH, BATCH), "output must (be finite|hold no NaN)"),
-        (lambda: probe.known_company(ONE, NAN, BATCH, BATCH), "probe must (be finite|hold no NaN)"),
-        (
-            lambda: probe.known_company(ONE, ZERO, BATCH, NAN[None]),
-            "candidates must hold no NaN, got 1 of 2 values",
-        ),
-        (lambda: probe.known_company(ONE, ZERO, BATCH, BATCH[0]), "candidates must have shape"),
-        (
-            lambda: probe.known_company(ONE, ZERO, BATCH[:, :1], BATCH),
-            "output and others must have the same number of features, got 2 and 1",
-        ),
-        (
-            lambda: probe.known_company(ONE, ZERO, BATCH, BATCH, epsilon=math.nan),
-            "epsilon must be a number, got nan",
-        ),
-        (
-            lambda: probe.read_statistics(BATCH[:2] * np.nan, BATCH[:2]),
-            "probes must hold no NaN, got 4 of 4 values",
-        ),
-        (lambda: probe.moments(BATCH, NAN), "centre must hold no NaN, got 1 of 2 values"),
         (lambda: probe.moments(BATCH * 1e200, ZERO), r"x must be within ±3e\+144"),
-        (
-            lambda: probe.moments(BATCH, np.zeros(3)),
-            "x and centre must have the same number of features, got 2 and 3",
-        ),
-        (lambda: probe.others_moments(NAN, ONE, BATCH, 5, ZERO), "mean must hold no NaN, got 1 of 2 values"),
         (lambda: plant.dirac(np.array([0, 1]), clip=-1.0), "clip must be a finite number above 0, got -1.0"),
         (
             lambda: plant.dirac(np.array([0, 1]), clip=math.nan),
@@ -90,17 +53,10 @@ def ratio(**changed):
         (lambda: plant.dirac(np.array([0.5]), clip=1.0), "coordinates must be integers, got dtype float64"),
         (lambda: plant.as_gradients(BATCH, np.arange(3), -1.0), "clip must be a finite number above 0"),
         (lambda: beacon.log_absent(ONE / 2, -1), "people must be at least 1, got -1"),
-        (lambda: beacon.log_absent(ONE / 2, 2.5), "people must be a whole number, got 2.5"),
-        (lambda: beacon.log_absent(NAN, 5), "frequency must hold no NaN, got 1 of 2 values"),
         (lambda: beacon.log_absent(TWO, 5), r"frequency must be in \[0, 1\]"),
         (
-            lambda: beacon.power(0.05, np.array([2**31]), ONE / 9, n=9, mismatch=0.1),
-            "queries must be at most 2147483647, got 2147483648",
-        ),
-        (lambda: beacon.power(0.05, NAN, ONE / 9, n=9, mismatch=0.1), "queries must be integers"),
-        (
-            lambda: beacon.power(0.05, np.array([2]), ONE / 9, n=9, mismatch=math.nan),
-            r"mismatch must be a number, got nan",
+            lambda: beacon.expected_tpr(0.05, np.array([2**31]), ONE / 9, n=9, mismatch=0.1),
+            "queries must be in 0 … 2147483647",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mialab import audit
-from mialab.leaks import genomics
+from mialab.leaks import aggregates
 from verdicts import between, claims_on
 
 CHAPTER = "4_world/genomics"
@@ -39,7 +39,7 @@ def around(value):
 
 
 def law(n, m, people=400):
-    return float(genomics.power(0.05, m, n, people=people))
+    return float(aggregates.expected_tpr(0.05, np.sqrt(m), n, references=people))
 
 
 def verdict(finding, bound):
@@ -55,7 +55,7 @@ def good_results():
     return {
         "np": np,
         "audit": audit,
-        "genomics": genomics,
+        "aggregates": aggregates,
         "Markdown": str,
         "rate": lambda column: column,
         "most": MOST,

@@ -1,1 +1,8 @@
-"""What belongs to the book alone, and imports `mialab`: the exercises' checkers."""
+"""What belongs to the book alone, and imports `mialab`.
+
+exercises            checkers, one file a chapter
+small_batches        the exact likelihood ratio of a probe in a small batch
+train_mode_queries   models asked in training mode
+coalescent           simulated genomes (optional: msprime)
+association          the allelic test, on frequencies with noise
+"""

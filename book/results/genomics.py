@@ -25,7 +25,7 @@ from mialab import metrics
 from mialab.data import aligned, read_plink
 from mialab.game import Outcome
 from mialab.leaks import genomics
-from mialab.leaks.genomics import varies
+from mialab.leaks.genomics import polymorphic
 
 SEED, SPLITS, N, REFERENCE = 20261124, 200, 40, 40
 HAPMAP = "HM3_thinned_autosomal_overlap"
@@ -46,7 +46,7 @@ def people_of(genotypes, population):
 
 def scored(test, pool, candidates, reference, columns):
     """Score candidates against the pool's frequencies, at variants that vary in the reference."""
-    columns = columns[varies(reference[:, columns])]
+    columns = columns[polymorphic(reference[:, columns])]
     known = genomics.Reference.of(reference[:, columns])
     return test(genomics.allele_frequencies(pool[:, columns]), candidates[:, columns], known)
 

@@ -7,17 +7,16 @@ Everything here is NumPy; nothing is ever unpickled, and no archive is unpacked 
     records.py     Records                   records with their labels
     shipped.py     digits, patients          what scikit-learn brings along
     fetched.py     fashion_mnist, cifar10,   what lives elsewhere
-                   location30, purchase100
+                   location30
     genotypes.py   Genotypes, aligned        genomes: how often each person has an allele
     plink.py       read_plink                genomes in PLINK 1's three files
-    coalescent.py  unlinked, region          genomes of people who never lived (optional: msprime)
     sources.py                               where it lives, and its checksums
     cache.py       DataError                 fetch once, check, keep
     formats.py                               bytes in, arrays out
 """
 
 from mialab.data.cache import DataError
-from mialab.data.fetched import cifar10, fashion_mnist, location30, purchase100
+from mialab.data.fetched import cifar10, fashion_mnist, location30
 from mialab.data.genotypes import Genotypes, aligned
 from mialab.data.plink import read_plink
 from mialab.data.records import Records
@@ -33,6 +32,5 @@ __all__ = [
     "fashion_mnist",
     "location30",
     "patients",
-    "purchase100",
     "read_plink",
 ]

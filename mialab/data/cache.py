@@ -4,7 +4,6 @@ A file is known by its checksum, so it does not matter who hands it over: the fi
 the right bytes will do. A file that is in the cache already is checked and used, without any network.
 """
 
-import hashlib
 import os
 import threading
 from collections.abc import Mapping
@@ -48,17 +47,10 @@ def cache_folder() -> Path:
 
 
 def checksum(path: Path, kind: str) -> str:
-    """Return the checksum of a file as ``kind:hexadecimal``.
+    """Return the checksum of a file as ``kind:hexadecimal``; ``kind`` is ``"sha256"`` or ``"sha1"``."""
+    import pooch
 
-    ``kind`` is ``"sha256"``, ``"sha1"`` or ``"git"``: the name that Git gives to a file's content, which
-    is the SHA-1 of ``blob <size>``, a zero byte and the content.
-    """
-
-    def start():
-        return hashlib.sha1(b"blob %d\0" % path.stat().st_size) if kind == "git" else hashlib.new(kind)
-
-    with path.open("rb") as file:
-        return f"{kind}:{hashlib.file_digest(file, start).hexdigest()}"
+    return f"{kind}:{pooch.file_hash(str(path), alg=kind)}"
 
 
 def fetch(remote: Remote) -> Path:
@@ -77,7 +69,11 @@ def fetch(remote: Remote) -> Path:
     failures = ""
     for address, wanted in remote.sources.items():
         try:
-            _download(address, wanted, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _files.whole(path) as part:
+                _get(address, part)
+                if (found := checksum(part, wanted.partition(":")[0])) != wanted:
+                    _check.refuse("checksum", f"be {wanted}", found)
             return path
         except (OSError, ValueError) as error:
             failures += f"\n  {address}: {error}"
@@ -99,7 +95,7 @@ def _check_kept(path: Path, remote: Remote) -> None:
 
 
 class _Limited:
-    """A file that takes a number of bytes, and none any more once it is closed to the writer."""
+    """A file that takes a number of bytes, and none any more once ``left`` is set to 0."""
 
     def __init__(self, file: IO[bytes]):
         self.file, self.left = file, LARGEST
@@ -121,13 +117,13 @@ def _get(address: str, path: Path) -> None:
     is watched from outside. The thread that is given up ends with its next chunk, or with the process.
     """
     with path.open("wb") as file:
-        held, failures = _Limited(file), []
-        thread = threading.Thread(target=_serve, args=(address, held, failures), daemon=True)
+        limited, failures = _Limited(file), []
+        thread = threading.Thread(target=_serve, args=(address, limited, failures), daemon=True)
         thread.start()
         try:
             thread.join(LONGEST)
         finally:
-            late, held.left = thread.is_alive(), 0
+            late, limited.left = thread.is_alive(), 0
     if late:
         _check.refuse("the download", f"take at most {LONGEST} seconds", "a longer one")
     if failures:
@@ -139,20 +135,8 @@ def _serve(address: str, file: _Limited, failures: list[Exception]) -> None:
     import pooch
 
     # Take the file as it is: a server that compresses on the way would change its checksum.
-    as_it_is = {"Accept-Encoding": "identity"}
+    settings = {"chunk_size": 2**16, "timeout": 30, "headers": {"Accept-Encoding": "identity"}}
     try:
-        pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=30, headers=as_it_is)(
-            address, file, None
-        )
+        pooch.HTTPDownloader(progressbar=True, **settings)(address, file, None)
     except Exception as error:
         failures.append(error)
-
-
-def _download(address: str, wanted: str, path: Path) -> None:
-    """Put a file in its place, whole and checked, or leave nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _files.whole(path) as part:
-        _get(address, part)
-        found = checksum(part, wanted.partition(":")[0])
-        if found != wanted:
-            _check.refuse("checksum", f"be {wanted}", found)

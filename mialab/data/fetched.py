@@ -3,8 +3,6 @@
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
-from numpy import ndarray
 
 from mialab._validation import door
 from mialab.data import formats, sources
@@ -38,8 +36,8 @@ def fashion_mnist(part: Part = "train") -> Records:
     """
     images, labels = (formats.read_idx(fetch(remote)) for remote in sources.FASHION_MNIST[part])
     return Records(
-        x=_brightness(images[:, None]),
-        y=labels.astype(np.int64),
+        x=images[:, None] / np.float32(255),
+        y=labels,
         classes=10,
         name="fashion_mnist",
         class_names=(
@@ -74,8 +72,8 @@ def cifar10(part: Part = "train") -> Records:
     """
     images, labels = formats.read_cifar(fetch(sources.CIFAR10), sources.CIFAR10_BATCHES[part])
     return Records(
-        x=_brightness(images),
-        y=labels.astype(np.int64),
+        x=images / np.float32(255),
+        y=labels,
         classes=10,
         name="cifar10",
         class_names=(
@@ -103,36 +101,4 @@ def location30() -> Records:
     location30: 5,010 records of 446 numbers, 30 classes
     """
     bits, labels = formats.read_binary_table(fetch(sources.LOCATION30), "bangkok", features=446, classes=30)
-    return Records(x=bits.astype(np.float32), y=labels, classes=30, name="location30")
-
-
-def purchase100() -> Records:
-    """Return what 197,324 people bought: 600 columns of 0 and 1, 100 classes.
-
-    A column says whether a person bought a product; a class is a cluster of similar people. Source:
-    Shokri et al. 2017, arXiv:1610.05820.
-
-    **Tested on made-up files of this format only**: the archive was not at hand when this was written.
-    It is checked against the name that Git gives to its content in the authors' repository.
-
-    Raises
-    ------
-    DataError
-        If the archive cannot be had.
-
-    Examples
-    --------
-    >>> purchase100()  # doctest: +SKIP
-    purchase100: 197,324 records of 600 numbers, 100 classes
-    """
-    bits, labels = formats.read_binary_table(
-        fetch(sources.PURCHASE100), "dataset_purchase", features=600, classes=100
-    )
-    return Records(x=bits.astype(np.float32), y=labels, classes=100, name="purchase100")
-
-
-def _brightness(pixels: np.ndarray) -> Float32[ndarray, "records channels side side"]:
-    """Turn bytes into numbers from 0 to 1."""
-    x = pixels.astype(np.float32)
-    x /= 255
-    return x
+    return Records(x=bits, y=labels, classes=30, name="location30")

@@ -17,10 +17,8 @@ from jaxtyping import Int64, UInt8
 from numpy import ndarray
 
 from mialab import _check
-from mialab._text import visible
 
 CIFAR_SHAPE = (3, 32, 32)
-_CIFAR_BYTES = 1 + math.prod(CIFAR_SHAPE)
 
 
 def read_idx(path: Path) -> UInt8[ndarray, "*shape"]:
@@ -63,33 +61,22 @@ def read_cifar(
     Raises
     ------
     ValueError
-        If a batch is missing, has another SHA-1, or is cut within a record.
+        If a batch is missing or has another SHA-1.
     """
-    found = {
-        name: _cifar_batch(name, stream.read(), batches[name])
-        for name, stream in regular_files(archive)
-        if name in batches
-    }
-    missing = [name for name in batches if name not in found]
-    if missing:
+    found = {name: stream.read() for name, stream in regular_files(archive) if name in batches}
+    if missing := [name for name in batches if name not in found]:
         _check.refuse(archive.name, f"hold {', '.join(batches)}", f"no {', '.join(missing)}")
-    rows = np.concatenate([found[name] for name in batches])
+    for name, wanted in batches.items():
+        if (sha1 := hashlib.sha1(found[name]).hexdigest()) != wanted:
+            _check.refuse(f"SHA-1 of {name}", f"be {wanted}", sha1)
+    content = b"".join(found[name] for name in batches)
+    rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + math.prod(CIFAR_SHAPE))
     return rows[:, 1:].reshape(-1, *CIFAR_SHAPE), rows[:, 0]
-
-
-def _cifar_batch(name: str, content: bytes, sha1: str) -> UInt8[ndarray, "records bytes"]:
-    """Check one batch and cut it into records."""
-    found = hashlib.sha1(content).hexdigest()
-    if found != sha1:
-        _check.refuse(f"SHA-1 of {name}", f"be {sha1}", found)
-    if len(content) % _CIFAR_BYTES:
-        _check.refuse(f"size of {name}", f"be a multiple of {_CIFAR_BYTES} bytes", len(content))
-    return np.frombuffer(content, np.uint8).reshape(-1, _CIFAR_BYTES)
 
 
 def read_binary_table(
     archive: Path, name: str, *, features: int, classes: int
-) -> tuple[UInt8[ndarray, "records features"], Int64[ndarray, "records"]]:
+) -> tuple[Int64[ndarray, "records features"], Int64[ndarray, "records"]]:
     """Read a table of lines ``label,0,1,1,0,…`` from a gzipped tar archive.
 
     Labels 1 … classes, plain or in double quotes, become 0 … classes - 1.
@@ -97,7 +84,7 @@ def read_binary_table(
     Raises
     ------
     ValueError
-        If there is no such file in the archive, or a row is malformed; the message says which.
+        If there is no such file in the archive, or a row is malformed.
     """
     for found, lines in regular_files(archive):
         if found == name:
@@ -107,42 +94,14 @@ def read_binary_table(
 
 def _read_rows(
     lines: Iterable[bytes], name: str, features: int, classes: int
-) -> tuple[UInt8[ndarray, "records features"], Int64[ndarray, "records"]]:
-    """Read all rows; a row is kept as one byte per column."""
-    labels, rows = [], []
-    for number, line in enumerate(lines, start=1):
-        label, _, cells = line.rstrip(b"\r\n").partition(b",")
-        labels.append(_label(label, f"label in row {number} of {name}", classes))
-        rows.append(_bits(cells, f"row {number} of {name}", features))
-    bits = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, features) - ord("0")
-    return bits, np.array(labels, dtype=np.int64)
-
-
-def _label(cell: bytes, where: str, classes: int) -> int:
-    """Read a label, and count from 0."""
-    text = cell[1:-1] if len(cell) > 2 and cell[:1] == cell[-1:] == b'"' else cell
-    if not (text.isdigit() and len(text) < 10 and 1 <= int(text) <= classes):
-        _check.refuse(where, f"be in 1 … {classes}", _printed(cell))
-    return int(text) - 1
-
-
-def _bits(cells: bytes, where: str, features: int) -> bytes:
-    """Drop the commas between zeros and ones, and refuse anything else."""
-    bits = cells[::2]
-    regular = len(cells) == 2 * features - 1 and cells[1::2] == b"," * (features - 1)
-    if not regular or bits.translate(None, b"01"):
-        _refuse_cells(cells.split(b","), where, features)
-    return bits
-
-
-def _refuse_cells(cells: list[bytes], where: str, features: int) -> None:
-    """Say what is wrong with a row."""
-    if len(cells) != features:
-        _check.refuse(where, f"have {features} columns after its label", len(cells))
-    column, cell = next((i, cell) for i, cell in enumerate(cells, start=1) if cell not in (b"0", b"1"))
-    _check.refuse(f"column {column} after the label in {where}", "be 0 or 1", _printed(cell))
-
-
-def _printed(cell: bytes) -> str:
-    """Return a cell as it stands in the file, between quotes."""
-    return visible(repr(cell.decode("ascii", "backslashreplace")))
+) -> tuple[Int64[ndarray, "records features"], Int64[ndarray, "records"]]:
+    try:
+        table = np.loadtxt(lines, np.int64, delimiter=",", quotechar='"', comments=None, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{name} must be rows of whole numbers, got one that is not: {error}") from error
+    label, bits = table[:, 0] - 1, table[:, 1:]
+    if bits.shape[1] != features:
+        _check.refuse(name, f"have {features} columns after the label", bits.shape[1])
+    _check.labels(f"labels - 1 in {name}", label, classes)
+    _check.labels(f"columns after the label in {name}", bits, 2)
+    return bits, label

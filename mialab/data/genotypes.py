@@ -1,9 +1,9 @@
 """Genomes as counts of alleles, with the names of people and variants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int, Int8
+from jaxtyping import Int8
 from numpy import ndarray
 
 from mialab import _check
@@ -41,9 +41,8 @@ class Genotypes:
     --------
     >>> count = np.array([[0, 2], [1, -1]], dtype=np.int8)
     >>> alleles = (("A", "G"), ("C", "A"))
-    >>> pair = Genotypes(count, ("ann", "bob"), ("CEU", "YRI"), ("rs1", "rs2"), alleles, "two")
-    >>> pair, pair.of(people=np.array([1])).populations
-    (two: 2 people × 2 variants, 1 missing genotype, ('YRI',))
+    >>> Genotypes(count, ("ann", "bob"), ("CEU", "YRI"), ("rs1", "rs2"), alleles, "two")
+    two: 2 people × 2 variants, 1 missing genotype
     """
 
     count: Int8[ndarray, "people variants"]
@@ -54,42 +53,16 @@ class Genotypes:
     name: str
 
     def __post_init__(self):
-        names = (("people", 0), ("populations", 0), ("variants", 1), ("alleles", 1))
-        for field, axis in names:
-            if len(getattr(self, field)) != self.count.shape[axis]:
-                rule = f"have {self.count.shape[axis]} entries"
-                _check.refuse(field, rule, len(getattr(self, field)))
+        for field, axis in (("people", 0), ("populations", 0), ("variants", 1), ("alleles", 1)):
+            size, names = self.count.shape[axis], getattr(self, field)
+            if len(names) != size:
+                _check.refuse(field, f"have {size} entries", len(names))
         if self.count.size and not (self.count.min() >= -1 and self.count.max() <= 2):
             _check.refuse(
                 "count", "be 0, 1, 2, or −1 for missing", f"{self.count.min()} … {self.count.max()}"
             )
         if len(set(self.variants)) != len(self.variants):
             _check.refuse("variants", "have a name each", f"{len(set(self.variants))} names")
-
-    @door
-    def of(
-        self,
-        *,
-        people: Int[ndarray, "rows"] | Bool[ndarray, "people"] | None = None,
-        variants: Int[ndarray, "columns"] | Bool[ndarray, "variants"] | None = None,
-    ) -> "Genotypes":
-        """Return some of the people and variants, by number or by a mask, in the order asked for.
-
-        Raises
-        ------
-        ValueError
-            If a number is nobody's, a mask has another length, or a variant is asked for twice.
-        """
-        rows = _chosen("people", people, self.count.shape[0])
-        columns = _chosen("variants", variants, self.count.shape[1])
-        return Genotypes(
-            self.count[np.ix_(rows, columns)],
-            tuple(self.people[i] for i in rows),
-            tuple(self.populations[i] for i in rows),
-            tuple(self.variants[i] for i in columns),
-            tuple(self.alleles[i] for i in columns),
-            self.name,
-        )
 
     def __len__(self) -> int:
         """Return the number of people."""
@@ -101,18 +74,6 @@ class Genotypes:
         unknown = f", {missing:,} missing genotype{'s' if missing > 1 else ''}" if missing else ""
         people, variants = self.count.shape
         return f"{self.name}: {people:,} people × {variants:,} variants{unknown}"
-
-
-def _chosen(name: str, chosen: ndarray | None, size: int) -> ndarray:
-    """Return numbers for numbers, a mask, or everything."""
-    everything = np.arange(size)
-    if chosen is None:
-        return everything
-    if chosen.dtype == bool and len(chosen) != size:
-        _check.refuse(name, f"have {size} entries, as a mask", len(chosen))
-    if chosen.dtype != bool and chosen.size and not (chosen.min() >= 0 and chosen.max() < size):
-        _check.refuse(name, f"be numbers in 0 … {size - 1}", f"{chosen.min()} … {chosen.max()}")
-    return everything[chosen]
 
 
 @door
@@ -139,18 +100,19 @@ def aligned(first: Genotypes, second: Genotypes) -> tuple[Genotypes, Genotypes]:
     (array([[2]], dtype=int8), (('A', 'G'),))
     """
     place = {name: i for i, name in enumerate(second.variants)}
-    kept, found, turned = [], [], []
-    for i, name in enumerate(first.variants):
-        turn = _turn(first.alleles[i], second.alleles[place[name]]) if name in place else None
-        if turn is not None:
-            kept.append(i)
-            found.append(place[name])
-            turned.append(turn)
-    if not kept:
+    shared = [(i, place[name]) for i, name in enumerate(first.variants) if name in place]
+    turns = [_turn(first.alleles[i], second.alleles[j]) for i, j in shared]
+    joined = [(*pair, turn) for pair, turn in zip(shared, turns, strict=True) if turn is not None]
+    if not joined:
         _check.refuse("the two sets", "share a variant with the same alleles", "none")
-    here, there = first.of(variants=np.array(kept)), second.of(variants=np.array(found))
-    count = np.where(np.array(turned) & (there.count >= 0), 2 - there.count, there.count).astype(np.int8)
-    return here, Genotypes(count, there.people, there.populations, here.variants, here.alleles, there.name)
+    here, there, turned = (list(column) for column in zip(*joined, strict=True))
+    count = second.count[:, there]
+    count = np.where(np.array(turned) & (count >= 0), 2 - count, count).astype(np.int8)
+    variants, alleles = (tuple(names[i] for i in here) for names in (first.variants, first.alleles))
+    return (
+        replace(first, count=first.count[:, here], variants=variants, alleles=alleles),
+        replace(second, count=count, variants=variants, alleles=alleles),
+    )
 
 
 def _turn(first: tuple[str, str], second: tuple[str, str]) -> bool | None:

@@ -106,20 +106,12 @@ def _rows(path: Path) -> list[list[str]]:
     """Split a file's lines at blanks; one that is no row would give everybody the neighbour's genotypes."""
     rows = []
     for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        where, row = f"line {number} of {path.name}", _words(line, path.name)
+        if b"\0" in line or "\ufffd" in line.decode(errors="replace"):
+            _check.refuse(path.name, "be text in UTF-8", visible(repr(line)))
+        where, row = f"line {number} of {path.name}", [word.decode() for word in line.split()]
         if row and (row[0].startswith("#") or sum(one.lower() in _HEADER for one in row) > 1):
             _check.refuse(where, "be a row, since the format has no header", visible(" ".join(row)))
         if row and len(row) != 6:
             _check.refuse(where, "have 6 columns", len(row))
         rows += [row] if row else []
     return rows
-
-
-def _words(line: bytes, name: str) -> list[str]:
-    try:
-        if b"\0" not in line:
-            return [word.decode() for word in line.split()]
-    except UnicodeDecodeError:
-        pass
-    _check.refuse(name, "be text in UTF-8", visible(repr(line)))
-    return []

@@ -68,15 +68,3 @@ LOCATION30 = Remote(
         "sha256:927203f85a868f8ee17a0ded1dc61699efe602167beabe34fbf45b4b1de94b33",
     ),
 )
-
-# Of this archive only the name of its content in Git is known.
-PURCHASE100 = Remote(
-    "purchase100/dataset_purchase.tgz",
-    dict.fromkeys(
-        (
-            "https://github.com/privacytrustlab/datasets/raw/master/dataset_purchase.tgz",
-            "https://www.comp.nus.edu.sg/~reza/files/dataset_purchase.tgz",
-        ),
-        "git:3efa7476ad5ed7ac3e558d28585a186b38fc5f19",
-    ),
-)

@@ -1,4 +1,4 @@
-"""Tracing: was this record among those whose mean was released? NumPy only. One attack, many disguises.
+"""Tracing: was this record among those whose mean was released? NumPy only.
 
 A mean is published: of the features of a batch, of gradients, of allele counts. The attacker has a
 candidate record x and knows the population it would come from (mean μ and covariance Σ, or reference
@@ -17,7 +17,7 @@ D is the Mahalanobis distance of the candidate, and D/√n is all that matters. 
 population the mean of D² is trace(Σ^(−½) Σ Σ^(−½)) = the *rank* r of Σ, whatever the number of features.
 With r of them worth as much as r independent ones, the typical power at a false-positive rate α is
 
-    TPR = Φ(Φ⁻¹(α) + √(r/n)).
+    TPR = Φ(Φ⁻¹(α) + √(r/n)).          (`expected_tpr`)
 
 Sankararaman et al. 2009 derive it for allele frequencies, Dwork et al. 2015 for any released mean, Azize &
 Basu 2024 for each record by its own D. With moments estimated from n_ref records the release is compared
@@ -26,7 +26,7 @@ the covariance, which is small where n_ref is many times the rank.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,26 +35,136 @@ from scipy.special import ndtr, ndtri
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.population import Candidates, Population, Records, Release, Scores
 
-__all__ = [
-    "Candidates",
-    "Population",
-    "Records",
-    "Release",
-    "Scores",
-    "inner_product",
-    "log_likelihood_ratio",
-    "power",
-    "simulated_z_score",
-    "z_score",
-]
+Release = Float[ndarray, "features"]
+Features = Float[ndarray, "records features"]
+Candidates = Float[ndarray, "candidates features"]
 
-Absent = Literal["replaced", "removed"]
+_RELATIVE_ROUNDING = 1e-9  # of the largest variance: directions below it are rounding, not spread
 
 
 @door
-def inner_product(released: Release, candidates: Candidates, centre: Release) -> Scores:
+@dataclass(frozen=True, eq=False)
+class Population:
+    """What the attacker knows of the records' distribution.
+
+    Attributes
+    ----------
+    mean
+        Float (features,).
+    whitener
+        Float (features, rank): (x − mean) @ whitener has the unit matrix as its covariance. Directions
+        in which the records do not vary have no column.
+    references
+        How many records mean and covariance were estimated from; infinite if they are known.
+
+    Examples
+    --------
+    >>> two_copies = Population.known(np.zeros(2), np.ones((2, 2)))
+    >>> two_copies.rank
+    1
+    >>> Population.independent(np.zeros(2), np.array([1.0, 4.0])).distance(np.array([[3.0, 8.0]]))
+    array([5.])
+    """
+
+    mean: Release
+    whitener: Float[ndarray, "features rank"]
+    references: float = np.inf
+
+    def __post_init__(self):
+        _check.squares("mean", self.mean)
+        _check.finite("whitener", self.whitener)
+        if not self.references >= 2:
+            _check.refuse("references", "be at least 2", self.references)
+
+    @classmethod
+    @door
+    def known(cls, mean: Release, covariance: Float[ndarray, "features features"]) -> "Population":
+        """Make a population from its mean and covariance.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite, the covariance is not symmetric with non-negative eigenvalues, or
+            there is no variance at all.
+        """
+        _check.finite("covariance", covariance)
+        if not np.allclose(covariance, covariance.T):
+            _check.refuse("covariance", "be symmetric", "a matrix that is not")
+        return cls(mean, _whitener("covariance", *np.linalg.eigh(covariance)))
+
+    @classmethod
+    @door
+    def independent(cls, mean: Release, variance: Release) -> "Population":
+        """Make a population of uncorrelated features; those without variance are left out."""
+        return cls(mean, _whitener("variance", variance, np.eye(len(mean))))
+
+    @classmethod
+    @door
+    def of(cls, reference: Features, *, directions: int | None = None) -> "Population":
+        """Estimate a population from reference records, none of which was averaged in the release.
+
+        With ``directions``, only so many are kept, those in which the reference varies most: each needs
+        several records before its variance means anything.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two records, a number is not finite, nothing varies, or
+            ``directions`` is below 1.
+        """
+        _check.at_least("directions", 1 if directions is None else directions, 1)
+        _check.hold("reference", reference, 2, "records")
+        _check.squares("reference", reference)
+        mean = reference.mean(axis=0)
+        _, spread, axes = np.linalg.svd(reference - mean, full_matrices=False)
+        whitener = _whitener("reference", spread**2 / (len(reference) - 1), axes.T)
+        return cls(mean, whitener[:, :directions], float(len(reference)))
+
+    @property
+    def rank(self) -> int:
+        """In how many directions the records vary."""
+        return self.whitener.shape[1]
+
+    @door
+    def whiten(self, x: Float[ndarray, "*records features"]) -> Float[ndarray, "*records rank"]:
+        """Return x in units in which the population has mean 0 and the unit matrix as its covariance.
+
+        Examples
+        --------
+        >>> Population.known(np.ones(2), np.diag([1.0, 4.0])).whiten(np.array([2.0, 5.0]))
+        array([1., 2.])
+        """
+        return self._whitened("x", x)
+
+    def _whitened(self, name: str, x: ndarray) -> Float[ndarray, "*records rank"]:
+        _check.squares(name, x)
+        if x.shape[-1] != len(self.mean):
+            _check.refuse(name, f"have {len(self.mean)} features", x.shape[-1])
+        return (x - self.mean) @ self.whitener
+
+    @door
+    def distance(self, candidates: Candidates) -> Float[ndarray, "candidates"]:
+        """Return the Mahalanobis distance D of each candidate from the mean."""
+        return np.linalg.norm(self._whitened("candidates", candidates), axis=-1)
+
+
+def _whitener(name: str, variances: ndarray, directions: ndarray) -> Float[ndarray, "features rank"]:
+    """Divide each direction by its standard deviation, and leave out those that do not vary."""
+    _check.hold(name, variances, 1, "features")
+    _check.finite(name, variances)
+    smallest = _RELATIVE_ROUNDING * variances.max()
+    if variances.min() < -smallest:
+        what = "number" if name == "variance" else "eigenvalue"
+        _check.refuse(name, f"have no negative {what}", variances.min())
+    if variances.max() <= 0:
+        _check.refuse(name, "vary in at least one direction", "no variance at all")
+    varies = variances > smallest
+    return directions[:, varies] / np.sqrt(variances[varies])
+
+
+@door
+def inner_product(released: Release, candidates: Candidates, centre: Release) -> Float[ndarray, "candidates"]:
     """Return (x − centre)·(released − centre) for each candidate x: the test that knows only a centre.
 
     Dwork et al. 2015. It needs no covariance, and it is the likelihood ratio where the covariance is
@@ -85,7 +195,9 @@ def inner_product(released: Release, candidates: Candidates, centre: Release) ->
 
 
 @door
-def z_score(released: Release, candidates: Candidates, population: Population, n: float) -> Scores:
+def z_score(
+    released: Release, candidates: Candidates, population: Population, n: float
+) -> Float[ndarray, "candidates"]:
     """Return how many standard deviations the release leans towards each candidate.
 
     The likelihood-ratio test of the module's docstring, scaled so that a non-member's score is
@@ -114,52 +226,13 @@ def z_score(released: Release, candidates: Candidates, population: Population, n
     >>> z_score(np.array([0.5, 0.0]), np.array([[2.0, 0.0], [0.0, 3.0]]), independent, n=16)
     array([2., 0.])
     """
-    _effective(n, population.references)
+    effective = _effective(n, population.references)
     direction = population._whitened("candidates", candidates)
     distance = np.linalg.norm(direction, axis=-1)
     if not distance.all():
         _check.refuse("candidates", "differ from the population's mean", f"none in row {distance.argmin()}")
     lean = direction @ population._whitened("released", released) / distance
-    return lean * np.sqrt(_effective(n, population.references))
-
-
-@door
-def log_likelihood_ratio(
-    released: Release,
-    candidates: Candidates,
-    population: Population,
-    n: int,
-    *,
-    absent: Absent = "replaced",
-) -> Scores:
-    """Return log p(released | in) − log p(released | out), exactly for Gaussian records and known moments.
-
-    Parameters
-    ----------
-    released, candidates, population
-        As for `z_score`; where moments were estimated, their own error is left out of account.
-    n
-        How many records were averaged in the world where the candidate is in; at least 2.
-    absent
-        What the other world looks like: the candidate's place is taken by an unknown record
-        (``"replaced"``), or n − 1 records are averaged (``"removed"``).
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, a number is not finite, n is below 2 or ``absent`` is unknown.
-
-    Examples
-    --------
-    >>> one = Population.known(np.zeros(1), np.eye(1))
-    >>> log_likelihood_ratio(np.array([1.0]), np.array([[2.0], [-2.0]]), one, n=2).round(4)
-    array([ 1.3466, -6.6534])
-    """
-    _check.count("n", n, 2)
-    u, d = population._whitened("released", released), population._whitened("candidates", candidates)
-    var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
-    squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in
-    return (squares + population.rank * np.log(var_out / var_in)) / 2
+    return lean * np.sqrt(effective)
 
 
 @door
@@ -173,7 +246,7 @@ def simulated_z_score(
     rng: np.random.Generator,
     simulations: int = 600,
     swaps: int = 20,
-) -> Scores:
+) -> Float[ndarray, "candidates"]:
     """Return the `z_score` for a release that is no mean at all, if the attacker can simulate it.
 
     To first order every smooth function of a batch's distribution is a mean over its records, of a function
@@ -217,14 +290,13 @@ def simulated_z_score(
     _check.at_least("simulations", simulations, 10)
     _check.at_least("swaps", swaps, 1)
     _check.at_least("n", n, 1)
-    _check.hold("pool", pool, n, "records")
-    _check.hold("candidates", candidates, 1, "records")
-    for name, rows in (("candidates", candidates), ("pool", pool)):
+    for name, rows, least in (("pool", pool, n), ("candidates", candidates, 1)):
+        _check.hold(name, rows, least, "records")
         if rows.min() < 0:
             _check.refuse(name, "be numbers of records", rows.min())
     batches = np.stack([rng.choice(pool, n, replace=False) for _ in range(simulations + swaps)])
     draws, before = batches[:simulations], batches[simulations:]
-    population = Population.of(release_of(draws), most=max(1, simulations // 10))
+    population = Population.of(release_of(draws), directions=simulations // 10)
     unmoved, shift = release_of(before).mean(axis=0), []
     for candidate in candidates:
         after = before.copy()
@@ -234,7 +306,7 @@ def simulated_z_score(
 
 
 @door
-def power(
+def expected_tpr(
     fpr: float | Float[ndarray, "..."],
     distance: float | Float[ndarray, "..."],
     n: float,
@@ -264,9 +336,9 @@ def power(
 
     Examples
     --------
-    >>> power(np.array([0.05, 0.001]), np.sqrt(640), n=64).round(4)
+    >>> expected_tpr(np.array([0.05, 0.001]), np.sqrt(640), n=64).round(4)
     array([0.9354, 0.5287])
-    >>> power(0.05, np.sqrt(64), n=64, references=64).round(4).item()
+    >>> expected_tpr(0.05, np.sqrt(64), n=64, references=64).round(4).item()
     0.1742
     """
     if np.size(fpr) == 0:
@@ -285,9 +357,8 @@ def power(
 
 def _effective(n: float, references: float) -> float:
     """Return the n whose 1/n is the variance of the release less the estimated mean: 1/n + 1/references."""
-    if not n >= 1:
-        _check.refuse("n", "be at least 1", n)
-    _check.positive("n", n)
+    if not 1 <= n < np.inf:
+        _check.refuse("n", "be a finite number of at least 1", n)
     if not references >= 2:
         _check.refuse("references", "be at least 2", references)
     return n / (1 + n / references)

@@ -145,5 +145,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:1] = [str(HERE.parents[1]), str(HERE.parent)]
+    sys.path[:1] = [str(HERE.parents[1]), str(HERE.parents[1] / "book"), str(HERE.parent)]
     sys.exit(main(sys.argv[1:]))

@@ -6,8 +6,12 @@ from torch import nn
 
 from golden.cases import Area, generator
 from mialab import models
-from mialab.leaks import aggregates, batch_norm, genomics, gradients, population
+from mialab.leaks import aggregates, batch_norm, genomics, gradients
+from mialab.leaks.aggregates import Population
 from mialab.leaks.genomics import beacon
+from mialab_book import train_mode_queries
+from mialab_book.association import allelic_z_score
+from mialab_book.small_batches import exact_log_likelihood_ratio
 
 AREA = Area()
 add = AREA.add
@@ -21,13 +25,13 @@ def people(size: int = 40, features: int = 5, seed: int = 0) -> np.ndarray:
     return rng.normal(size=(size, features)) @ rng.normal(size=(features, features)) + 1
 
 
-def population_of(kind: str) -> population.Population:
+def population_of(kind: str) -> Population:
     reference = people(60, seed=0)
     return {
-        "known": lambda: population.Population.known(reference.mean(axis=0), np.cov(reference.T)),
-        "independent": lambda: population.Population.independent(np.zeros(5), np.arange(1.0, 6.0)),
-        "from a reference": lambda: population.Population.of(reference),
-        "three directions of a reference": lambda: population.Population.of(reference, most=3),
+        "known": lambda: Population.known(reference.mean(axis=0), np.cov(reference.T)),
+        "independent": lambda: Population.independent(np.zeros(5), np.arange(1.0, 6.0)),
+        "from a reference": lambda: Population.of(reference),
+        "three directions of a reference": lambda: Population.of(reference, directions=3),
     }[kind]()
 
 
@@ -41,7 +45,7 @@ def whitened(kind):
 
 
 def population_by_hand():
-    made = population.Population(np.zeros(3), np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), 10.0)
+    made = Population(np.zeros(3), np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), 10.0)
     return made.rank, made.whiten(np.arange(3.0))
 
 
@@ -53,7 +57,11 @@ def z_score(kind, n):
 
 
 def log_ratio(kind, n, absent):
-    return aggregates.log_likelihood_ratio(RELEASED, people(), population_of(kind), n, absent=absent)
+    population = population_of(kind)
+    u, d = population.whiten(RELEASED), population.whiten(people())
+    var_in, var_out = (n - 1) / n**2, 1 / (n if absent == "replaced" else n - 1)
+    squares = np.sum(u**2) / var_out - np.sum((u - d / n) ** 2, axis=-1) / var_in
+    return (squares + population.rank * np.log(var_out / var_in)) / 2
 
 
 def inner_product():
@@ -61,7 +69,7 @@ def inner_product():
 
 
 def aggregate_power(fpr, distance, n, references, weight):
-    return aggregates.power(fpr, distance, n, references=references, weight=weight)
+    return aggregates.expected_tpr(fpr, distance, n, references=references, weight=weight)
 
 
 def simulated():
@@ -93,13 +101,13 @@ PROBE = np.full(4, 0.5)
 
 
 def batch_between(momentum, n, batches):
-    before = batch_norm.Snapshot(np.zeros(2), np.ones(2), 0)
-    after = batch_norm.Snapshot(np.array([0.5, -0.25]), np.array([1.1, 1.5]), batches)
-    return batch_norm.batch_between(before, after, momentum, n)
+    before = batch_norm.RunningStats(np.zeros(2), np.ones(2), 0)
+    after = batch_norm.RunningStats(np.array([0.5, -0.25]), np.array([1.1, 1.5]), batches)
+    return batch_norm.batch_stats_between(before, after, momentum, n)
 
 
 def batch_weights(momentum, batches):
-    return batch_norm.batch_weights(momentum, batches)
+    return batch_norm.ema_weights(momentum, batches)
 
 
 def effective_batches(momentum):
@@ -107,26 +115,26 @@ def effective_batches(momentum):
 
 
 def snapshot():
-    made = batch_norm.Snapshot.of(nn.BatchNorm1d(3))
+    made = batch_norm.RunningStats.of(nn.BatchNorm1d(3))
     return made.mean, made.variance, made.batches
 
 
 def normalised(epsilon):
     both = np.stack([BATCH, 2 * BATCH])
-    return batch_norm.normalised(PROBE, BATCH, epsilon=epsilon), batch_norm.normalised(
-        PROBE, both, epsilon=epsilon
+    return batch_norm.probe_output(PROBE, BATCH, eps=epsilon), batch_norm.probe_output(
+        PROBE, both, eps=epsilon
     )
 
 
 def exact_log_ratio(n):
-    output = batch_norm.normalised(PROBE, BATCH[: n - 1])
+    output = batch_norm.probe_output(PROBE, BATCH[: n - 1])
     arguments = (output, PROBE, BATCH[0], BATCH.mean(axis=0), BATCH.var(axis=0), n)
-    return batch_norm.exact_log_ratio(*arguments)
+    return exact_log_likelihood_ratio(*arguments)
 
 
 def known_company():
-    output = batch_norm.normalised(PROBE, BATCH)
-    return batch_norm.known_company(
+    output = batch_norm.probe_output(PROBE, BATCH)
+    return batch_norm.known_mates_score(
         output, PROBE, BATCH[:8], np.concatenate([BATCH[8:], people(9, 4, seed=4)])
     )
 
@@ -136,22 +144,29 @@ def moments():
 
 
 def others_moments():
-    return batch_norm.others_moments(BATCH.mean(axis=0), BATCH.var(axis=0), BATCH[:3], 9, PROBE)
+    return batch_norm.mates_moments(BATCH.mean(axis=0), BATCH.var(axis=0), BATCH[:3], 9, PROBE)
 
 
 def probe_score(n):
-    output = batch_norm.normalised(PROBE, BATCH[: n - 1])
-    return batch_norm.probe_score(output, PROBE, BATCH, people(50, 4, seed=5), n)
+    output = batch_norm.probe_output(PROBE, BATCH[: n - 1])
+    return batch_norm.probe_z_score(output, PROBE, BATCH, people(50, 4, seed=5), n)
 
 
 def probe_features():
-    probe = batch_norm.Probe.of(PROBE, BATCH.mean(axis=0), BATCH.var(axis=0), 10)
-    return [probe.mean, probe.variance, probe.baseline, probe.by_mean, probe.by_square, probe.features(BATCH)]
+    probe = batch_norm.LinearizedProbe.of(PROBE, BATCH.mean(axis=0), BATCH.var(axis=0), 10)
+    return [
+        probe.mean,
+        probe.variance,
+        probe.baseline,
+        probe.by_mean,
+        probe.by_square,
+        probe.influence(BATCH),
+    ]
 
 
 def probe_by_hand():
     rows = np.arange(15.0).reshape(5, 3) + 1
-    return batch_norm.Probe(*rows).features(people(4, 3))
+    return batch_norm.LinearizedProbe(*rows).influence(people(4, 3))
 
 
 add("a probe's features, by hand", "exact", probe_by_hand)
@@ -159,7 +174,7 @@ add("a probe's features, by hand", "exact", probe_by_hand)
 
 def read_statistics():
     outputs = (BATCH[:2] - BATCH.mean(axis=0)) / np.sqrt(BATCH.var(axis=0) + 1e-5)
-    return batch_norm.read_statistics(BATCH[:2], outputs)
+    return batch_norm.batch_stats_from_probes(BATCH[:2], outputs)
 
 
 def network() -> nn.Module:
@@ -172,21 +187,23 @@ IMAGES = generator(6).normal(size=(12, 1, 8, 8)).astype(np.float32)
 
 
 def predict_batches():
-    return batch_norm.predict_batches(network(), IMAGES, np.array([[0, 1, 2], [3, 4, 5]]))
+    return train_mode_queries.predict_batches(network(), IMAGES, np.array([[0, 1, 2], [3, 4, 5]]))
 
 
 def predict_in_company():
-    return batch_norm.predict_in_company(network(), IMAGES, np.array([0, 1]), np.array([[2, 3], [4, 5]]))
+    return train_mode_queries.predict_with_mates(
+        network(), IMAGES, np.array([0, 1]), np.array([[2, 3], [4, 5]])
+    )
 
 
 def draw_mates(mates):
     return np.sort(
-        batch_norm.draw_mates(np.arange(12) < 9, np.array([0, 3, 10]), mates, rng=generator()), axis=1
+        train_mode_queries.draw_mates(np.arange(12) < 9, np.array([0, 3, 10]), mates, rng=generator()), axis=1
     )
 
 
 def without_memory():
-    return batch_norm.without_memory(network())(torch.from_numpy(IMAGES))
+    return train_mode_queries.without_running_stats(network())(torch.from_numpy(IMAGES))
 
 
 for momentum, n, batches in [(0.1, 4, 1), (0.5, 16, 1), (1.0, 2, 1)]:
@@ -238,7 +255,7 @@ def frequencies():
     return (
         genomics.allele_frequencies(STUDY),
         genomics.allele_frequencies(missing),
-        genomics.varies(missing, 0.1),
+        genomics.polymorphic(missing, 0.1),
     )
 
 
@@ -278,11 +295,11 @@ def effective_variants():
 
 
 def whitened_score(directions):
-    return genomics.whitened(OF_STUDY, STUDY, OTHERS, 10, directions=directions)
+    return genomics.whitened_z_score(OF_STUDY, STUDY, OTHERS, 10, directions=directions)
 
 
 def tracing_power(variants, n, number):
-    return genomics.power(FPRS, variants, n, people=number)
+    return aggregates.expected_tpr(FPRS, np.sqrt(variants), n, references=number)
 
 
 def noisy_release(variants, n, epsilon, delta):
@@ -291,7 +308,7 @@ def noisy_release(variants, n, epsilon, delta):
 
 def trend_z(noise_sd):
     cases, controls = STUDY[:20].mean(axis=0) / 2, STUDY[20:].mean(axis=0) / 2
-    return genomics.trend_z(cases, controls, FREQUENCY, (20, 20), noise_sd=noise_sd)
+    return allelic_z_score(cases, controls, FREQUENCY, (20, 20), noise_sd=noise_sd)
 
 
 add("effective variants, free and doubled", "exact", effective_variants)
@@ -330,7 +347,7 @@ def beacon_ratio(n, mismatch):
 
 
 def beacon_power(queries, mismatch):
-    return beacon.power(0.05, np.array(queries), np.array([0.001, 0.01]), 1000, mismatch=mismatch)
+    return beacon.expected_tpr(0.05, np.array(queries), np.array([0.001, 0.01]), 1000, mismatch=mismatch)
 
 
 def beacon_budget(budget):

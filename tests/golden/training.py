@@ -537,8 +537,7 @@ def chosen_genotypes():
     count = np.array([[0, 2], [1, -1]], dtype=np.int8)
     two = (("A", "G"), ("C", "A"))
     pair = data.Genotypes(count, ("ann", "bob"), ("CEU", "YRI"), ("rs1", "rs2"), two, "two")
-    some = pair.of(people=np.array([1])), pair.of(variants=np.array([False, True]))
-    return [one.count for one in some]
+    return pair.count[[1]], pair.count[:, [False, True]]
 
 
 def plink():

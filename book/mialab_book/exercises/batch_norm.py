@@ -38,7 +38,8 @@ def check_shift(shift: Callable[[float, float, float, float, int], float]) -> Fe
 
     def truth(world: tuple) -> tuple[float, float, float]:
         probe, mean, variance, secret, n = world
-        view = bn.Probe.of(*(np.array([value]) for value in (probe, mean, variance)), n=n, epsilon=0.0)
+        known = (np.array([value]) for value in (probe, mean, variance))
+        view = bn.LinearizedProbe.of(*known, n=n, eps=0.0)
         by_mean = float(view.by_mean[0] * (secret - mean)) / (n - 1)
         by_square = float(view.by_square[0] * ((secret - mean) ** 2 - variance)) / (n - 1)
         return by_mean + by_square, by_mean, by_square

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mialab.leaks.aggregates import power
+from mialab.leaks.aggregates import expected_tpr
 from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
@@ -21,9 +21,12 @@ def check_power(tpr: float) -> Feedback:
         (np.isclose(tpr, 12.6, atol=0.5), "Give it as a share, not in per cent."),
         (np.isclose(tpr, 1.0, atol=0.002), naive),
         (np.isclose(tpr, 0.05, atol=0.002), "That is the power of a coin. √(16/64) is ½, not 0."),
-        (np.isclose(tpr, power(0.05, 0.25, 1), atol=0.002), "The square root is missing: D/√n = √(16/64)."),
-        (np.isclose(tpr, power(0.05, 2.0, 1), atol=0.005), "Turned round: it is 16/64, not 64/16."),
-        (not np.isclose(tpr, power(0.05, 0.5, 1), atol=0.002), "Φ(Φ⁻¹(0.05) + √(ratio/n))."),
+        (
+            np.isclose(tpr, expected_tpr(0.05, 0.25, 1), atol=0.002),
+            "The square root is missing: D/√n = √(16/64).",
+        ),
+        (np.isclose(tpr, expected_tpr(0.05, 2.0, 1), atol=0.005), "Turned round: it is 16/64, not 64/16."),
+        (not np.isclose(tpr, expected_tpr(0.05, 0.5, 1), atol=0.002), "Φ(Φ⁻¹(0.05) + √(ratio/n))."),
     ]
     return first_objection(objections, "The number of parameters plays no part.")
 

@@ -1,53 +1,39 @@
-"""The company you keep: what batch statistics give away.
+"""What batch statistics give away of a batch.
 
-Batch normalisation grades on a curve, and the curve depends on everybody in the room:
+Batch normalisation makes each output depend on all records of the batch, the record's batch-mates:
 
     y = (x − m)/√(v + ϵ),    m, v: mean and variance over the n records of the batch, feature by feature.
 
-    probe.py      one record's output tells about the others; see its docstring for the derivation
-    exact.py      the same without a Gaussian limit, for small batches
-    running.py    running averages: a blurred photograph of the class, and how to sharpen it
-    company.py    asking a model in training mode: the answer depends on who else is asked
+    probe.py           one record's output tells about its batch-mates; see its docstring for the derivation
+    running_stats.py   the batch between two running averages, and how much each batch weighs in one
 """
 
-from mialab.leaks.batch_norm.company import (
-    draw_mates,
-    predict_batches,
-    predict_in_company,
-    without_memory,
-)
-from mialab.leaks.batch_norm.exact import exact_log_ratio
 from mialab.leaks.batch_norm.probe import (
-    Probe,
-    known_company,
+    LinearizedProbe,
+    batch_stats_from_probes,
+    known_mates_score,
+    mates_moments,
     moments,
-    normalised,
-    others_moments,
-    probe_score,
-    read_statistics,
+    probe_output,
+    probe_z_score,
 )
-from mialab.leaks.batch_norm.running import (
-    Snapshot,
-    batch_between,
-    batch_weights,
+from mialab.leaks.batch_norm.running_stats import (
+    RunningStats,
+    batch_stats_between,
     effective_batches,
+    ema_weights,
 )
 
 __all__ = [
-    "Probe",
-    "Snapshot",
-    "batch_between",
-    "batch_weights",
-    "draw_mates",
+    "LinearizedProbe",
+    "RunningStats",
+    "batch_stats_between",
+    "batch_stats_from_probes",
     "effective_batches",
-    "exact_log_ratio",
-    "known_company",
+    "ema_weights",
+    "known_mates_score",
+    "mates_moments",
     "moments",
-    "normalised",
-    "others_moments",
-    "predict_batches",
-    "predict_in_company",
-    "probe_score",
-    "read_statistics",
-    "without_memory",
+    "probe_output",
+    "probe_z_score",
 ]

@@ -1,20 +1,20 @@
-"""The probe: a known record in the batch, whose normalised output tells about the others.
+"""The probe: a known record in the batch, whose normalised output tells about its batch-mates.
 
-The batch holds the probe p and n − 1 others, with mean a and sum of squares S about a. Its own mean and
+The batch holds the probe p and n − 1 batch-mates, with mean a and sum of squares S about a. Its own mean and
 variance are m = (p + (n − 1)a)/n and v = S/n + (n − 1)(p − a)²/n², so the probe's output is, exactly,
 
     y = (n − 1)/n · (p − a)/√(v + ϵ).
 
-For ϵ = 0 that is a one-to-one function of Student's t for "the others' mean is p":
+For ϵ = 0 that is a one-to-one function of Student's t for "the mates' mean is p":
 y² = (n − 1)t²/(n(n − 2) + t²). One number per feature, and never more than √(n − 1) in size.
 
-How does y move with one of the others? Let μ and σ² be the population's mean and variance, and q the
-mean of (x − μ)² over the others, so that S = (n − 1)(q − (a − μ)²). Around a = μ and q = σ², where y = y₀
+How does y move with one of the mates? Let μ and σ² be the population's mean and variance, and q the
+mean of (x − μ)² over the mates, so that S = (n − 1)(q − (a − μ)²). Around a = μ and q = σ², where y = y₀
 and v + ϵ = s²,
 
     ∂y/∂a = −(n − 1 − y₀²)/(n s),        ∂y/∂q = −y₀ (n − 1)/(2n s²),
 
-so that, to first order, y − y₀ is the mean over the n − 1 others of
+so that, to first order, y − y₀ is the mean over the n − 1 mates of the influence function
 
     φ(x) = ∂y/∂a · (x − μ) + ∂y/∂q · ((x − μ)² − σ²).
 
@@ -37,14 +37,14 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.aggregates import Candidates, Population, Records, Release, Scores, z_score
+from mialab.leaks.aggregates import Candidates, Features, Population, Release, z_score
 
-EPSILON = 1e-5  # what torch's layers add to the variance
+EPS = 1e-5  # what torch's layers add to the variance
 
 
 @door
-def normalised(
-    probe: Release, others: Float[ndarray, "*batches others features"], *, epsilon: float = EPSILON
+def probe_output(
+    probe: Release, mates: Float[ndarray, "*batches mates features"], *, eps: float = EPS
 ) -> Float[ndarray, "*batches features"]:
     """Return the probe's output of a batch-norm layer in training mode, before its weight and bias.
 
@@ -52,37 +52,40 @@ def normalised(
     ----------
     probe
         Its input (features,).
-    others
+    mates
         The rest of the batch, or of many batches; at least one record.
-    epsilon
+    eps
         What the layer adds to the variance.
 
     Raises
     ------
     ValueError
-        If there is nobody else, a number is not finite, the numbers of features differ, or ``epsilon`` is
-        negative.
+        If there are no mates, a number is not finite, the numbers of features differ, or ``eps`` is negative.
 
     Examples
     --------
-    >>> normalised(np.array([3.0]), np.array([[1.0], [2.0]]), epsilon=0).round(4)
+    >>> probe_output(np.array([3.0]), np.array([[1.0], [2.0]]), eps=0).round(4)
     array([1.2247])
     """
-    others = np.asarray(others)
-    if others.ndim < 2 or others.shape[-2] < 1 or others.shape[-1] != len(probe):
-        _check.refuse("others", f"have shape (…, records, {len(probe)}) with a record or more", others.shape)
+    if mates.shape[-2] < 1:
+        _check.refuse("mates", "hold records", "none")
     _check.squares("probe", probe)
-    _check.squares("others", others)
-    _check.not_negative("epsilon", epsilon)
-    batch = np.concatenate([np.broadcast_to(probe, (*others.shape[:-2], 1, len(probe))), others], axis=-2)
-    return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + epsilon)
+    _check.squares("mates", mates)
+    _check.not_negative("eps", eps)
+    batch = np.concatenate([np.broadcast_to(probe, (*mates.shape[:-2], 1, len(probe))), mates], axis=-2)
+    return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + eps)
 
 
 @door
-def known_company(
-    output: Release, probe: Release, others: Records, candidates: Candidates, *, epsilon: float = EPSILON
-) -> Scores:
-    """Score candidates for the one unknown place in a batch whose other members are known.
+def known_mates_score(
+    output: Release,
+    probe: Release,
+    mates: Float[ndarray, "mates features"],
+    candidates: Candidates,
+    *,
+    eps: float = EPS,
+) -> Float[ndarray, "candidates"]:
+    """Score candidates for the one unknown place in a batch whose other records are known.
 
     Nothing is left to chance: the score is minus the largest gap, over features, between the output and
     what it would be with the candidate in that place. It is 0 up to rounding for who is there, and for
@@ -91,32 +94,27 @@ def known_company(
     Raises
     ------
     ValueError
-        If shapes do not fit, a number is not finite, or ``epsilon`` is negative.
+        If shapes do not fit, a number is not finite, or ``eps`` is negative.
 
     Examples
     --------
-    >>> probe, others, candidates = np.array([0.5]), np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]])
-    >>> output = normalised(probe, np.array([[1.0], [3.0], [4.0]]))
-    >>> known_company(output, probe, others, candidates).round(2)
+    >>> probe, mates, candidates = np.array([0.5]), np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]])
+    >>> output = probe_output(probe, np.array([[1.0], [3.0], [4.0]]))
+    >>> known_mates_score(output, probe, mates, candidates).round(2)
     array([-0.04,  0.  ])
     """
-    _check.squares("output", output)
-    for name, records in (("others", others), ("candidates", candidates)):
+    for name, records in (("output", output), ("mates", mates), ("candidates", candidates)):
         _check.squares(name, records)
     _check.hold("candidates", candidates, 1, "records")
-    if not others.shape[1] == candidates.shape[1] == len(probe):
-        _check.refuse(
-            "others, candidates", f"have {len(probe)} features", f"{others.shape}, {candidates.shape}"
-        )
-    companies = np.stack([np.vstack([others, one]) for one in candidates])
-    gap = np.abs(normalised(probe, companies, epsilon=epsilon) - output)
+    with_each = np.stack([np.vstack([mates, one]) for one in candidates])
+    gap = np.abs(probe_output(probe, with_each, eps=eps) - output)
     return 0.0 - gap.max(axis=-1)
 
 
 @door
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """The first-order view of the module's docstring.
+class LinearizedProbe:
+    """A probe's output to first order in its batch-mates: a baseline, and the mean of their influences.
 
     Attributes
     ----------
@@ -125,7 +123,7 @@ class Probe:
     variance
         σ², float (features,).
     baseline
-        y₀: the output if the others were average.
+        y₀: the output if the mates were average.
     by_mean, by_square
         ∂y/∂a and ∂y/∂q.
     """
@@ -139,56 +137,53 @@ class Probe:
     @classmethod
     @door
     def of(
-        cls, probe: Release, mean: Release, variance: Release, n: int, *, epsilon: float = EPSILON
-    ) -> "Probe":
-        """Look through a probe in a batch of n.
+        cls, probe: Release, mean: Release, variance: Release, n: int, *, eps: float = EPS
+    ) -> "LinearizedProbe":
+        """Linearize a probe's output around the population, for a batch of n.
 
         Raises
         ------
         ValueError
             If n is below 2 (in a batch of one the output is 0 whatever the record), or a feature has
-            no variance, so that it tells nothing and hides behind ϵ.
+            no variance: its output tells nothing.
 
         Examples
         --------
-        >>> view = Probe.of(np.zeros(1), np.zeros(1), np.ones(1), n=5, epsilon=0)
-        >>> view.features(np.array([[1.0]])).round(4)  # a probe at the mean sees the mean alone
+        >>> linear = LinearizedProbe.of(np.zeros(1), np.zeros(1), np.ones(1), n=5, eps=0)
+        >>> linear.influence(np.array([[1.0]])).round(4)  # a probe at the mean sees the mean alone
         array([[-0.8944]])
         """
         _check.count("n", n, 2)
         for name, array in (("probe", probe), ("mean", mean), ("variance", variance)):
             _check.squares(name, array)
-        constant = np.flatnonzero(~(variance > 0))
-        if constant.size:
-            _check.refuse(
-                "variance", "be above 0 in every feature", f"{variance[constant[0]]} at {constant[0]}"
-            )
-        _check.not_negative("epsilon", epsilon)
-        _check.squares("epsilon", np.asarray(epsilon))
-        s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + epsilon)
+        if not (variance > 0).all():
+            _check.refuse("variance", "be above 0 in every feature", variance.min())
+        _check.not_negative("eps", eps)
+        _check.squares("eps", np.asarray(eps))
+        s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + eps)
         baseline = (n - 1) / n * (probe - mean) / s
         return cls(
             mean, variance, baseline, -(n - 1 - baseline**2) / (n * s), -baseline * (n - 1) / (2 * n * s**2)
         )
 
     @door
-    def features(self, x: Records) -> Records:
-        """Return φ(x): what the probe's output is, to first order, the mean of."""
+    def influence(self, x: Features) -> Features:
+        """Return φ(x): the probe's output is about the baseline and the mean of this over mates."""
         _check.squares("x", x, twice=True)
         away = x - self.mean
         return self.by_mean * away + self.by_square * (away**2 - self.variance)
 
 
 @door
-def probe_score(
+def probe_z_score(
     output: Release,
     probe: Release,
     candidates: Candidates,
-    reference: Records,
+    reference: Features,
     n: int,
     *,
-    epsilon: float = EPSILON,
-) -> Scores:
+    eps: float = EPS,
+) -> Float[ndarray, "candidates"]:
     """Score candidates by the likelihood-ratio test for one probe in a batch of n.
 
     Parameters
@@ -196,7 +191,7 @@ def probe_score(
     output, probe
         The probe's output and input (features,).
     candidates
-        Who might be among the n − 1 others; an unknown record is in their place if they are not.
+        Who might be among the n − 1 mates; an unknown record is in their place if they are not.
     reference
         Records of the same population, of which the attacker knows that they are not in the batch.
     n
@@ -209,14 +204,14 @@ def probe_score(
     Raises
     ------
     ValueError
-        As for `Probe.of` and `aggregates.z_score`.
+        As for `LinearizedProbe.of` and `aggregates.z_score`.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> probe, others, strangers = np.zeros(50), rng.normal(size=(9, 50)), rng.normal(size=(9, 50))
-    >>> output, reference = normalised(probe, others), rng.normal(size=(500, 50))
-    >>> score = probe_score(output, probe, np.concatenate([others, strangers]), reference, n=10)
+    >>> probe, mates, strangers = np.zeros(50), rng.normal(size=(9, 50)), rng.normal(size=(9, 50))
+    >>> output, reference = probe_output(probe, mates), rng.normal(size=(500, 50))
+    >>> score = probe_z_score(output, probe, np.concatenate([mates, strangers]), reference, n=10)
     >>> print(score[:9].mean().round(1), score[9:].mean().round(1))
     2.8 0.3
     """
@@ -225,14 +220,14 @@ def probe_score(
     _check.hold("reference", reference, 2, "records")
     if not np.ptp(reference, axis=0).all():
         _check.refuse("reference", "vary in every feature", "one that is constant")
-    view = Probe.of(probe, reference.mean(axis=0), reference.var(axis=0, ddof=1), n, epsilon=epsilon)
-    seen = Population.of(view.features(reference))
-    return z_score(output - view.baseline, view.features(candidates), seen, n - 1)
+    linear = LinearizedProbe.of(probe, reference.mean(axis=0), reference.var(axis=0, ddof=1), n, eps=eps)
+    population = Population.of(linear.influence(reference))
+    return z_score(output - linear.baseline, linear.influence(candidates), population, n - 1)
 
 
 @door
-def read_statistics(
-    probes: Float[ndarray, "2 features"], outputs: Float[ndarray, "2 features"], *, epsilon: float = EPSILON
+def batch_stats_from_probes(
+    probes: Float[ndarray, "2 features"], outputs: Float[ndarray, "2 features"], *, eps: float = EPS
 ) -> tuple[Release, Release]:
     """Return a batch's mean and variance from the outputs of two probes in it, exactly.
 
@@ -247,26 +242,24 @@ def read_statistics(
     --------
     >>> batch = np.array([[0.0], [1.0], [5.0]])
     >>> outputs = (batch[:2] - batch.mean(axis=0)) / np.sqrt(batch.var(axis=0) + 1e-5)
-    >>> mean, variance = read_statistics(batch[:2], outputs)
+    >>> mean, variance = batch_stats_from_probes(batch[:2], outputs)
     >>> mean.round(6), variance.round(6)
     (array([2.]), array([4.666667]))
     """
     _check.finite("probes", probes)
     _check.finite("outputs", outputs)
-    _check.not_negative("epsilon", epsilon)
-    same = np.flatnonzero(probes[0] == probes[1])
-    if same.size:
-        _check.refuse("probes", "differ in every feature", f"{probes[0, same[0]]} twice at {same[0]}")
+    _check.not_negative("eps", eps)
+    if (probes[0] == probes[1]).any():
+        _check.refuse("probes", "differ in every feature", "two that agree in one")
     with np.errstate(divide="ignore"):
         spread = (probes[1] - probes[0]) / (outputs[1] - outputs[0])
-    impossible = np.flatnonzero(~(np.isfinite(spread) & (spread > 0)))
-    if impossible.size:
-        _check.refuse("outputs", "lie in the order of the probes", f"a slope of {1 / spread[impossible[0]]}")
-    return probes[0] - outputs[0] * spread, spread**2 - epsilon
+    if not (np.isfinite(spread) & (spread > 0)).all():
+        _check.refuse("outputs", "lie in the order of the probes", "two that do not")
+    return probes[0] - outputs[0] * spread, spread**2 - eps
 
 
 @door
-def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
+def moments(x: Features, centre: Release) -> Float[ndarray, "records both"]:
     """Return (x − centre) beside (x − centre)²: the features behind a released mean *and* variance.
 
     Raises
@@ -276,29 +269,27 @@ def moments(x: Records, centre: Release) -> Float[ndarray, "records both"]:
     """
     _check.squares("x", x)
     _check.squares("centre", centre)
-    if np.shape(x)[-1:] != np.shape(centre):
-        _check.refuse("centre", "have the features of x", f"shapes {np.shape(centre)} and {np.shape(x)}")
     return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
 
 
 @door
-def others_moments(
-    mean: Release, variance: Release, known: Records, n: int, centre: Release
+def mates_moments(
+    mean: Release, variance: Release, known: Features, n: int, centre: Release
 ) -> Float[ndarray, "both"]:
-    """Return the mean of `moments` over a batch's other members, those that are known taken out.
+    """Return the mean of `moments` over the unknown records of a batch, those that are known taken out.
 
     Raises
     ------
     ValueError
-        If nobody else is left.
+        If all records are known.
 
     Examples
     --------
-    >>> others_moments(np.array([2.0]), np.array([14 / 3]), np.array([[0.0], [1.0]]), 3, np.zeros(1))
+    >>> mates_moments(np.array([2.0]), np.array([14 / 3]), np.array([[0.0], [1.0]]), 3, np.zeros(1))
     array([ 5., 25.])
     """
     _check.at_least("n", n, len(known) + 1)
     for name, array in (("mean", mean), ("variance", variance), ("known", known), ("centre", centre)):
         _check.squares(name, array)
-    everybody = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
-    return (n * everybody - moments(known, centre).sum(axis=0)) / (n - len(known))
+    all_records = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
+    return (n * all_records - moments(known, centre).sum(axis=0)) / (n - len(known))

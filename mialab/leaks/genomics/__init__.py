@@ -5,40 +5,35 @@ has a genome and knows how frequent it is elsewhere. Genotypes count alleles, 0,
 laboratory could not tell; a missing genotype says nothing, and is left out of the candidate's score.
 
     frequencies.py   Reference, allele_frequencies,   what was published, and what is known of elsewhere
-    distance.py      homer                            the statistic with which it began
-    tracing.py       likelihood_ratio, z_score,       tests with a law
-                     exact_likelihood_ratio, power
-    linkage.py       effective_variants, whitened     when neighbours on a chromosome travel together
-    beacon.py        answers, likelihood_ratio,       from yes and no
-                     power, budgeted_answers
-    release.py       gaussian_release, trend_z        frequencies with a promise, and what it costs
+                     polymorphic
+    tracing.py       homer, likelihood_ratio,         the tests, from a distance to the exact ratio
+                     z_score, exact_likelihood_ratio
+    linkage.py       effective_variants,              variants that are inherited together
+                     whitened_z_score
+    beacon.py        answers, likelihood_ratio,       from a beacon's yes and no
+                     expected_tpr, budgeted_answers
+    release.py       gaussian_release                 frequencies with differential privacy
 
-Every score is a sum over variants of what the candidate's genotype is worth there: a table of four numbers a
-variant. So one loop serves them all.
+Every score is a sum over variants of a score for the candidate's genotype there: a table of four numbers a
+variant.
 
 The law. A genome is a record of m numbers, and twice the frequency is the mean of n records; so `aggregates`
 applies, with variance 2p(1 − p) for a variant of frequency p in Hardy-Weinberg proportions. For independent
 variants D² = Σ (x − 2p)²/2p(1 − p), on average m, and at a false-positive rate α
 
-    TPR = Φ(Φ⁻¹(α) + √(m/n)).
+    TPR = Φ(Φ⁻¹(α) + √(m/n)):          aggregates.expected_tpr(α, √m, n)
 
-With frequencies from a reference of N people, n becomes n(1 + n/N): `power`. But there is more to it than
-in a batch, since here m is larger than N. Reference r and release f are compared *at* r, and r's own error
+With frequencies from a reference of N people, n becomes n(1 + n/N). But there is more to it than in a
+batch, since here m is larger than N. Reference r and release f are compared *at* r, and r's own error
 is in both factors of (x − 2r)·(2f − 2r): a stranger's sum is about m/N, not 0. `z_score` takes it
 off, and who forgets accuses everybody.
 """
 
 from mialab.leaks.genomics import beacon
-from mialab.leaks.genomics.distance import homer
-from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, varies
-from mialab.leaks.genomics.linkage import effective_variants, whitened
-from mialab.leaks.genomics.release import gaussian_release, trend_z
-from mialab.leaks.genomics.tracing import (
-    exact_likelihood_ratio,
-    likelihood_ratio,
-    power,
-    z_score,
-)
+from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, polymorphic
+from mialab.leaks.genomics.linkage import effective_variants, whitened_z_score
+from mialab.leaks.genomics.release import gaussian_release
+from mialab.leaks.genomics.tracing import exact_likelihood_ratio, homer, likelihood_ratio, z_score
 
 __all__ = [
     "Reference",
@@ -49,9 +44,7 @@ __all__ = [
     "gaussian_release",
     "homer",
     "likelihood_ratio",
-    "power",
-    "trend_z",
-    "varies",
-    "whitened",
+    "polymorphic",
+    "whitened_z_score",
     "z_score",
 ]

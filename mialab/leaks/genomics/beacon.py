@@ -6,32 +6,30 @@ Dₙ. If the candidate is in, it is "no" only if the candidate's allele was misr
 n − 1 others don't carry it: δ·Dₙ₋₁ (Shringarpure & Bustamante 2015).
 """
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.special import bdtr
 
 from mialab import _check
+from mialab._bisection import bisect
 from mialab._validation import door
 from mialab.leaks.genomics._tables import (
+    Dosages,
     Frequencies,
-    Genotypes,
-    Scores,
-    add_up,
     check_frequencies,
     check_genotypes,
-    check_people,
-    worth_of,
+    score_table,
+    sum_scores,
 )
 
-_MOST = 2**31 - 1  # questions: SciPy's binomial counts no further
-
 Answers = Bool[ndarray, "variants"]
-Whole = Int[ndarray, "..."] | np.integer
 
 
 @door
-def answers(genotypes: Genotypes) -> Answers:
+def answers(genotypes: Dosages) -> Answers:
     """Return what an honest beacon says of each variant's counted allele.
 
     Examples
@@ -60,8 +58,8 @@ def log_absent(frequency: Float[ndarray, "..."], people: int) -> Float[ndarray, 
 
 @door
 def likelihood_ratio(
-    answered: Answers, candidates: Genotypes, frequency: Frequencies, n: int, *, mismatch: float
-) -> Scores:
+    answered: Answers, candidates: Dosages, frequency: Frequencies, n: int, *, mismatch: float
+) -> Float[ndarray, "people"]:
     """Return log p(answers | in) − log p(answers | not in), over the alleles that the candidate carries.
 
     Yes: ln((1 − δ·Dₙ₋₁)/(1 − Dₙ)). No: ln(δ·Dₙ₋₁/Dₙ). What the candidate does not carry is not asked.
@@ -91,22 +89,20 @@ def likelihood_ratio(
     >>> likelihood_ratio(np.array([True, False]), carries, rare, n=50, mismatch=1e-3).round(3)
     array([-4.555,  2.351])
     """
-    check_people(n)
+    _check.count("n", n, 2)
     check_genotypes("candidates", candidates)
-    check_frequencies("frequency", frequency, candidates.shape[1])
-    _check_mismatch(mismatch)
-    if not ((frequency > 0) & (frequency < 1)).all():
-        _check.refuse("frequency", "be above 0 and below 1", f"{frequency.min()} … {frequency.max()}")
+    check_frequencies("frequency", frequency, open_ends=True)
+    _check.share("mismatch", mismatch)
     absent, without = log_absent(frequency, n), log_absent(frequency, n - 1)
     with np.errstate(divide="ignore"):  # no mismatch: −∞ for a "no", on purpose
         yes = np.log1p(-mismatch * np.exp(without)) - np.log(-np.expm1(absent))
         no = np.log(mismatch) + without - absent
-    worth = np.where(answered, yes, no)
-    return add_up(worth_of(np.zeros_like(worth), worth, worth), candidates)
+    carried = np.where(answered, yes, no)
+    return sum_scores(score_table(np.zeros_like(carried), carried, carried), candidates)
 
 
 @door
-def power(
+def expected_tpr(
     fpr: float,
     queries: int | Int[ndarray, "..."],
     frequencies: Float[ndarray, "variants"],
@@ -140,43 +136,36 @@ def power(
 
     Examples
     --------
-    >>> power(0.05, np.array([10, 100, 1000]), np.array([0.001]), n=1000, mismatch=1e-6).round(3)
+    >>> expected_tpr(0.05, np.array([10, 100, 1000]), np.array([0.001]), n=1000, mismatch=1e-6).round(3)
     array([0., 1., 1.])
     """
-    check_people(n)
+    _check.count("n", n, 2)
     _check.probability("fpr", fpr)
+    _check.hold("frequencies", frequencies, 1, "frequencies")
     check_frequencies("frequencies", frequencies)
-    _check_mismatch(mismatch)
-    _check.integers("queries", queries)
-    if np.size(queries) and np.min(queries) < 0:
-        _check.refuse("queries", "be at least 0", np.min(queries))
-    if np.size(queries) and np.max(queries) > _MOST:
-        _check.refuse("queries", f"be at most {_MOST}", np.max(queries))
+    _check.share("mismatch", mismatch)
+    queries = np.asarray(queries)
+    _check.labels("queries", queries, classes=2**31)  # SciPy's binomial counts no further
     absent, without = (np.exp(log_absent(frequencies, people)).mean() for people in (n, n - 1))
-    needed = _yes_needed(fpr, np.asarray(queries), absent)
-    return np.asarray(_at_least(needed, np.asarray(queries), mismatch * without))
+    tpr = [_tpr(fpr, asked, absent, mismatch * without) for asked in queries.ravel().tolist()]
+    return np.reshape(tpr, queries.shape)
 
 
-def _at_least(needed: Whole, queries: Whole, no: float) -> Float[ndarray, "..."]:
-    """Return P(at least ``needed`` of the queries are answered yes)."""
-    # as many "no" as are left: bdtr counts those, and keeps its precision where "no" is rare
-    left = queries - needed
-    return np.asarray(np.where(left >= 0, bdtr(np.maximum(left, 0), queries, no), 0.0))
+def _tpr(fpr: float, queries: int, no_out: float, no_in: float) -> float:
+    """Return the TPR if a "no" has these probabilities, and as many "yes" accuse as strangers rarely have."""
 
+    def at_least(yes: float, no: float) -> float:
+        # bdtr counts the "no" that are left, and keeps its precision where they are rare
+        left = queries - max(0, math.floor(yes))
+        return float(bdtr(left, queries, no)) if left >= 0 else 0.0
 
-def _yes_needed(fpr: float, queries: Whole, absent: float) -> Whole:
-    """Return the fewest "yes" that strangers reach with probability fpr or less: bisection, all at once."""
-    never, enough = np.full(queries.shape, -1), np.asarray(queries + 1)
-    while ((enough - never) > 1).any():
-        middle = (never + enough) // 2
-        rare = _at_least(middle, queries, absent) <= fpr
-        enough, never = np.where(rare, middle, enough), np.where(rare, never, middle)
-    return enough
+    _, needed = bisect(lambda yes: at_least(yes, no_out) > fpr, -1.0, queries + 1.0, close=0.5)
+    return at_least(needed, no_in)
 
 
 @door
 def budgeted_answers(
-    genotypes: Genotypes, queries: Int[ndarray, "queries"], frequency: Frequencies, budget: float
+    genotypes: Dosages, queries: Int[ndarray, "queries"], frequency: Frequencies, budget: float
 ) -> Bool[ndarray, "queries"]:
     """Return the answers of a beacon in which every person has a budget, in the order of the questions.
 
@@ -211,12 +200,11 @@ def budgeted_answers(
     """
     check_genotypes("genotypes", genotypes)
     people, variants = genotypes.shape
-    check_people(people)
-    check_frequencies("frequency", frequency, variants)
+    _check.count("the number of people", people, 2)
+    check_frequencies("frequency", frequency)
     if not budget >= 0:
         _check.refuse("budget", "be at least 0", budget)
-    if len(queries) and not (queries.min() >= 0 and queries.max() < variants):
-        _check.refuse("queries", f"be in 0 … {variants - 1}", f"{queries.min()} … {queries.max()}")
+    _check.labels("queries", queries, classes=variants)
     with np.errstate(divide="ignore"):
         price = -np.log(-np.expm1(log_absent(frequency, people)))
     left, said = np.full(people, budget, dtype=float), np.zeros(len(queries), dtype=bool)
@@ -225,7 +213,3 @@ def budgeted_answers(
         left[pays] -= price[variant]
         said[place] = pays.any()
     return said
-
-
-def _check_mismatch(mismatch: float) -> None:
-    _check.share("mismatch", mismatch)

@@ -8,17 +8,11 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.genomics._tables import (
-    Frequencies,
-    Genotypes,
-    check_frequencies,
-    check_genotypes,
-    observed,
-)
+from mialab.leaks.genomics._tables import Dosages, Frequencies, check_frequencies, check_genotypes
 
 
 @door
-def allele_frequencies(genotypes: Genotypes) -> Frequencies:
+def allele_frequencies(genotypes: Dosages) -> Frequencies:
     """Return how frequent the counted allele is at each variant, among those whose genotype is known.
 
     Raises
@@ -62,29 +56,23 @@ class Reference:
     Reference of 3 people, 2 variants
     >>> Reference(np.array([0.2, 0.0]))
     Traceback (most recent call last):
-    ...
-    ValueError: reference frequency must be above 0 and below 1 (drop variants that do not vary), got 0.0 at 1
+    ValueError: frequency must be above 0 and below 1 (drop fixed variants), got 1 of 2 values outside
     """
 
     frequency: Frequencies
     people: float = np.inf
 
     def __post_init__(self):
-        check_frequencies("reference frequency", self.frequency)
+        check_frequencies("frequency", self.frequency, open_ends=True)
         if not self.people >= 2:
             _check.refuse("people", "be at least 2", self.people)
-        fixed = np.flatnonzero((self.frequency == 0) | (self.frequency == 1))
-        if fixed.size:
-            rule = "be above 0 and below 1 (drop variants that do not vary)"
-            _check.refuse("reference frequency", rule, f"{self.frequency[fixed[0]]} at {fixed[0]}")
 
     @classmethod
     @door
-    def of(cls, genotypes: Genotypes) -> "Reference":
+    def of(cls, genotypes: Dosages) -> "Reference":
         """Count a reference in people who were not in the study; each variant must vary among them."""
         frequency = allele_frequencies(genotypes)
-        if fixed := int(np.count_nonzero((frequency == 0) | (frequency == 1))):
-            _check.refuse("genotypes", "vary at every variant (drop those that do not)", f"{fixed} others")
+        check_frequencies("the frequencies in genotypes", frequency, open_ends=True)
         return cls(frequency, float(len(genotypes)))
 
     @property
@@ -103,28 +91,31 @@ class Reference:
 
 
 @door
-def varies(genotypes: Genotypes, least: float = 0.0) -> Bool[ndarray, "variants"]:
-    """Tell at which variants both alleles are more frequent than ``least``.
+def polymorphic(genotypes: Dosages, min_maf: float = 0.0) -> Bool[ndarray, "variants"]:
+    """Tell at which variants the minor-allele frequency is above ``min_maf``.
 
     Raises
     ------
     ValueError
-        As `allele_frequencies`, or if ``least`` is not in [0, 0.5).
+        As `allele_frequencies`, or if ``min_maf`` is not in [0, 0.5).
 
     Examples
     --------
-    >>> varies(np.array([[0, 2, 1], [1, 2, 1]]))
+    >>> polymorphic(np.array([[0, 2, 1], [1, 2, 1]]))
     array([ True, False,  True])
     """
-    if not 0 <= least < 0.5:
-        _check.refuse("least", "be in [0, 0.5)", least)
+    if not 0 <= min_maf < 0.5:
+        _check.refuse("min_maf", "be in [0, 0.5)", min_maf)
     frequency = allele_frequencies(genotypes)
-    return (frequency > least) & (frequency < 1 - least)
+    return (frequency > min_maf) & (frequency < 1 - min_maf)
 
 
-def check_all(released: Frequencies, candidates: Genotypes, reference: Reference) -> None:
+def check_all(released: Frequencies, candidates: Dosages, reference: Reference) -> None:
     """Refuse numbers out of their range, and numbers of variants that differ."""
     check_genotypes("candidates", candidates)
-    check_frequencies("released", released, candidates.shape[1])
-    check_frequencies("reference frequency", reference.frequency, candidates.shape[1])
-    observed(candidates)
+    check_frequencies("released", released)
+    if len(reference) != candidates.shape[1]:
+        _check.refuse("reference", f"have {candidates.shape[1]} variants", len(reference))
+    known = (candidates >= 0).any(axis=1)
+    if not known.all():
+        _check.refuse("candidates", "have at least one known genotype", f"none in row {known.argmin()}")

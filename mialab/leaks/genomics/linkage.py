@@ -1,25 +1,18 @@
-"""Neighbours on a chromosome are inherited together, and count as less than two."""
+"""Linkage: variants that lie close together on a chromosome are correlated."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
 from mialab.leaks import aggregates
-from mialab.leaks.genomics._tables import (
-    Frequencies,
-    Genotypes,
-    Scores,
-    check_frequencies,
-    check_genotypes,
-    check_people,
-)
+from mialab.leaks.genomics._tables import Dosages, Frequencies, check_frequencies, check_genotypes
 
 
 @door
-def effective_variants(genotypes: Genotypes) -> float:
-    """Return how many independent variants would blur a stranger's score as little as these do.
+def effective_variants(genotypes: Dosages) -> float:
+    """Return how many independent variants would spread a stranger's score as little as these do.
 
     m²/Σ r²ᵢⱼ over all pairs of variants, r being their correlation. The test that takes variants for
     independent has for a member a mean in proportion to m/n and a variance in proportion to Σ r²/n, and so
@@ -59,14 +52,14 @@ def effective_variants(genotypes: Genotypes) -> float:
 
 
 @door
-def whitened(
+def whitened_z_score(
     released: Frequencies,
-    candidates: Genotypes,
+    candidates: Dosages,
     reference: Int[ndarray, "others variants"],
     n: int,
     *,
     directions: int,
-) -> Scores:
+) -> Float[ndarray, "people"]:
     """Return `aggregates.z_score` with the correlations of a reference's genotypes taken into account.
 
     Only ``directions`` are kept, those in which the reference varies most: each needs several people before
@@ -94,17 +87,15 @@ def whitened(
     >>> study, strangers, reference = rng.binomial(2, 0.5, size=(3, 200, 100)).repeat(2, axis=2)
     >>> released = study[:20].mean(axis=0) / 2
     >>> for people in (study[:20], strangers):
-    ...     print(whitened(released, people, reference, n=20, directions=50).mean().round(1))
+    ...     print(whitened_z_score(released, people, reference, n=20, directions=50).mean().round(1))
     1.0
     -0.1
     """
-    check_people(n)
+    _check.count("n", n, 2)
     _check.at_least("directions", directions, 1)
     x, known = _complete("candidates", candidates), _complete("reference", reference)
-    check_frequencies("released", released, x.shape[1])
-    if not np.ptp(known, axis=0).any():
-        _check.refuse("reference", "vary at some variant", "none that does")
-    population = aggregates.Population.of(known, most=directions)
+    check_frequencies("released", released)
+    population = aggregates.Population.of(known, directions=directions)
     z = aggregates.z_score(2 * released, x, population, n)
     people = len(known)
     spread = population.distance(x) * np.sqrt(1 / n + 1 / people)
@@ -114,7 +105,6 @@ def whitened(
 def _complete(name: str, genotypes: ndarray) -> ndarray:
     """Return genotypes as floats, and refuse a missing one."""
     check_genotypes(name, genotypes)
-    missing = int(np.count_nonzero(genotypes < 0))
-    if missing:
+    if missing := np.count_nonzero(genotypes < 0):
         _check.refuse(name, "have no missing genotype where correlations count", f"{missing} of them")
     return genotypes.astype(float)

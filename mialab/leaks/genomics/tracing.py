@@ -6,24 +6,56 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks import aggregates
-from mialab.leaks.genomics._tables import (
-    DOSES,
-    Frequencies,
-    Genotypes,
-    Scores,
-    Worth,
-    add_up,
-    check_people,
-    worth_of,
-)
+from mialab.leaks.genomics._tables import Dosages, Frequencies, Table, score_table, sum_scores
 from mialab.leaks.genomics.frequencies import Reference, check_all
 
 
 @door
+def homer(released: Frequencies, candidates: Dosages, reference: Reference) -> Float[ndarray, "people"]:
+    """Return the distance statistic: how much closer the genome is to the study than to the reference.
+
+    At each variant |x/2 − r| − |x/2 − f|, for a genotype x, a reference frequency r and a released one f;
+    then mean/(standard deviation/√variants) over the variants (Homer et al. 2008). It was compared with
+    N(0, 1). A stranger's score is that only if study and reference are equally large samples of one
+    population, and variants are independent (Sampson & Zhao 2009; Braun et al. 2009).
+
+    Parameters
+    ----------
+    released
+        Float (variants,), in [0, 1].
+    candidates
+        Int (people, variants): 0, 1, 2, or −1 for missing, which is left out.
+    reference
+        What is known of the population.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is out of its range, or a candidate has fewer than two known genotypes
+        or the same distance at all variants.
+
+    Examples
+    --------
+    >>> known = Reference(np.array([0.5, 0.5, 0.5]))
+    >>> homer(np.array([0.7, 0.4, 0.5]), np.array([[2, 0, 1], [0, 2, 1]]), known).round(3)
+    array([ 1.732, -1.732])
+    """
+    check_all(released, candidates, reference)
+    half = np.array([0.0, 0.5, 1.0])[:, None]
+    apart = np.abs(half - reference.frequency) - np.abs(half - released)
+    known = np.count_nonzero(candidates >= 0, axis=1)
+    total, squares = (sum_scores(score_table(*by_dosage), candidates) for by_dosage in (apart, apart**2))
+    spread = squares - total**2 / known
+    flat = (known < 2) | (spread <= 1e-12 * squares)  # only rounding
+    if flat.any():
+        _check.refuse("candidates", "have distances that vary over the variants", f"row {flat.argmax()}")
+    return total / np.sqrt(known * spread / (known - 1))
+
+
+@door
 def likelihood_ratio(
-    released: Frequencies, candidates: Genotypes, reference: Reference, *, error: float = 0.0
-) -> Scores:
+    released: Frequencies, candidates: Dosages, reference: Reference, *, error: float = 0.0
+) -> Float[ndarray, "people"]:
     """Return log p(genome | drawn from the study) − log p(genome | drawn from the reference).
 
     Σ x·log(f/r) + (2 − x)·log((1 − f)/(1 − r)), as if both alleles were drawn from the released
@@ -51,14 +83,13 @@ def likelihood_ratio(
     array([-4.646])
     """
     check_all(released, candidates, reference)
-    first, second = released, released
-    return add_up(_log_ratio(first, second, 1 - released, reference, error), candidates)
+    return sum_scores(_log_ratio(released, released, 1 - released, reference, error), candidates)
 
 
 @door
 def exact_likelihood_ratio(
-    released: Frequencies, candidates: Genotypes, reference: Reference, n: int, *, error: float = 0.0
-) -> Scores:
+    released: Frequencies, candidates: Dosages, reference: Reference, n: int, *, error: float = 0.0
+) -> Float[ndarray, "people"]:
     """Return log p(frequencies | the candidate is in) − log p(frequencies | a stranger is in the place).
 
     With c of the study's 2n alleles being the counted one, the ratio at a variant is
@@ -86,7 +117,7 @@ def exact_likelihood_ratio(
     >>> np.exp(exact_likelihood_ratio(np.array([0.25]), np.array([[0], [1], [2]]), known, n=2)).round(3)
     array([2., 1., 0.])
     """
-    check_people(n)
+    _check.count("n", n, 2)
     check_all(released, candidates, reference)
     alleles, count = 2 * n, np.rint(2 * n * released)
     off = np.abs(2 * n * released - count)
@@ -95,11 +126,13 @@ def exact_likelihood_ratio(
         _check.refuse("released", f"be counts out of 2n = {alleles} alleles", where)
     again = np.maximum(count - 1, 0) / (alleles - 1)
     other = np.maximum(alleles - count - 1, 0) / (alleles - 1)
-    return add_up(_log_ratio(count / alleles, again, other, reference, error), candidates)
+    return sum_scores(_log_ratio(count / alleles, again, other, reference, error), candidates)
 
 
 @door
-def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, n: int) -> Scores:
+def z_score(
+    released: Frequencies, candidates: Dosages, reference: Reference, n: int
+) -> Float[ndarray, "people"]:
     """Return how many standard deviations the study leans towards each genome; N(0, 1) for strangers.
 
     The test of `aggregates.z_score` for independent variants of variance 2r(1 − r). With a reference of N
@@ -126,12 +159,12 @@ def z_score(released: Frequencies, candidates: Genotypes, reference: Reference, 
     >>> z_score(np.array([0.6, 0.5]), np.array([[2, 1], [0, 1], [2, 0]]), known, n=50).round(3)
     array([ 2.   , -2.   ,  1.414])
     """
-    check_people(n)
+    _check.count("n", n, 2)
     check_all(released, candidates, reference)
-    away = DOSES[:3, None] - 2 * reference.frequency
+    away = np.arange(3)[:, None] - 2 * reference.frequency
     lean = away * 2 * (released - reference.frequency) / reference.variance
     terms = lean - _lift(reference), away**2 / reference.variance
-    total, squares = (add_up(worth_of(*of), candidates) for of in terms)
+    total, squares = (sum_scores(score_table(*by_dosage), candidates) for by_dosage in terms)
     if not squares.all():
         rule = "differ from the reference's mean"
         _check.refuse("candidates", rule, f"none in row {squares.argmin()}")
@@ -149,37 +182,9 @@ def _lift(reference: Reference) -> Frequencies:
     return (1 + (3 + skew) / (2 * people)) / people
 
 
-@door
-def power(
-    fpr: float | Float[ndarray, "..."],
-    variants: float | Float[ndarray, "..."],
-    n: float,
-    *,
-    people: float = np.inf,
-) -> Float[ndarray, "..."]:
-    """Return Φ(Φ⁻¹(fpr) + √(m/n)/√(1 + n/N)): the law, for m independent variants and a reference of N.
-
-    That is `aggregates.power` for a candidate at the typical distance √m.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
-
-    Examples
-    --------
-    >>> power(0.05, 1000, n=1000).round(3), power(0.05, 1000, n=1000, people=1000).round(3)
-    (np.float64(0.26), np.float64(0.174))
-    """
-    if not np.min(variants) >= 0:
-        _check.refuse("variants", "be at least 0", np.min(variants))
-    _check.squares("variants", np.asarray(variants))
-    return aggregates.power(fpr, np.sqrt(variants), n, references=people)
-
-
 def _log_ratio(
     first: Frequencies, second: Frequencies, other: Frequencies, reference: Reference, error: float
-) -> Worth:
+) -> Table:
     """Return log((1 − e)·p(x | study)/p(x | reference) + e) for x = 0, 1, 2.
 
     The first allele has frequency ``first``; after an allele of one kind the next of the same kind has
@@ -191,4 +196,4 @@ def _log_ratio(
     both = first * second / p**2
     one = first * (1 - second) / (p * q)
     with np.errstate(divide="ignore"):  # an allele that the study does not have: −∞, on purpose
-        return worth_of(*(np.log((1 - error) * ratio + error) for ratio in (none, one, both)))
+        return score_table(*(np.log((1 - error) * ratio + error) for ratio in (none, one, both)))

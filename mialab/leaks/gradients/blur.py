@@ -7,14 +7,14 @@ from numpy import ndarray
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.leaks.population import Records, Release
+from mialab.leaks.aggregates import Features, Release
 from mialab.mechanisms.noise import Gaussian
 
 _SMALL = 1e-140
 
 
 @door
-def clip(gradients: Records, bound: float) -> Records:
+def clip(gradients: Features, bound: float) -> Features:
     """Return the gradients, each shortened to a length of at most ``bound``; shorter ones stay as they are.
 
     Abadi et al. 2016, Algorithm 1. In 64 bits, whatever comes in: a length is summed up without overflow,
@@ -44,7 +44,7 @@ def clip(gradients: Records, bound: float) -> Records:
     return clipped
 
 
-def _clip_in_units(gradients: Records, bound: float) -> Records:
+def _clip_in_units(gradients: Features, bound: float) -> Features:
     """Return the same where squares are no floats: in units of each row's largest number."""
     unit = np.abs(gradients).max(axis=1, keepdims=True, initial=0.0)
     unit[unit == 0] = 1.0
@@ -57,7 +57,7 @@ def _clip_in_units(gradients: Records, bound: float) -> Records:
 
 @door
 def private_sum(
-    gradients: Records, bound: float, noise_multiplier: float, *, rng: np.random.Generator
+    gradients: Features, bound: float, noise_multiplier: float, *, rng: np.random.Generator
 ) -> Float[ndarray, "features"]:
     """Return the sum of the clipped gradients with Gaussian noise: one step of DP-SGD.
 

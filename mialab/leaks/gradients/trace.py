@@ -7,7 +7,7 @@ the best test would be the likelihood ratio of `mialab.leaks.aggregates`,
     dᵀ Σ⁻¹ u − dᵀ Σ⁻¹ d / 2n.
 
 But there are more parameters than reference records, and Σ cannot be known where no reference has ever
-gone. Two ways out: keep the directions that the references can estimate (``Population.of(…, most=k)``),
+gone. Two ways out: keep the directions that the references can estimate (``Population.of(…, directions=k)``),
 or put Σ̂ + λ in the place of Σ. With the references' own directions vₖ and variances s²ₖ,
 
     dᵀ(Σ̂ + λ)⁻¹u = Σₖ (vₖ·d)(vₖ·u)/(s²ₖ + λ) + (d⊥·u⊥)/λ,
@@ -23,13 +23,13 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.population import Candidates, Records, Release, Scores
+from mialab.leaks.aggregates import Candidates, Features, Release
 
 _RELATIVE_ROUNDING = 1e-9  # of the largest: below it, directions are rounding
 
 
 @door
-def alignment(update: Release, gradients: Candidates) -> Scores:
+def alignment(update: Release, gradients: Candidates) -> Float[ndarray, "candidates"]:
     """Return the cosine of the angle between the update and each candidate's gradient.
 
     A candidate without gradient pushes nowhere; its alignment, and that with an update of zero, is 0.
@@ -81,7 +81,7 @@ class Ridge:
 
     @classmethod
     @door
-    def of(cls, reference: Records, relative: float) -> "Ridge":
+    def of(cls, reference: Features, relative: float) -> "Ridge":
         """Estimate it from two reference records or more, none of them in the update.
 
         ``relative`` is λ as a multiple of the largest variance.
@@ -106,7 +106,7 @@ class Ridge:
     @door
     def log_ratio(
         self, update: Float[ndarray, "*candidates features"], gradients: Candidates, n: float
-    ) -> Scores:
+    ) -> Float[ndarray, "candidates"]:
         """Return the log-likelihood ratio of "in" against "out" for each candidate, for a mean of n records.
 
         For Gaussian gradients with the covariance Σ̂ + λ, up to terms of order 1/n. Either one update for
@@ -135,7 +135,7 @@ class Ridge:
 
 
 @door
-def weights(update: Release, gradients: Candidates) -> Scores:
+def weights(update: Release, gradients: Candidates) -> Float[ndarray, "candidates"]:
     """Return the weights with which the candidates' gradients add up to the update, by least squares.
 
     If all records of an update are among the candidates, and the gradients are linearly independent (so no
@@ -164,7 +164,7 @@ def weights(update: Release, gradients: Candidates) -> Scores:
 
 
 @door
-def participation_ratio(gradients: Records) -> float:
+def participation_ratio(gradients: Features) -> float:
     """Return (tr Σ)²/tr Σ² of the records' covariance Σ: how many equally noisy directions it is worth.
 
     The plain inner product weighs each direction by its variance, so its power on a mean of n records is
@@ -192,7 +192,7 @@ def participation_ratio(gradients: Records) -> float:
     return float(trace**2 / np.sum(gram**2))
 
 
-def _principal(centred: Records) -> tuple[Float[ndarray, "rank"], Float[ndarray, "features rank"]]:
+def _principal(centred: Features) -> tuple[Float[ndarray, "rank"], Float[ndarray, "features rank"]]:
     """Return the variances and the directions in which centred records vary."""
     _, spread, directions = np.linalg.svd(centred, full_matrices=False)
     variances = spread**2 / (len(centred) - 1)

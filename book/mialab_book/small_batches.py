@@ -1,10 +1,11 @@
-"""The probe in a small batch: the likelihood ratio without a Gaussian limit.
+"""A probe in a small batch: the likelihood ratio without a Gaussian limit.
 
-Notation as in `probe.py`, and q = √(S/n + ϵ). Given q, the output determines the others' mean: a = p − wq,
+Notation as in `mialab.leaks.batch_norm.probe`, and q = √(S/n + ϵ). Given q, the output determines the
+mates' mean: a = p − wq,
 
     w = y n/√((n − 1)(n − 1 − y²)),    so da/dy = (a factor without q) · q.
 
-Suppose Gaussian records with known μ and σ². If all n − 1 others are unknown, a and S are independent,
+Suppose Gaussian records with known μ and σ². If all n − 1 mates are unknown, a and S are independent,
 Gaussian and σ²χ² with n − 2 degrees of freedom. If one of them is the candidate c and the n − 2 rest are
 unknown, with mean a′ and sum of squares S′, then
 
@@ -24,16 +25,16 @@ from scipy.special import gammaincinv, gammaln, logsumexp
 from mialab import _check
 from mialab._validation import door
 from mialab.leaks.aggregates import Release
-from mialab.leaks.batch_norm.probe import EPSILON
+from mialab.leaks.batch_norm.probe import EPS
 
 _NODES = 400  # of the integrals over q
 _TAIL = 1e-10  # of the χ² of S that is left out
-_MOST = 1e6  # times the variance: a larger epsilon leaves the output no digit that tells
+_MOST = 1e6  # times the variance: a larger eps leaves the output no digit that tells
 _FAR = 7.0  # standard deviations of a′ beyond which nothing is looked for
 
 
 @door
-def exact_log_ratio(
+def exact_log_likelihood_ratio(
     output: Release,
     probe: Release,
     candidate: Release,
@@ -41,7 +42,7 @@ def exact_log_ratio(
     variance: Release,
     n: int,
     *,
-    epsilon: float = EPSILON,
+    eps: float = EPS,
 ) -> Float[ndarray, "features"]:
     """Return log p(output | candidate in) − log p(output | out) of each feature, for Gaussian records.
 
@@ -50,7 +51,7 @@ def exact_log_ratio(
     Parameters
     ----------
     output, probe, candidate
-        The probe's output, its input, and who might be among the n − 1 others (features,).
+        The probe's output, its input, and who might be among the n − 1 mates (features,).
     mean, variance
         Of the population, feature by feature; known, not estimated.
     n
@@ -59,18 +60,18 @@ def exact_log_ratio(
     Raises
     ------
     ValueError
-        If shapes differ, a number or its square is not finite, ``epsilon`` is negative or above a million
-        times a variance, n is below 5, a variance is not
-        above 0, or an output is larger than √(n − 1), which none can be.
+        If shapes differ, a number or its square is not finite, ``eps`` is negative or above a million times
+        a variance, n is below 5, a variance is not above 0, or an output is larger than √(n − 1), which none
+        can be.
 
     Examples
     --------
     >>> zero, one, two = np.zeros(1), np.ones(1), np.full(1, 2.0)
-    >>> exact_log_ratio(-one, zero, two, zero, one, n=6).round(2)  # the others lie high: 2 may be there
+    >>> exact_log_likelihood_ratio(-one, zero, two, zero, one, n=6).round(2)  # the mates lie high
     array([0.75])
     """
     _check.count("n", n, 5)
-    _check.not_negative("epsilon", epsilon)
+    _check.not_negative("eps", eps)
     given = {"output": output, "probe": probe, "candidate": candidate, "mean": mean, "variance": variance}
     for name, numbers in given.items():
         _check.squares(name, numbers)
@@ -80,22 +81,22 @@ def exact_log_ratio(
         _check.refuse("output", f"be below √(n − 1) = {np.sqrt(n - 1):.4g} in size", np.abs(output).max())
     # In units of σ and with μ = 0; one row for each node, one column for each feature.
     scale = np.sqrt(variance)
-    p, c, eps = (probe - mean) / scale, (candidate - mean) / scale, epsilon / variance
+    p, c, floor = (probe - mean) / scale, (candidate - mean) / scale, eps / variance
     for name, units in (("probe", p), ("candidate", c)):
         _check.squares(f"{name}, in standard deviations,", units)
-    if (eps > _MOST).any():
-        _check.refuse("epsilon", f"be at most {_MOST:.0e} times every variance", f"{eps.max():.3g} times one")
+    if (floor > _MOST).any():
+        _check.refuse("eps", f"be at most {_MOST:.0e} times every variance", f"{floor.max():.3g} times one")
     w = output * n / np.sqrt((n - 1) * (n - 1 - output**2))
     furthest = 2 * gammaincinv((n - 2) / 2, 1 - _TAIL) + (np.abs(c) + _FAR) ** 2
-    largest = np.sqrt(furthest / n + eps)
+    largest = np.sqrt(furthest / n + floor)
 
-    q, step = _nodes(np.sqrt(eps), largest)
-    out = _log_normal(p - w * q, 1 / (n - 1)) + _log_chi2(n * (q**2 - eps), n - 2)
+    q, step = _nodes(np.sqrt(floor), largest)
+    out = _log_normal(p - w * q, 1 / (n - 1)) + _log_chi2(n * (q**2 - floor), n - 2)
     log_out = logsumexp(out + 2 * np.log(q), axis=0) + np.log(step)
 
-    q, step = _nodes(*_possible(p, c, w, eps, n, largest))
+    q, step = _nodes(*_possible(p, c, w, floor, n, largest))
     rest = ((n - 1) * (p - w * q) - c) / (n - 2)
-    squares = n * (q**2 - eps) - (n - 2) / (n - 1) * (c - rest) ** 2
+    squares = n * (q**2 - floor) - (n - 2) / (n - 1) * (c - rest) ** 2
     inside = _log_normal(rest, 1 / (n - 2)) + _log_chi2(squares, n - 3) + np.log((n - 1) / (n - 2))
     with np.errstate(divide="ignore"):  # nowhere to go is log 0
         log_in = logsumexp(inside + 2 * np.log(q), axis=0) + np.log(step)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int8
 from numpy import ndarray
 
 from mialab import _check
-from mialab.data.genotypes import Genotypes
+from mialab.data import Genotypes
 
 MUTATION_RATE = 2.35e-8
 """Per base and generation, as Gutenkunst et al. 2009 took it."""
@@ -85,20 +85,20 @@ def region(people: Mapping[str, int], bases: float, *, rng: np.random.Generator)
 
 
 def unlinked(
-    people: Mapping[str, int], variants: int, *, rng: np.random.Generator, least: float = 0.05
+    people: Mapping[str, int], variants: int, *, rng: np.random.Generator, min_maf: float = 0.05
 ) -> Genotypes:
     """Return variants that are inherited independently: one from each of many short stretches.
 
     Of each stretch of 10,000 bases one variant is kept, drawn from those whose two alleles are both more
-    frequent than ``least`` among all people; a stretch without any is skipped.
+    frequent than ``min_maf`` among all people; a stretch without any is skipped.
 
     Parameters
     ----------
     people, rng
         As for `region`.
     variants
-        At least 1.
-    least
+        At min_maf 1.
+    min_maf
         In [0, 0.5). At 0 most variants are rare, as in nature.
 
     Raises
@@ -113,13 +113,13 @@ def unlinked(
     """
     _check_people(people)
     _check.at_least("variants", variants, 1)
-    if not 0 <= least < 0.5:
-        _check.refuse("least", "be in [0, 0.5)", least)
+    if not 0 <= min_maf < 0.5:
+        _check.refuse("min_maf", "be in [0, 0.5)", min_maf)
     kept: list[ndarray] = []
     while len(kept) < variants:
         for count in _simulate(people, 10_000, variants - len(kept), 0.0, rng):
             frequency = count.mean(axis=0) / 2
-            fit = np.flatnonzero((frequency > least) & (frequency < 1 - least))
+            fit = np.flatnonzero((frequency > min_maf) & (frequency < 1 - min_maf))
             if fit.size:
                 kept.append(count[:, rng.choice(fit)])
     return _named(np.stack(kept, axis=1), people, "unlinked")

@@ -1,15 +1,15 @@
-"""Running averages: a blurred photograph of the class, kept in the model's file.
+"""Running statistics: moving averages of the means and variances of batches, kept in the model's file.
 
 After every training batch with mean m, and with a share ρ that torch calls momentum,
 
     r_new = (1 − ρ) r_old + ρ m.
 
-So the batch k steps back has weight ρ(1 − ρ)^k: the last one is the sharpest. Weights wₖ average as well
+So the batch k steps back has weight ρ(1 − ρ)^k. Weights wₖ average as well
 as 1/Σwₖ² batches of equal weight, which is (2 − ρ)/ρ: 19 batches at torch's default of 0.1. For tracing, a
 record k steps back among batches of B is a member of a mean over B(2 − ρ)/ρ records, in which it counts
-(2 − ρ)(1 − ρ)^k times; put both into `aggregates.power`.
+(2 − ρ)(1 − ρ)^k times; put both into `aggregates.expected_tpr`.
 
-Two snapshots, one step apart, are not blurred at all: m = (r_new − (1 − ρ) r_old)/ρ, with their rounding
+Two files, one step apart, give the batch itself: m = (r_new − (1 − ρ) r_old)/ρ, with their rounding
 divided by ρ.
 """
 
@@ -25,12 +25,10 @@ from mialab._validation import door
 from mialab.leaks.aggregates import Release
 from mialab.norms import check_momentum
 
-_MOST = 2**31  # batches: all their weights are listed
-
 
 @door
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class RunningStats:
     """What a batch-norm layer has stored.
 
     Attributes
@@ -48,7 +46,7 @@ class Snapshot:
 
     Examples
     --------
-    >>> Snapshot.of(nn.BatchNorm1d(2)).variance
+    >>> RunningStats.of(nn.BatchNorm1d(2)).variance
     array([1., 1.])
     """
 
@@ -65,7 +63,7 @@ class Snapshot:
 
     @classmethod
     @door
-    def of(cls, layer: nn.modules.batchnorm._BatchNorm) -> "Snapshot":
+    def of(cls, layer: nn.modules.batchnorm._BatchNorm) -> "RunningStats":
         """Read a layer's buffers.
 
         Raises
@@ -75,14 +73,13 @@ class Snapshot:
         """
         if layer.running_mean is None or layer.running_var is None or layer.num_batches_tracked is None:
             _check.refuse("layer", "keep running averages", layer)
-        read = (tensor.detach().cpu().numpy().astype(np.float64) for tensor in layer.buffers())
-        mean, variance, batches = read
+        mean, variance, batches = (tensor.cpu().numpy().astype(np.float64) for tensor in layer.buffers())
         return cls(mean, variance, int(batches))
 
 
 @door
-def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
-    """Return the weights ρ(1 − ρ)^k of the last batches in a running average, the newest first.
+def ema_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
+    """Return the weights ρ(1 − ρ)^k of the last batches in an exponential moving average, newest first.
 
     Raises
     ------
@@ -91,13 +88,13 @@ def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
 
     Examples
     --------
-    >>> batch_weights(0.5, 3)
+    >>> ema_weights(0.5, 3)
     array([0.5  , 0.25 , 0.125])
     """
     check_momentum(momentum)
     _check.at_least("batches", batches, 1)
-    if int(batches) > _MOST:
-        _check.refuse("batches", f"be at most {_MOST}", batches)
+    if batches > 2**31:
+        _check.refuse("batches", "be at most 2**31, since all weights are listed", batches)
     return momentum * (1 - momentum) ** np.arange(batches)
 
 
@@ -115,13 +112,15 @@ def effective_batches(momentum: float) -> float:
 
 
 @door
-def batch_between(before: Snapshot, after: Snapshot, momentum: float, n: int) -> tuple[Release, Release]:
-    """Return mean and biased variance of the one batch that lies between two snapshots.
+def batch_stats_between(
+    before: RunningStats, after: RunningStats, momentum: float, n: int
+) -> tuple[Release, Release]:
+    """Return mean and biased variance of the one batch that lies between two running statistics.
 
     Parameters
     ----------
     before, after
-        Snapshots one step apart, in this order.
+        Running statistics one step apart, in this order.
     momentum
         The layer's share ρ of the newest batch, in (0, 1].
     n
@@ -131,25 +130,25 @@ def batch_between(before: Snapshot, after: Snapshot, momentum: float, n: int) ->
     Raises
     ------
     ValueError
-        If a number is outside its range, the snapshots are not one step apart, or the variance comes
+        If a number is outside its range, they are not one step apart, or the variance comes
         out negative by more than float32 rounding explains: then they do not have this momentum.
 
     Examples
     --------
-    >>> before = Snapshot(np.array([0.0]), np.array([1.0]), 0)
-    >>> after = Snapshot(np.array([0.5]), np.array([1.1]), 1)
-    >>> mean, variance = batch_between(before, after, 0.1, n=4)
+    >>> before = RunningStats(np.array([0.0]), np.array([1.0]), 0)
+    >>> after = RunningStats(np.array([0.5]), np.array([1.1]), 1)
+    >>> mean, variance = batch_stats_between(before, after, 0.1, n=4)
     >>> mean.round(6), variance.round(6)
     (array([5.]), array([1.5]))
     """
     check_momentum(momentum)
     _check.count("n", n, 2)
     if after.batches - before.batches != 1:
-        _check.refuse("snapshots", "be one batch apart", after.batches - before.batches)
+        _check.refuse("before and after", "be one batch apart", after.batches - before.batches)
     mean = (after.mean - (1 - momentum) * before.mean) / momentum
     unbiased = (after.variance - (1 - momentum) * before.variance) / momentum
     rounding = 4 * np.finfo(np.float32).eps * (np.abs(before.variance) + np.abs(after.variance)) / momentum
     if np.any(unbiased < -rounding):
         worst = f"a batch variance of {unbiased.min():.4g}"
-        _check.refuse("snapshots", f"come from a layer with momentum {momentum}", worst)
+        _check.refuse("before and after", f"come from a layer with momentum {momentum}", worst)
     return mean, unbiased * (n - 1) / n

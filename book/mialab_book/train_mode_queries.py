@@ -1,40 +1,35 @@
-"""Asking a model in training mode: the answer depends on who else is asked.
+"""Queries to a model in training mode: the answer depends on which records are asked together.
 
 In training mode a batch-norm layer takes mean and variance from the batch at hand, so a record's logits
-are a function of the record *and its mates*. Whoever queries a model like that by mistake has chosen the
-mates by mistake as well.
+are a function of the record *and its batch-mates*. Whoever queries a model like that by mistake has chosen
+the batch-mates by mistake as well.
 """
 
 import copy
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import nn
+from torch import Tensor, nn
 from torch.func import vmap
 
 from mialab import _check
-from mialab._functional import as_tensor
 from mialab._types import Inputs, Member
 from mialab._validation import door
-from mialab.train import Fleet
-from mialab.train._doors import for_model
-from mialab.train.fleet import reading
-
-_ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
+from mialab.train import Fleet, predict
 
 
 @door
-def without_memory(module: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode, whose batch-norm layers have only the batch at hand to go by.
+def without_running_stats(module: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, whose batch-norm layers normalise by the batch at hand.
 
     They forget their running averages, so that querying cannot change them; all other layers, dropout
     among them, are in evaluation mode.
 
     Examples
     --------
-    >>> layer = without_memory(nn.BatchNorm1d(1))
+    >>> import torch
+    >>> layer = without_running_stats(nn.BatchNorm1d(1))
     >>> layer(torch.tensor([[1.0], [3.0]])).flatten().detach().round(decimals=3)
     tensor([-1.,  1.])
     """
@@ -49,12 +44,12 @@ def without_memory(module: nn.Module) -> nn.Module:
 def draw_mates(
     eligible: Member, queries: Int[ndarray, "queries"], mates: int, *, rng: np.random.Generator
 ) -> Int[ndarray, "queries mates"]:
-    """Draw company for each query from the eligible records, never the query itself, without repeats.
+    """Draw batch-mates for each query from the eligible records, never the query itself, without repeats.
 
     Parameters
     ----------
     eligible
-        Bool (records,): who may be drawn.
+        Bool (records,): which may be drawn.
     queries
         Row of each query in the same records.
     mates
@@ -115,33 +110,36 @@ def predict_batches(
     >>> predict_batches(model, x, np.array([[0, 1, 2], [3, 4, 5]])).shape
     (2, 3, 10)
     """
-    _check.finite("x", x)
-    _check.hold("x", x, 1, "records")
     _check.labels("batches", batches, classes=len(x))
-    fleet = models if isinstance(models, Fleet) else Fleet.of([models])
-    everyones = batches if isinstance(models, Fleet) else batches[None]
-    if len(everyones) != len(fleet):
-        _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
-    if everyones.shape[2] < 2:
-        _check.refuse("batches", "have at least 2 records each", everyones.shape[2])
-    records, logits = as_tensor(for_model(fleet[0], x)), []
-    for one, rows in enumerate(everyones):
-        model = without_memory(fleet[one])
-        pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
-        with reading(x):
-            logits.append(torch.cat([_forward(model, records[piece]) for piece in pieces]))
-    answers = torch.stack(logits).numpy()
-    return answers if isinstance(models, Fleet) else answers[0]
+    if batches.shape[-1] < 2:
+        _check.refuse("batches", "have at least 2 records each", batches.shape[-1])
+    if isinstance(models, nn.Module):
+        answers = predict(_OnBatches(models), x[batches])
+        return answers.reshape(*batches.shape, -1)
+    if len(batches) != len(models):
+        _check.refuse("batches", f"be given for each of {len(models)} models", f"{len(batches)}")
+    return np.stack([predict_batches(models[one], x, rows) for one, rows in enumerate(batches)])
+
+
+class _OnBatches(nn.Module):
+    """A model whose records are batches, each normalised by itself; its logits come in one row a batch."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = without_running_stats(model)
+
+    def forward(self, batches: Tensor) -> Tensor:
+        return vmap(self.model)(batches).flatten(1)
 
 
 @door
-def predict_in_company(
+def predict_with_mates(
     models: nn.Module | Fleet,
     x: Inputs,
     queries: Int[ndarray, "queries"],
     mates: Int[ndarray, "*models queries mates"],
 ) -> Float[ndarray, "*models queries classes"]:
-    """Return the logits of each query from a batch of its own: the query first, then its mates.
+    """Return the logits of each query from a batch of its own: the query first, then its batch-mates.
 
     Parameters
     ----------
@@ -151,7 +149,7 @@ def predict_in_company(
         Rows of x.
     mates
         Rows of x, (queries, mates) for a module and (models, queries, mates) for a fleet: every model
-        is asked in company of its own.
+        is asked with mates of its own.
 
     Raises
     ------
@@ -161,21 +159,13 @@ def predict_in_company(
     Examples
     --------
     >>> model, x = nn.BatchNorm1d(1), np.array([[0.0], [1.0], [3.0]], dtype=np.float32)
-    >>> predict_in_company(model, x, np.array([1, 1]), mates=np.array([[0], [2]])).round(2)
+    >>> predict_with_mates(model, x, np.array([1, 1]), mates=np.array([[0], [2]])).round(2)
     array([[ 1.],
            [-1.]], dtype=float32)
     """
-    if mates.shape[-2] != len(queries):
-        _check.refuse("mates", f"be drawn for each of {len(queries)} queries", f"{mates.shape[-2]}")
     _check.labels("queries", queries, classes=len(x))
     _check.labels("mates", mates, classes=len(x))
     if mates.shape[-1] < 1:
         _check.refuse("mates", "be at least 1 for each query", "none")
     first = np.broadcast_to(queries[:, None], (*mates.shape[:-1], 1))
     return predict_batches(models, x, np.concatenate([first, mates], axis=-1))[..., 0, :]
-
-
-@torch.no_grad()
-def _forward(model: nn.Module, batches: torch.Tensor) -> torch.Tensor:
-    """Return the logits of every batch, each normalised by itself."""
-    return vmap(model)(batches.to(next(model.parameters()).device)).cpu()
