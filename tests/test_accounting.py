@@ -126,6 +126,23 @@ def test_a_guarantee_says_everything():
     assert str(Guarantee(math.log(3), 1e-5, REPLACE)) == "ε ≤ 1.09862 at δ = 1e-05 (proved, replace-one)"
 
 
+def test_a_guarantee_names_its_unit_unless_it_is_a_record():
+    whole = Guarantee(1.0, 0.0, ADD, unit="client")
+    assert str(whole) == "ε ≤ 1 at δ = 0 (proved, add-remove one client)"
+    assert (
+        str(Guarantee(1.0, 0.0, REPLACE, unit="user-day")) == "ε ≤ 1 at δ = 0 (proved, replace-one user-day)"
+    )
+    assert Guarantee(1.0, 0.0, ADD) != whole
+    for composed in (
+        accounting.basic(whole, whole),
+        accounting.advanced(whole, 3, slack=1e-6),
+        accounting.group(whole, 2),
+        accounting.replace_one(whole),
+        accounting.parallel(whole, whole),
+    ):
+        assert composed.unit == "client"
+
+
 @pytest.mark.usefixtures("at_the_door")
 @pytest.mark.parametrize("kind", [int, float, np.int8, np.float16, np.uint64])
 def test_definition_counts_of_any_kind_are_counted_alike(kind):
@@ -165,6 +182,18 @@ GOOD = Guarantee(1.0, 0.0, ADD)
         (
             lambda: accounting.basic(GOOD, Guarantee(1.0, 0.0, REPLACE)),
             "guarantees must have the same neighbours, got add-remove and replace-one",
+        ),
+        (
+            lambda: accounting.parallel(GOOD, Guarantee(1.0, 0.0, ADD, unit="client")),
+            "guarantees must have the same unit, got client and record",
+        ),
+        (
+            lambda: Guarantee(1.0, 0.0, ADD, unit=""),
+            "unit must be a word of 1 to 30 characters, got ''",
+        ),
+        (
+            lambda: Guarantee(1.0, 0.0, ADD, unit=" client\n"),
+            "unit must be a word of 1 to 30 characters",
         ),
         (lambda: accounting.advanced(GOOD, 0, slack=0.1), "times must be at least 1, got 0"),
         (lambda: accounting.advanced(GOOD, 3, slack=0.0), r"slack must be in \(0, 1\), got 0.0"),

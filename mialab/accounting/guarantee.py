@@ -8,6 +8,8 @@ from mialab._round import digits_up, up
 from mialab._types import Finer
 from mialab._validation import door
 
+_LONGEST = 30  # characters of a unit
+
 
 class Neighbours(StrEnum):
     """Which two data sets the promise compares, in the words that the command takes.
@@ -40,29 +42,44 @@ class Guarantee:
         In [0, 1].
     neighbours
         Which data sets are compared. Two guarantees with different neighbours cannot be compared.
+    unit
+        In how much of the data they differ: a "record", or all that belongs to a "client", a "user-day", a
+        "person". A short word; two guarantees with different units cannot be compared either.
 
     Raises
     ------
     ValueError
-        If a number is out of its range, or ``neighbours`` is not one of the two.
+        If a number is out of its range, ``neighbours`` is not one of the two, or ``unit`` is not a word of at
+        most 30 characters.
 
     Examples
     --------
     >>> print(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE))
     ε ≤ 1 at δ = 0 (proved, add-remove)
+    >>> print(Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE, unit="client"))
+    ε ≤ 1 at δ = 0 (proved, add-remove one client)
     """
 
     epsilon: Finer
     delta: Finer
     neighbours: Neighbours
+    unit: str = "record"
 
     def __post_init__(self):
         _check.not_negative("epsilon", self.epsilon)
         _check.probability("delta", self.delta)
         for name in ("epsilon", "delta"):
             object.__setattr__(self, name, up(getattr(self, name)))
+        if not (self.unit.isprintable() and 0 < len(self.unit.strip()) == len(self.unit) <= _LONGEST):
+            _check.refuse("unit", f"be a word of 1 to {_LONGEST} characters", repr(self.unit))
 
     def __str__(self) -> str:
         """Print both numbers rounded upward: a bound on paper holds as well."""
         epsilon, delta = digits_up(self.epsilon), digits_up(self.delta)
-        return f"ε ≤ {epsilon} at δ = {delta} (proved, {self.neighbours})"
+        return f"ε ≤ {epsilon} at δ = {delta} (proved, {self.relation})"
+
+    @property
+    def relation(self) -> str:
+        """The neighbours and their unit in words, such as "add-remove one client"; no unit for a record."""
+        between = " " if self.neighbours == Neighbours.REPLACE else " one "
+        return self.neighbours if self.unit == "record" else f"{self.neighbours}{between}{self.unit}"

@@ -1,7 +1,7 @@
 """A whole trade-off curve on trial: no rule may do better than the curve allows.
 
 An (ε, δ) claim is one curve among many. Any curve of `mialab.tradeoff` may stand here: `pure`, `approximate`,
-`GaussianCurve`, `LaplaceCurve`, a `Pair`, or the exact one of `accounting.privacy_loss`.
+`GaussianCurve`, `LaplaceCurve`, a `DominatingPair`, or the exact one of `accounting.privacy_loss`.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from mialab.audit.evidence import of_ranks
 from mialab.audit.ranks import Ranks, ranks_of
 from mialab.audit.result import Method, check_terms
 from mialab.game import Design, Outcome
-from mialab.tradeoff import Curve, Pair
+from mialab.tradeoff import Curve, DominatingPair
 
 ANYWHERE = Method("exact test of the curve, cut by rank", (Design.RUNS,))
 _TAILS = np.append(
@@ -88,7 +88,7 @@ def cuts(size: int) -> Int[ndarray, "cuts"]:
 
 def p_anywhere(beyond: tuple[ndarray | int, ndarray | int], sides: tuple[int, int], curve: Curve) -> float:
     """Return the p-value of `curve_anywhere` from the numbers of `passed`."""
-    swapped = curve.swapped() if isinstance(curve, Pair) else curve
+    swapped = curve.swapped() if isinstance(curve, DominatingPair) else curve
     rules = ((beyond[0], *sides, curve.tpr), (beyond[1], *sides[::-1], swapped.tpr))
     each = [p_of_cuts(np.broadcast_to(hits, cuts(n).shape), m, n, tpr) for hits, m, n, tpr in rules]
     every = np.concatenate(each)

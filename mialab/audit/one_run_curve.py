@@ -12,7 +12,7 @@ from mialab.audit.gaussian import GaussianBound, largest_mu
 from mialab.audit.one_run import Guesses, of_guesses
 from mialab.audit.result import Method, allowed_error, check_terms
 from mialab.game import Design
-from mialab.tradeoff import Curve, GaussianCurve, LaplaceCurve, Pair
+from mialab.tradeoff import Curve, DominatingPair, GaussianCurve, LaplaceCurve
 
 ONE_RUN_CURVE = Method("one run against a curve", (Design.ONE_RUN, Design.COINS))
 _LEAST_LOG = -700.0  # p-values are not told apart below e^−700
@@ -50,7 +50,7 @@ def curve_in_one_run(
     guesses
         From `guess`, or counted elsewhere; as in `one_run`.
     curve
-        The claim about each canary's coin: "member" is "in". A curve that is no `Pair` must be symmetric.
+        The claim about each canary's coin: "member" is "in". What is no `DominatingPair` must be symmetric.
     neighbours, confidence
         As in `one_run`.
 
@@ -155,11 +155,12 @@ def inverse(curve: Curve) -> Callable[[float], float]:
         return lambda right: float(ndtr(ndtri(min(right, 1.0)) - curve.mu))
     if isinstance(curve, LaplaceCurve):
         return lambda right: _inverse_laplace(min(right, 1.0), curve.epsilon)
-    if isinstance(curve, Pair):
+    if isinstance(curve, DominatingPair):
         false, true = either_side(curve).corners
         all_right = int(np.argmax(true == 1.0)) + 1  # from here on more wrong guesses buy nothing
         return lambda right: float(np.interp(right, true[:all_right], false[:all_right]))
-    raise ValueError(f"curve must be a Pair, a GaussianCurve or a LaplaceCurve, got {type(curve).__name__}")
+    kinds = "a DominatingPair, a GaussianCurve or a LaplaceCurve"
+    raise ValueError(f"curve must be {kinds}, got {type(curve).__name__}")
 
 
 def _inverse_laplace(right: float, epsilon: float) -> float:
@@ -170,7 +171,7 @@ def _inverse_laplace(right: float, epsilon: float) -> float:
     return shrink / (4 * (1 - right)) if 1 - right >= shrink / 2 else 1 - (1 - right) / shrink
 
 
-def either_side(pair: Pair) -> Pair:
+def either_side(pair: DominatingPair) -> DominatingPair:
     """Return the curve of guessing a fair coin, right against wrong: one half "in", one half "out".
 
     Examples
@@ -180,4 +181,4 @@ def either_side(pair: Pair) -> Pair:
     True
     """
     worlds = pair.member, pair.non_member
-    return Pair(np.concatenate(worlds) / 2, np.concatenate(worlds[::-1]) / 2)
+    return DominatingPair(np.concatenate(worlds) / 2, np.concatenate(worlds[::-1]) / 2)

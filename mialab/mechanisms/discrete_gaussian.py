@@ -17,8 +17,8 @@ from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms._fields import keep_floats
 from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, grid_steps, nearest
 from mialab.mechanisms.noise import gaussian_curve
-from mialab.tradeoff import Pair, epsilon_at
-from mialab.tradeoff.pair import Numbers, check_losses
+from mialab.tradeoff import DominatingPair, epsilon_at
+from mialab.tradeoff.pair import Numbers
 
 __all__ = ["DiscreteGaussian", "WideBell"]
 
@@ -83,7 +83,7 @@ class DiscreteGaussian:
         return grid_steps(self.sensitivity, self.grid)
 
     @property
-    def curve(self) -> Pair:
+    def curve(self) -> DominatingPair:
         """The curve for values that lie all of these steps apart; fewer steps are harder to tell apart.
 
         (The best attack accuses above a threshold, and a larger shift can only move more of the one
@@ -97,7 +97,7 @@ class DiscreteGaussian:
         chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
         chance /= chance.sum()
         beyond = np.zeros(self.steps)
-        return Pair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
+        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
     @door
     def guarantee(self, delta: float) -> Guarantee:
@@ -181,7 +181,7 @@ class WideBell:
     @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return a δ that holds at ``epsilon``, which may be below 0: the worlds are mirror images."""
-        check_losses(epsilon)
+        _check.not_nan("epsilon", epsilon)
         asked = np.atleast_1d(np.asarray(epsilon, dtype=float))
         below, size = np.minimum(asked, 0.0), np.abs(asked)
         real = gaussian_curve(self.noise_multiplier).delta(size)
@@ -208,7 +208,7 @@ def _variation(x: ndarray, height: ndarray) -> ndarray:
     return np.where(x >= 1, x * height, np.where(x >= -1, 2 * steepest - x * height, 4 * steepest))
 
 
-def _around(bell: WideBell) -> Pair:
+def _around(bell: WideBell) -> DominatingPair:
     """Return outputs of equally spaced losses whose δ is that of the bound there, and a chord in between.
 
     The chords are straight in e^ε, where every curve is convex. Losses below 0 mirror those above it.
@@ -221,7 +221,7 @@ def _around(bell: WideBell) -> Pair:
     present = without * grown[1:]
     same = max(1 - delta[-1] - present.sum() - without.sum(), 0.0)
     member = np.concatenate([delta[-1:], present[::-1], [same], without, [0.0]])
-    return Pair(member, member[::-1].copy())
+    return DominatingPair(member, member[::-1].copy())
 
 
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:
