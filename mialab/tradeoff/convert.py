@@ -24,12 +24,10 @@ class Promise(Protocol):
 
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return the smallest δ at an ε."""
-        ...
 
     @property
     def largest_loss(self) -> float:
         """The smallest ε at δ = 0; may be infinite."""
-        ...
 
 
 @runtime_checkable
@@ -38,12 +36,10 @@ class Curve(Promise, Protocol):
 
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return the largest true-positive rate at a false-positive rate."""
-        ...
 
     @property
     def auc(self) -> float:
         """The area under the curve."""
-        ...
 
 
 @door
