@@ -8,8 +8,8 @@ from numpy import ndarray
 
 
 def panels(
-    borders: Float[ndarray, "*rows borders"], nodes: int = 20
-) -> tuple[Float[ndarray, "*rows places"], Float[ndarray, "*rows places"]]:
+    borders: Float[ndarray, "borders"], nodes: int = 20
+) -> tuple[Float[ndarray, "places"], Float[ndarray, "places"]]:
     """Return places and weights of Gauss and Legendre's rule, ``nodes`` for each piece between two borders.
 
     Examples
@@ -19,9 +19,8 @@ def panels(
     20.25
     """
     node, share = _rule(nodes)
-    half, middle = np.diff(borders)[..., None] / 2, (borders[..., 1:] + borders[..., :-1])[..., None] / 2
-    shape = (*borders.shape[:-1], half.shape[-2] * nodes)
-    return (middle + half * node).reshape(shape), (half * share).reshape(shape)
+    half, middle = np.diff(borders)[:, None] / 2, (borders[1:] + borders[:-1])[:, None] / 2
+    return (middle + half * node).ravel(), (half * share).ravel()
 
 
 @cache

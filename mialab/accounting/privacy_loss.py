@@ -181,7 +181,7 @@ def _compose(each: Sequence[PrivacyLossDistribution], times: ndarray, look: Plan
     over = np.exp(_log_moment(each, times, right) - right * high)
     under = np.exp(_log_moment(each, times, -1 - left) + left * low)
     sure, sure_not = (
-        float(over + under - np.expm1(times @ np.log1p(-np.array(given_away))))
+        float(-np.expm1(times @ np.log1p(-np.array(given_away))) + over + under)
         for given_away in ([one.sure for one in each], [one.sure_not for one in each])
     )
     return PrivacyLossDistribution(chance, start, look.spacing, sure, sure_not)

@@ -22,7 +22,7 @@ from mialab._validation import door
 from mialab.tradeoff.pair import Numbers, check_rates
 
 _FAR = 80.0  # twice the exponent at which the integral is cut off
-_NODES = 60
+_PLACES, _WEIGHTS = panels(np.array([0.0, 1.0]), 60)
 _HALVES = 2.0**27 + 1  # cuts a float into two of half as many digits (Dekker 1971)
 
 
@@ -188,10 +188,10 @@ def _growth(a: ndarray, mu: float) -> ndarray:
     close = there > here / 2
     found = here - there
     root = np.sqrt(a[close] ** 2 + _FAR)
-    end = np.where(a[close] > 0, a[close] + root, _FAR / (root - a[close]))
-    t, weight = panels(np.stack([np.zeros_like(end), end], axis=-1), _NODES)
+    end = np.where(a[close] > 0, a[close] + root, _FAR / (root - a[close]))[:, None]
+    t = end * _PLACES
     height = np.exp(t * (a[close, None] - t / 2)) * -np.expm1(-mu * t)
-    found[close] = (height * weight).sum(axis=-1)
+    found[close] = (height * end) @ _WEIGHTS
     return found
 
 
