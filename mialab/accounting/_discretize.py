@@ -142,8 +142,9 @@ def _reach(step: SampledGaussian) -> tuple[float, float]:
 
 
 def _between(z: ndarray) -> ndarray:
-    """Return the normal chance between neighbouring cuts, from whichever tail keeps the digits."""
-    return np.where(z[:-1] < 0, np.diff(ndtr(z)), -np.diff(ndtr(-z)))
+    """Return the normal chance between rising cuts, from whichever tail keeps the digits."""
+    middle = np.searchsorted(z, 0)
+    return np.concatenate([np.diff(ndtr(z[: middle + 1])), -np.diff(ndtr(-z[middle:]))])
 
 
 # --- the plan ------------------------------------------------------------------------------------------

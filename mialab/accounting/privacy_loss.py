@@ -178,8 +178,8 @@ def _compose(each: Sequence[PrivacyLossDistribution], times: ndarray, look: Plan
     chance = _sum_of_losses(each, times, start, size, look.tilts)
     low, high = look.spacing * (start - 1), look.spacing * (start + size)
     left, right = look.slopes
-    over = np.exp(_log_moment(each, times, right) - right * high)
-    under = np.exp(_log_moment(each, times, -1 - left) + left * low)
+    over = np.exp(times @ [one.log_moment(right) for one in each] - right * high)
+    under = np.exp(times @ [one.log_moment(-1 - left) for one in each] + left * low)
     sure, sure_not = (
         float(-np.expm1(times @ np.log1p(-np.array(given_away))) + over + under)
         for given_away in ([one.sure for one in each], [one.sure_not for one in each])
@@ -187,16 +187,12 @@ def _compose(each: Sequence[PrivacyLossDistribution], times: ndarray, look: Plan
     return PrivacyLossDistribution(chance, start, look.spacing, sure, sure_not)
 
 
-def _log_moment(each: Sequence[PrivacyLossDistribution], times: ndarray, tilt: float) -> float:
-    """Return the logarithm of the sum over losses of chance · e^(tilt · loss), all steps together."""
-    return float(times @ [one.log_moment(tilt) for one in each])
-
-
 def _sum_of_losses(
     each: Sequence[PrivacyLossDistribution], times: ndarray, start: int, size: int, tilts: ndarray
 ) -> ndarray:
     """Return the chances of the sum of all losses, at ``start``, ``start`` + 1, … times the spacing."""
-    moments = [_log_moment(each, times, tilt) for tilt in tilts]
+    log_moments = [[one.log_moment(tilt) for one in each] for tilt in tilts]
+    moments = np.array(log_moments) @ times
     loss = (start + np.arange(size)) * each[0].spacing
     change = np.diff(moments) / np.diff(tilts)  # where two neighbouring tilts magnify equally
     which = np.searchsorted(change, loss)
@@ -204,28 +200,27 @@ def _sum_of_losses(
     for k, tilt in enumerate(tilts):
         here = which == k
         if here.any():
-            tilted = _convolve(each, times, start, size, tilt)
+            waves = [_wave(*of, size, tilt) for of in zip(each, log_moments[k], strict=True)]
+            tilted = np.roll(_convolve(waves, times, size), -(start % size))
             chance[here] = scaled(np.maximum(tilted[here], 0), moments[k] - tilt * loss[here])
     return chance
 
 
-def _convolve(
-    each: Sequence[PrivacyLossDistribution], times: ndarray, start: int, size: int, tilt: float
-) -> ndarray:
-    """Return the distribution of the sum of tilted losses, each scaled to a sum of 1."""
-    waves = [np.asarray(fft.rfft(_tilted(one, size, tilt))) for one in each]
+def _wave(one: PrivacyLossDistribution, log_moment: float, size: int, tilt: float) -> ndarray:
+    """Return the Fourier transform of tilted chances with a sum of 1, on a circle where loss 0 is place 0."""
+    weight = np.exp(one.log_chance + tilt * one.loss - log_moment)
+    place = (one.start + np.arange(len(weight))) % size
+    return np.asarray(fft.rfft(np.bincount(place, weight, minlength=size)))
+
+
+def _convolve(waves: Sequence[ndarray], times: ndarray, size: int) -> ndarray:
+    """Return the distribution of a sum on the circle, from the transforms of its terms."""
     with np.errstate(divide="ignore"):
         height = sum(many * np.log(np.abs(wave)) for wave, many in zip(waves, times, strict=True))
     seen = height > _NOTHING  # few, after many steps: the sum is smooth
     product = np.zeros(size // 2 + 1, dtype=complex)
     product[seen] = np.prod([wave[seen] ** many for wave, many in zip(waves, times, strict=True)], axis=0)
-    return np.roll(np.asarray(fft.irfft(product, size)), -(start % size))
-
-
-def _tilted(one: PrivacyLossDistribution, size: int, tilt: float) -> ndarray:
-    """Return tilted chances with a sum of 1, wound around a circle on which loss 0 is at place 0."""
-    weight = np.exp(one.log_chance + tilt * one.loss - one.log_moment(tilt))
-    return np.bincount((one.start + np.arange(len(weight))) % size, weight, minlength=size)
+    return np.asarray(fft.irfft(product, size))
 
 
 def _few_outputs(whole: PrivacyLossDistribution, rounded: float) -> DominatingPair:
