@@ -26,14 +26,17 @@ class Steps(Protocol):
     @property
     def noise_multiplier(self) -> float:
         """σ: the standard deviation of the noise, in units of one record's largest contribution."""
+        ...
 
     @property
     def sampling_rate(self) -> float:
         """q: the chance with which each record, independently, takes part in a step."""
+        ...
 
     @property
     def steps(self) -> int:
         """How often. With 0 nothing is released, and ε is 0."""
+        ...
 
 
 @door

@@ -24,10 +24,12 @@ class Promise(Protocol):
 
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return the smallest δ at an ε."""
+        ...
 
     @property
     def largest_loss(self) -> float:
         """The smallest ε at δ = 0; may be infinite."""
+        ...
 
 
 @runtime_checkable
@@ -36,10 +38,12 @@ class Curve(Promise, Protocol):
 
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return the largest true-positive rate at a false-positive rate."""
+        ...
 
     @property
     def auc(self) -> float:
         """The area under the curve."""
+        ...
 
 
 @door
