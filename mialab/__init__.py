@@ -20,7 +20,7 @@ In the order of the story:
     canaries   plant, watch                                   planted to be found, and who looks for them
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
-    tradeoff   pure, approximate, GaussianCurve, Pair, …      the best that any attacker can do
+    tradeoff   DominatingPair, GaussianCurve, pure, …         the best that any attacker can do
     accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
     mechanisms randomized_response, noise, discrete           noise with a promise
     audit      lower_bound, refute, Verdict, …               lower bounds on ε that hold

@@ -20,17 +20,6 @@ def up(exact: Fraction | Decimal | float) -> float:
     return nearest if nearest >= exact else math.nextafter(nearest, math.inf)
 
 
-def down(exact: Fraction | Decimal) -> float:
-    """Return the largest float that is not above ``exact``.
-
-    Examples
-    --------
-    >>> down(Fraction(1, 2)), down(Fraction(1, 3)) < Fraction(1, 3)
-    (0.5, True)
-    """
-    return -up(-exact)
-
-
 def digits_up(value: float, significant: int = 6) -> str:
     """Write a bound with few digits, never smaller than it is.
 
@@ -39,9 +28,7 @@ def digits_up(value: float, significant: int = 6) -> str:
     >>> digits_up(1.0986122886681098), digits_up(1.0), digits_up(1e-5), digits_up(0.0)
     ('1.09862', '1', '1e-05', '0')
     """
-    said = Decimal(repr(float(value)))  # the shortest decimal that means this float
-    last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
-    return f"{float(said.quantize(last_place, rounding='ROUND_CEILING')):.{significant}g}"
+    return _digits(Decimal(repr(float(value))), significant, "ROUND_CEILING")
 
 
 def digits_down(value: float, significant: int = 6, *, percent: bool = False) -> str:
@@ -52,9 +39,7 @@ def digits_down(value: float, significant: int = 6, *, percent: bool = False) ->
     >>> digits_down(1.0986122886681098), digits_down(1e-5), digits_down(0.95, percent=True)
     ('1.09861', '1e-05', '95')
     """
-    said = Decimal(repr(float(value))) * (100 if percent else 1)
-    last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
-    return f"{float(said.quantize(last_place, rounding='ROUND_FLOOR')):.{significant}g}"
+    return _digits(Decimal(repr(float(value))) * (100 if percent else 1), significant, "ROUND_FLOOR")
 
 
 def decimals_down(value: float, places: int = 3) -> str:
@@ -66,3 +51,9 @@ def decimals_down(value: float, places: int = 3) -> str:
     ('0.961', '2.000')
     """
     return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-places), rounding="ROUND_FLOOR"))
+
+
+def _digits(said: Decimal, significant: int, rounding: str) -> str:
+    """Write a decimal, the shortest that means some float, with so many digits."""
+    last_place = Decimal(1).scaleb(said.adjusted() - significant + 1)
+    return f"{float(said.quantize(last_place, rounding=rounding)):.{significant}g}"

@@ -20,8 +20,8 @@ from mialab.accounting import (
     Guarantee,
     Neighbours,
     SampledGaussian,
-    _one_step,
-    central_limit,
+    _discretize,
+    gdp_approximation,
     privacy_loss,
     renyi,
     smallest_noise,
@@ -108,7 +108,7 @@ def test_definition_two_different_steps_by_quadrature(first, second, epsilon):
 def test_definition_a_step_on_the_grid_is_never_less_telling():
     step = SampledGaussian(0.7, 0.2, 1)
     for spacing in (1.0, 0.3, 0.01):
-        one = _one_step.losses(step, spacing, (-1.0, 3.0))
+        one = _discretize.discretize(step, spacing, (-1.0, 3.0))
         assert one.chance.sum() + one.sure == pytest.approx(1, abs=1e-14)
         assert (one.chance * np.exp(-one.loss)).sum() + one.sure_not == pytest.approx(1, abs=1e-14)
         for epsilon in np.linspace(0, 5, 26):
@@ -282,13 +282,13 @@ def test_oracle_promises_by_renyi(run):
 def test_oracle_the_same_run_has_had_four_epsilons():
     run = SampledGaussian(1.1, 256 / 60000, 14_062)
     four = [
-        renyi.guarantee_of_2017(run, delta=1e-5).epsilon,
+        renyi.guarantee_mironov2017(run, delta=1e-5).epsilon,
         renyi.guarantee(run, delta=1e-5).epsilon,
         privacy_loss.guarantee(run, delta=1e-5).epsilon,
-        tradeoff.epsilon_at(central_limit.description(run), 1e-5),
+        tradeoff.epsilon_at(gdp_approximation(run), 1e-5),
     ]
     np.testing.assert_allclose(four, [3.0091, 2.5970, 2.3817, 2.3243], atol=1e-3)
-    assert renyi.guarantee_of_2017(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5).epsilon == (
+    assert renyi.guarantee_mironov2017(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5).epsilon == (
         pytest.approx(1.2586, abs=1e-4)
     )
 
@@ -299,13 +299,39 @@ def test_limit_steps_that_differ_add_up():
     np.testing.assert_allclose(both, renyi.divergence(one) + renyi.divergence(other), rtol=1e-13)
 
 
+@pytest.mark.parametrize("noise", [0.5, 0.0])
+def test_limit_no_steps_release_nothing_and_epsilon_is_0(noise):
+    class Recipe:
+        noise_multiplier, sampling_rate, steps = noise, 0.1, 0
+
+    for accountant in (privacy_loss.guarantee, renyi.guarantee, renyi.guarantee_mironov2017):
+        assert accountant(Recipe(), delta=1e-5) == Guarantee(0.0, 1e-5, ADD)
+    assert privacy_loss.least_epsilon(Recipe(), delta=1e-5) == 0
+    assert privacy_loss.delta(Recipe(), epsilon=0.0) == 0
+    assert not renyi.divergence(Recipe()).any()
+    assert gdp_approximation(Recipe()).mu == 0
+    np.testing.assert_array_equal(privacy_loss.curve(Recipe()).tpr(np.array([0.0, 0.3, 1.0])), [0, 0.3, 1])
+    some = SampledGaussian(1.0, 0.01, 100)
+    assert privacy_loss.guarantee(Recipe(), some, delta=1e-5) == privacy_loss.guarantee(some, delta=1e-5)
+
+
+def test_a_guarantee_says_whose_part_of_the_data_the_recipe_protects():
+    class Federation:
+        noise_multiplier, sampling_rate, steps, unit = 1.0, 0.1, 10, "client"
+
+    for accountant in (privacy_loss.guarantee, renyi.guarantee, renyi.guarantee_mironov2017):
+        assert accountant(Federation(), Federation(), delta=1e-5).unit == "client"
+        with pytest.raises(ValueError, match="phases must protect the same unit, got client and record"):
+            accountant(Federation(), FINE, delta=1e-5)
+
+
 # --- the central limit, and the search -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: f"T={run[2]}")
 def test_oracle_the_central_limit_is_below_the_truth(run):
     noise, rate, steps, delta, _, fine, _, near = run
-    described = tradeoff.epsilon_at(central_limit.description(SampledGaussian(noise, rate, steps)), delta)
+    described = tradeoff.epsilon_at(gdp_approximation(SampledGaussian(noise, rate, steps)), delta)
     assert described == pytest.approx(near, abs=5e-5)
     assert described < fine
 
@@ -365,8 +391,8 @@ def test_definition_numbers_of_any_kind_mean_the_same(kind):
         assert ours == theirs
         assert type(theirs.epsilon) is type(theirs.delta) is float
     assert np.array_equal(renyi.divergence(plain), renyi.divergence(typed))
-    assert renyi.guarantee_of_2017(plain, delta=delta) == renyi.guarantee_of_2017(typed, delta=delta)
-    assert central_limit.description(plain) == central_limit.description(typed)
+    assert renyi.guarantee_mironov2017(plain, delta=delta) == renyi.guarantee_mironov2017(typed, delta=delta)
+    assert gdp_approximation(plain) == gdp_approximation(typed)
     assert privacy_loss.delta(plain, epsilon=1.0) == privacy_loss.delta(typed, epsilon=kind(1.0))
     target = Guarantee(kind(1), kind(2.0**-10), ADD)
     found = smallest_noise(target, sampling_rate=kind(0.25), steps=np.int8(10), precision=kind(0.25))
@@ -424,7 +450,7 @@ def test_limit_every_accountant_answers_or_says_why_not(noise, rate):
     assert found or noise < 2
     assert renyi.guarantee(run, delta=1e-5).epsilon >= 0
     unless_refused(
-        lambda: central_limit.description(run),
+        lambda: gdp_approximation(run),
         "noise_multiplier must be large enough for a finite μ, got μ = inf",
     )
 
@@ -468,7 +494,8 @@ GOAL = Guarantee(1.0, 1e-5, ADD)
         (lambda: privacy_loss.guarantee(FINE, delta=math.nan), r"delta must be a number, got nan"),
         (lambda: SampledGaussian(1.0, 0.0, 10), r"sampling_rate must be in \(0, 1\], got 0.0"),
         (lambda: SampledGaussian(1.0, 1.1, 10), r"sampling_rate must be in \(0, 1\], got 1.1"),
-        (lambda: SampledGaussian(1.0, 0.1, 0), "steps must be at least 1, got 0"),
+        (lambda: SampledGaussian(1.0, 0.1, -1), "steps must be at least 0, got -1"),
+        (lambda: smallest_noise(GOAL, sampling_rate=0.1, steps=0), "steps must be at least 1, got 0"),
         (lambda: SampledGaussian(1.0, 0.1, 1.5), "steps must be a whole number, got 1.5"),
         (lambda: privacy_loss.curve(), "number of phases must be at least 1, got 0"),
         (
@@ -482,10 +509,10 @@ GOAL = Guarantee(1.0, 1e-5, ADD)
             "epsilon must be a finite number of at least 0, got -1.0",
         ),
         (lambda: renyi.guarantee(FINE, delta=1.2), r"delta must be in \(0, 1\), got 1.2"),
-        (lambda: renyi.guarantee_of_2017(FINE, delta=0.0), r"delta must be in \(0, 1\), got 0.0"),
+        (lambda: renyi.guarantee_mironov2017(FINE, delta=0.0), r"delta must be in \(0, 1\), got 0.0"),
         (lambda: renyi.divergence(FINE, orders=np.array([1.0, 2.0])), "orders must be above 1, got 1.0"),
         (lambda: renyi.divergence(), "number of phases must be at least 1, got 0"),
-        (lambda: central_limit.description(), "number of phases must be at least 1, got 0"),
+        (lambda: gdp_approximation(), "number of phases must be at least 1, got 0"),
         (
             lambda: smallest_noise(Guarantee(1.0, 0.0, ADD), sampling_rate=0.1, steps=1),
             r"target.delta must be in \(0, 0.1\), below the chance of ever taking part, got 0.0",
@@ -514,6 +541,6 @@ def test_no_promise_without_noise_even_for_a_recipe_that_a_trainer_accepts():
     class Recipe:
         noise_multiplier, sampling_rate, steps = 0.0, 0.1, 10
 
-    for ask in (privacy_loss.curve, renyi.divergence, central_limit.description):
+    for ask in (privacy_loss.curve, renyi.divergence, gdp_approximation):
         with pytest.raises(ValueError, match=r"noise_multiplier must be a finite number above 0, got 0\.0"):
             ask(Recipe())

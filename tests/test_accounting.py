@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mialab import accounting, tradeoff
-from mialab._round import digits_up, down, up
+from mialab._round import digits_up, up
 from mialab.accounting import Guarantee, Neighbours
 
 ADD, REPLACE = Neighbours.ADD_REMOVE, Neighbours.REPLACE
@@ -17,8 +17,7 @@ ADD, REPLACE = Neighbours.ADD_REMOVE, Neighbours.REPLACE
 def test_definition_rounding_up_is_the_next_float_and_never_below(rng):
     for top, bottom in rng.integers(1, 10**9, size=(200, 2)):
         exact = Fraction(int(top), int(bottom))
-        assert Fraction(down(exact)) <= exact <= Fraction(up(exact))
-        assert math.nextafter(up(exact), 0) < exact or up(exact) == down(exact)
+        assert Fraction(math.nextafter(up(exact), 0)) < exact <= Fraction(up(exact))
 
 
 @pytest.mark.parametrize("value", [1.0986122886681098, 0.1 + 0.2, 1e-5, 123456.7891, 2.0, 0.0, 9.9999999])
@@ -126,6 +125,23 @@ def test_a_guarantee_says_everything():
     assert str(Guarantee(math.log(3), 1e-5, REPLACE)) == "ε ≤ 1.09862 at δ = 1e-05 (proved, replace-one)"
 
 
+def test_a_guarantee_names_its_unit_unless_it_is_a_record():
+    whole = Guarantee(1.0, 0.0, ADD, unit="client")
+    assert str(whole) == "ε ≤ 1 at δ = 0 (proved, add-remove one client)"
+    assert (
+        str(Guarantee(1.0, 0.0, REPLACE, unit="user-day")) == "ε ≤ 1 at δ = 0 (proved, replace-one user-day)"
+    )
+    assert Guarantee(1.0, 0.0, ADD) != whole
+    for composed in (
+        accounting.basic(whole, whole),
+        accounting.advanced(whole, 3, slack=1e-6),
+        accounting.group(whole, 2),
+        accounting.replace_one(whole),
+        accounting.parallel(whole, whole),
+    ):
+        assert composed.unit == "client"
+
+
 @pytest.mark.usefixtures("at_the_door")
 @pytest.mark.parametrize("kind", [int, float, np.int8, np.float16, np.uint64])
 def test_definition_counts_of_any_kind_are_counted_alike(kind):
@@ -145,7 +161,6 @@ def test_definition_counts_of_any_kind_are_counted_alike(kind):
 def test_limit_beyond_all_floats_the_next_one_up_is_infinite():
     assert up(Fraction(10**400)) == math.inf
     assert up(Fraction(-(10**400))) == -np.finfo(float).max
-    assert down(Fraction(10**400)) == np.finfo(float).max
 
 
 GOOD = Guarantee(1.0, 0.0, ADD)
@@ -165,6 +180,18 @@ GOOD = Guarantee(1.0, 0.0, ADD)
         (
             lambda: accounting.basic(GOOD, Guarantee(1.0, 0.0, REPLACE)),
             "guarantees must have the same neighbours, got add-remove and replace-one",
+        ),
+        (
+            lambda: accounting.parallel(GOOD, Guarantee(1.0, 0.0, ADD, unit="client")),
+            "guarantees must have the same unit, got client and record",
+        ),
+        (
+            lambda: Guarantee(1.0, 0.0, ADD, unit=""),
+            "unit must be a word of 1 to 30 characters, got ''",
+        ),
+        (
+            lambda: Guarantee(1.0, 0.0, ADD, unit=" client\n"),
+            "unit must be a word of 1 to 30 characters",
         ),
         (lambda: accounting.advanced(GOOD, 0, slack=0.1), "times must be at least 1, got 0"),
         (lambda: accounting.advanced(GOOD, 3, slack=0.0), r"slack must be in \(0, 1\), got 0.0"),

@@ -15,7 +15,7 @@ from mialab.audit.claims import Gaussian, Mu
 from mialab.audit.evidence import ranks_of
 from mialab.audit.ranking import cuts, p_of_cuts, p_value_of_order, passed
 from mialab.game import Counts, Design, Outcome
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, approximate, pure
+from mialab.tradeoff import DominatingPair, GaussianCurve, LaplaceCurve, approximate, pure
 from refuting import too_often
 
 REPEATS, ERROR = 2000, 0.05
@@ -40,7 +40,7 @@ def chances(telling: np.ndarray, fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray
 
 RATES = np.unique(np.concatenate([np.linspace(0, 1, 2001), np.geomspace(1e-6, 1, 1000)]))
 CURVES = (GaussianCurve(1.0), LaplaceCurve(1.5), pure(1.0), approximate(0.5, 0.1))
-LOPSIDED = Pair(np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.29, 0.7]))
+LOPSIDED = DominatingPair(np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.29, 0.7]))
 
 
 def two_limits_slowly(true: int, false: int, sides: tuple[int, int], curve) -> float:
@@ -134,7 +134,7 @@ def least_hits(side: tuple[int, int], tpr, level: float) -> np.ndarray:
 def refuted(score: np.ndarray, member: np.ndarray, curve, *, union: bool) -> float:
     """Return the share of experiments (rows) in which the order of the scores refutes the curve."""
     m, n = int(member.sum()), int((~member).sum())
-    swapped = curve.swapped() if isinstance(curve, Pair) else curve
+    swapped = curve.swapped() if isinstance(curve, DominatingPair) else curve
     level = ERROR / (len(cuts(m)) + len(cuts(n)) if union else 1)
     found = np.zeros(len(score), dtype=bool)
     ins, outs = score[:, member], score[:, ~member]

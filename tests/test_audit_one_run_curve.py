@@ -14,12 +14,12 @@ from mialab.audit import Finding, Guesses, lower_bound, p_value, refute
 from mialab.audit.evidence import Made
 from mialab.audit.one_run import either_side, impossible, inverse
 from mialab.game import Design
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair, above, approximate, pure
+from mialab.tradeoff import DominatingPair, GaussianCurve, LaplaceCurve, approximate, outer_polygon, pure
 from refuting import p_of_guesses, right_by_rank, too_often
 
 REPEATS, ERROR = 2000, 0.05
 SAME = {"neighbours": Neighbours.ADD_REMOVE}
-LOPSIDED = Pair(np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.29, 0.7]))
+LOPSIDED = DominatingPair(np.array([0.2, 0.5, 0.3]), np.array([0.01, 0.29, 0.7]))
 CURVES = (GaussianCurve(0.8), LaplaceCurve(1.5), pure(1.0), approximate(0.5, 0.01), LOPSIDED)
 
 
@@ -56,20 +56,20 @@ def test_definition_the_recursion_read_slowly(curve, rng):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_definition_the_inverse_of_each_curve(curve):
-    symmetric = either_side(curve) if isinstance(curve, Pair) else curve
+    symmetric = either_side(curve) if isinstance(curve, DominatingPair) else curve
     for rate in (1e-6, 1e-3, 0.02, 0.1, 0.3, 0.5, 0.7, 0.95):
         reached = float(symmetric.tpr(rate))
         assert inverse(curve)(reached) == pytest.approx(rate, rel=1e-6)
         assert inverse(curve)(1 - rate) == pytest.approx(1 - symmetric.tpr(rate), rel=1e-6)  # symmetric
 
 
-def tangents_of(pair: Pair) -> list[tuple[float, float]]:
+def tangents_of(pair: DominatingPair) -> list[tuple[float, float]]:
     """Return the (ε, δ) that together say what a polygon says."""
     losses = pair.loss[np.isfinite(pair.loss)]
     return [(float(e), float(pair.delta(e))) for e in losses]
 
 
-def most_likely(right: int, canaries: int, pair: Pair) -> float:
+def most_likely(right: int, canaries: int, pair: DominatingPair) -> float:
     """Return the largest P(C ≥ right) of *all* mechanisms of a few canaries: a linear program.
 
     A mechanism is a table: the chance of each vector of guesses, given each vector of coins. Two rows that
@@ -106,7 +106,12 @@ def most_likely(right: int, canaries: int, pair: Pair) -> float:
     return -linprog(-gain, np.array(rows), limits, equal, np.ones(n), bounds=(0, 1)).fun
 
 
-BRUTE = (pure(1.0), approximate(0.5, 0.1), LOPSIDED, above(GaussianCurve(1.0).delta, np.linspace(-2, 2, 5)))
+BRUTE = (
+    pure(1.0),
+    approximate(0.5, 0.1),
+    LOPSIDED,
+    outer_polygon(GaussianCurve(1.0).delta, np.linspace(-2, 2, 5)),
+)
 
 
 @pytest.mark.parametrize("pair", BRUTE)
@@ -189,7 +194,7 @@ def test_coverage_when_all_canaries_are_lucky_together():
     """Half of the runs tell much, and half nothing: why the law is no binomial of independent guesses."""
     rng, m, talks = np.random.default_rng(2), 400, 0.3
     rates = np.array([talks * 0.75, 1 - talks, talks * 0.25])
-    mechanism = Pair(rates, rates[::-1])
+    mechanism = DominatingPair(rates, rates[::-1])
     right = rng.binomial(m, np.where(rng.random(REPEATS) < talks, 0.75, 0.5))
     each = (1 + mechanism.delta(0.0)) / 2  # the best accuracy that the curve allows
     assert not too_often({"ours": refuted(right, m, m, mechanism)})

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from mialab.tradeoff import Pair, epsilon_at
+from mialab.tradeoff import DominatingPair, epsilon_at
 from mialab_book.exercises import definition as check
 
 
@@ -112,7 +112,7 @@ def test_laplace_wrong():
 
 def by_package(table, delta):
     pairs = itertools.permutations(range(len(table)), 2)
-    return max(epsilon_at(Pair(table[a].copy(), table[b].copy()), delta) for a, b in pairs)
+    return max(epsilon_at(DominatingPair(table[a].copy(), table[b].copy()), delta) for a, b in pairs)
 
 
 def by_corners(table, delta):
@@ -135,7 +135,10 @@ def worst_output(table, delta):
 WRONG_TABLES = {
     "rows that follow one another": lambda t, d: float(np.abs(np.diff(np.log(t), axis=0)).max()),
     "one direction": lambda t, d: (
-        max(epsilon_at(Pair(t[a].copy(), t[b].copy()), d) for a, b in itertools.combinations(range(4), 2))
+        max(
+            epsilon_at(DominatingPair(t[a].copy(), t[b].copy()), d)
+            for a, b in itertools.combinations(range(4), 2)
+        )
         if d
         else by_corners(t, d)
     ),

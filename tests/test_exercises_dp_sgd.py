@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mialab import tradeoff
-from mialab.accounting import SampledGaussian, central_limit, privacy_loss, renyi
+from mialab.accounting import SampledGaussian, gdp_approximation, privacy_loss, renyi
 from mialab_book.exercises import dp_sgd as check
 
 
@@ -183,16 +183,16 @@ def by_distribution(sigma, rate, steps, delta):
 
 WRONG_EPSILONS = {
     "the central limit": lambda s, q, t, d: tradeoff.epsilon_at(
-        central_limit.description(SampledGaussian(s, q, t)), d
+        gdp_approximation(SampledGaussian(s, q, t)), d
     ),
     "one step": lambda s, q, t, d: by_whole_orders(s, q, 1, d),
     "no sampling": lambda s, q, t, d: (
-        renyi.guarantee_of_2017(SampledGaussian(s, 1.0, t), delta=d, orders=np.arange(2.0, 65.0)).epsilon
+        renyi.guarantee_mironov2017(SampledGaussian(s, 1.0, t), delta=d, orders=np.arange(2.0, 65.0)).epsilon
     ),
     "too small": lambda s, q, t, d: 0.7 * by_distribution(s, q, t, d),
     "a hair too small": lambda s, q, t, d: 0.999 * by_distribution(s, q, t, d),
     "one order only": lambda s, q, t, d: (
-        renyi.guarantee_of_2017(SampledGaussian(s, q, t), delta=d, orders=np.array([2.0])).epsilon
+        renyi.guarantee_mironov2017(SampledGaussian(s, q, t), delta=d, orders=np.array([2.0])).epsilon
     ),
     "infinite": lambda s, q, t, d: math.inf,
     "deaf to steps": lambda s, q, t, d: by_whole_orders(s, q, t, d) if t in (100, 400, 1000) else 0.01,

@@ -42,8 +42,8 @@ def by_odds(p, f, t):
 
 
 @pytest.mark.parametrize("right", [bayes, by_odds])
-def test_belief_right(right):
-    assert check.check_belief(right).right
+def test_posterior_right(right):
+    assert check.check_posterior(right).right
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_belief_right(right):
         (lambda p, f, t: bayes(min(p, 0.02), f, t), "Priors of 0 and 1"),
     ],
 )
-def test_belief_wrong(wrong, hint):
-    feedback = check.check_belief(wrong)
+def test_posterior_wrong(wrong, hint):
+    feedback = check.check_posterior(wrong)
     assert not feedback.right
     assert hint in feedback.text
 
@@ -69,8 +69,8 @@ def most(p, e):
 
 
 @pytest.mark.parametrize("right", [most, lambda p, e: p * np.exp(e) / (1 + p * (np.exp(e) - 1))])
-def test_most_believed_right(right):
-    assert check.check_most_believed(right).right
+def test_posterior_bound_right(right):
+    assert check.check_posterior_bound(right).right
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_most_believed_right(right):
         (lambda p, e: most(p, min(e, 1.0)), "small priors"),
     ],
 )
-def test_most_believed_wrong(wrong, hint):
-    feedback = check.check_most_believed(wrong)
+def test_posterior_bound_wrong(wrong, hint):
+    feedback = check.check_posterior_bound(wrong)
     assert not feedback.right
     assert hint in feedback.text
 
@@ -140,7 +140,11 @@ def test_a_stub_is_told_so():
     def stub(*_):
         raise NotImplementedError("write me")
 
-    for one in (check.check_belief, check.check_most_believed, lambda f: check.check_coursework(f, seed=1)):
+    for one in (
+        check.check_posterior,
+        check.check_posterior_bound,
+        lambda f: check.check_coursework(f, seed=1),
+    ):
         assert "still a stub" in one(stub).text
 
 

@@ -382,7 +382,7 @@ def test_definition_the_canary_is_clipped_and_at_a_right_angle_to_the_others():
         ("clip", np.inf, "clip must be a finite number above 0, got inf"),
         ("noise_multiplier", 0.0, "noise_multiplier must be a finite number above 0, got 0.0"),
         ("sampling_rate", 1.5, r"sampling_rate must be in \(0, 1\], got 1.5"),
-        ("steps", 0, "steps must be at least 1, got 0"),
+        ("steps", -1, "steps must be at least 0, got -1"),
         ("nominal_batch", 0, "nominal_batch must be at least 1, got 0"),
         ("learning_rate", -1.0, "learning_rate must be a finite number above 0, got -1.0"),
     ],

@@ -1,6 +1,7 @@
 """Training together: a slow reading of the paper, limits, the noise, and the doors."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -151,7 +152,17 @@ def test_coverage_clients_take_part_by_their_own_coins(rng):
 def test_oracle_the_receipt_is_that_of_private_training_with_clients_for_records():
     recipe = FedAvg(200, 5, sampling_rate=0.05, clip=0.1, noise_multiplier=1.2)
     same = DpSgd(1.0, 1.2, sampling_rate=0.05, steps=200, nominal_batch=5)
-    assert privacy_loss.guarantee(recipe, delta=1e-4) == privacy_loss.guarantee(same, delta=1e-4)
+    record = privacy_loss.guarantee(same, delta=1e-4)
+    assert privacy_loss.guarantee(recipe, delta=1e-4) == replace(record, unit="client")
+    assert recipe.server_step == DpSgd(0.1, 1.2, sampling_rate=0.05, steps=200, nominal_batch=5)
+
+
+def test_limit_without_rounds_nothing_is_shared_and_epsilon_is_0(rng):
+    x, y, owner = some_records(rng)
+    recipe = FedAvg(0, 3, clip=1.0, noise_multiplier=1.0)
+    trace = federate(make, x, y, owner, np.ones((2, len(x)), dtype=bool), recipe, rng=rng)
+    assert (trace.rounds, tuple(trace.took_part.shape), len(trace.shared(0))) == (0, (0, 2, 3), 2)
+    assert privacy_loss.guarantee(recipe, delta=1e-4).epsilon == 0
 
 
 def test_a_federation_without_noise_has_no_receipt(at_the_door):
@@ -267,13 +278,14 @@ def test_the_door(at_the_door, changes, message):
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("rounds", 0),
+        ("rounds", -1),
         ("local_steps", 0),
         ("batch_size", 1.5),
         ("nominal_clients", 0),
         ("learning_rate", 0.0),
         ("sampling_rate", 1.1),
         ("clip", 0.0),
+        ("clip", 1e-31),
         ("noise_multiplier", -1.0),
         ("noise_multiplier", 1.0),  # and no clip
     ],
@@ -293,6 +305,11 @@ def test_the_door_of_the_trace(at_the_door):
         trace.sent(1, 3)
 
 
+class Silence(_rng.Noise):
+    def normal(self, like):
+        return torch.zeros_like(like)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_definition_no_update_of_any_size_adds_more_than_the_clip(dtype):
     """As a stranger would send it: huge, tiny, uneven or not finite; and in company."""
@@ -307,7 +324,7 @@ def test_definition_no_update_of_any_size_adds_more_than_the_clip(dtype):
         start=torch.zeros(1, 50),
         noises=[],
     )
-    run.noises = [SimpleNamespace(normal=torch.zeros_like)]
+    run.noises = [Silence()]
     present = torch.ones(1, 1, dtype=torch.bool)
     for row in update:
         added = _Run.averaged(run, row.view(1, 1, -1), present).double().norm()

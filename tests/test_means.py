@@ -58,38 +58,38 @@ def test_definition_belief_counts_the_accused(rng):
     member = rng.random(400_000) < 0.1
     accused = np.where(member, rng.random(member.size) < 0.3, rng.random(member.size) < 0.05)
     counted = metrics.clopper_pearson(int((member & accused).sum()), int(accused.sum()), confidence=0.999)
-    assert counted.low <= tradeoff.belief(0.1, 0.05, 0.3) <= counted.high
+    assert counted.low <= tradeoff.posterior(0.1, 0.05, 0.3) <= counted.high
 
 
-def test_definition_the_most_believed_is_reached_by_randomized_response():
+def test_definition_the_posterior_bound_is_reached_by_randomized_response():
     prior, epsilon = 0.01, 1.5
     truth = np.exp(epsilon) / (1 + np.exp(epsilon))  # "yes" of a member; a non-member says it as a lie
     seen_yes = prior * truth / (prior * truth + (1 - prior) * (1 - truth))
-    assert tradeoff.most_believed(prior, epsilon) == pytest.approx(seen_yes)
+    assert tradeoff.posterior_bound(prior, epsilon) == pytest.approx(seen_yes)
 
 
 def test_an_accusation_is_never_worth_more_than_the_promise_allows():
     for prior in (0.001, 0.1, 0.5):
         for epsilon in (0.1, 1.0, 4.0):
             for fpr in (1e-6, 0.01, 0.3):
-                worth = tradeoff.belief(prior, fpr, tradeoff.pure(epsilon).tpr(fpr))
-                assert worth <= tradeoff.most_believed(prior, epsilon) * (1 + 1e-12)
+                worth = tradeoff.posterior(prior, fpr, tradeoff.pure(epsilon).tpr(fpr))
+                assert worth <= tradeoff.posterior_bound(prior, epsilon) * (1 + 1e-12)
 
 
 def test_limit_no_promise_broken_no_belief_changed():
-    assert tradeoff.most_believed(0.2, 0.0) == pytest.approx(0.2)
-    assert tradeoff.belief(0.2, 0.5, 0.5) == pytest.approx(0.2)
-    assert tradeoff.most_believed(0.0, 9.0) == 0
-    assert tradeoff.most_believed(1.0, 9.0) == 1
+    assert tradeoff.posterior_bound(0.2, 0.0) == pytest.approx(0.2)
+    assert tradeoff.posterior(0.2, 0.5, 0.5) == pytest.approx(0.2)
+    assert tradeoff.posterior_bound(0.0, 9.0) == 0
+    assert tradeoff.posterior_bound(1.0, 9.0) == 1
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tradeoff.belief(1.2, 0.1, 0.1), r"prior must be in \[0, 1\], got 1.2"),
-        (lambda: tradeoff.belief(0.1, 0.0, 0.0), "the chance of an accusation must be above 0"),
-        (lambda: tradeoff.most_believed(0.1, -1.0), "epsilon must be"),
-        (lambda: tradeoff.most_believed(np.nan, 1.0), "prior must be"),
+        (lambda: tradeoff.posterior(1.2, 0.1, 0.1), r"prior must be in \[0, 1\], got 1.2"),
+        (lambda: tradeoff.posterior(0.1, 0.0, 0.0), "the chance of an accusation must be above 0"),
+        (lambda: tradeoff.posterior_bound(0.1, -1.0), "epsilon must be"),
+        (lambda: tradeoff.posterior_bound(np.nan, 1.0), "prior must be"),
     ],
 )
 def test_the_door_of_beliefs(at_the_door, call, message):

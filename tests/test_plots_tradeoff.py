@@ -33,7 +33,7 @@ def test_the_line_is_the_curve_with_its_corners(ax, curve):
     np.testing.assert_array_equal(y, curve.tpr(x))
     assert x[0] == 0
     assert x[-1] == 1
-    if isinstance(curve, tradeoff.Pair):
+    if isinstance(curve, tradeoff.DominatingPair):
         assert set(curve.corners[0]) <= set(x)
 
 

@@ -63,7 +63,7 @@ def test_definition_what_is_drawn_keeps_the_epsilon_that_was_asked_for(answers, 
 @pytest.mark.parametrize("mechanism", [RandomizedResponse(0.75), RandomizedResponse(0.5, 5)])
 def test_definition_the_curve_is_that_of_two_rows_of_the_table(mechanism):
     table, rates = channel(mechanism), np.linspace(0, 1, 21)
-    by_rows = tradeoff.Pair(table[0], table[1])
+    by_rows = tradeoff.DominatingPair(table[0], table[1])
     np.testing.assert_allclose(mechanism.curve.tpr(rates), by_rows.tpr(rates), rtol=1e-13)
     by_name = tradeoff.randomized_response(mechanism.epsilon, mechanism.answers)
     np.testing.assert_allclose(mechanism.curve.tpr(rates), by_name.tpr(rates), rtol=1e-13)
@@ -73,9 +73,9 @@ def test_definition_the_whole_survey_is_the_product_of_its_people(rng):
     # One of three people changes the answer: the reports of all three tell no more than that person's own.
     table = channel(RandomizedResponse(0.7))
     joint = [np.multiply.outer(np.multiply.outer(table[a], table[1]), table[0]).ravel() for a in (0, 1)]
-    together = tradeoff.Pair(*joint)
+    together = tradeoff.DominatingPair(*joint)
     np.testing.assert_allclose(
-        together.delta(np.linspace(0, 1, 9)), tradeoff.Pair(*table[:2]).delta(np.linspace(0, 1, 9))
+        together.delta(np.linspace(0, 1, 9)), tradeoff.DominatingPair(*table[:2]).delta(np.linspace(0, 1, 9))
     )
 
 

@@ -33,7 +33,7 @@ CASES = [
     (lambda: tradeoff.GaussianCurve(1.0) ** HUGE, "times must be at most 2..53"),
     (lambda: tradeoff.pure(1.0) ** 10**300, "times must be at most 2..53"),
     (
-        lambda: tradeoff.above(tradeoff.pure(1.0).delta, np.linspace(-1, 1, 9)) ** 10**12,
+        lambda: tradeoff.outer_polygon(tradeoff.pure(1.0).delta, np.linspace(-1, 1, 9)) ** 10**12,
         "two pairs must have at most",
     ),
     (

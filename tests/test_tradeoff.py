@@ -11,14 +11,15 @@ from scipy.integrate import quad
 from scipy.special import comb
 
 from mialab import tradeoff
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair
+from mialab.tradeoff import DominatingPair, GaussianCurve, LaplaceCurve
+from mialab.tradeoff.pair import highest_tpr
 
 RATES = np.concatenate([[0.0, 1.0, 1e-6, 1e-3], np.linspace(0.01, 0.99, 41)])
 LOSSES = np.linspace(-4, 4, 81)
 
 
 def a_pair(rng, outputs=4):
-    return Pair(rng.dirichlet(np.ones(outputs)), rng.dirichlet(np.ones(outputs)))
+    return DominatingPair(rng.dirichlet(np.ones(outputs)), rng.dirichlet(np.ones(outputs)))
 
 
 def all_rules(pair):
@@ -34,7 +35,7 @@ def test_definition_delta_is_the_best_of_all_rules(rng):
     for pair in (
         a_pair(rng),
         a_pair(rng, 3) * a_pair(rng, 2),
-        Pair(np.array([0.2, 0.8, 0]), np.array([0, 0.9, 0.1])),
+        DominatingPair(np.array([0.2, 0.8, 0]), np.array([0, 0.9, 0.1])),
     ):
         false, true = all_rules(pair)
         slow = [(true - math.exp(epsilon) * false).max() for epsilon in LOSSES]
@@ -42,7 +43,7 @@ def test_definition_delta_is_the_best_of_all_rules(rng):
 
 
 def test_definition_tpr_is_the_best_of_all_mixtures_of_two_rules(rng):
-    for pair in (a_pair(rng), Pair(np.array([0.2, 0.8, 0]), np.array([0, 0.9, 0.1]))):
+    for pair in (a_pair(rng), DominatingPair(np.array([0.2, 0.8, 0]), np.array([0, 0.9, 0.1]))):
         false, true = all_rules(pair)
         for rate in (0.0, 0.03, 0.3, 0.8, 1.0):
             best = 0.0
@@ -64,7 +65,7 @@ def test_definition_a_product_is_seen_together(rng):
     first, second = a_pair(rng, 3), a_pair(rng, 3)
     member = [a * b for a in first.member for b in second.member]
     non_member = [a * b for a in first.non_member for b in second.non_member]
-    slow = Pair(np.array(member), np.array(non_member))
+    slow = DominatingPair(np.array(member), np.array(non_member))
     np.testing.assert_allclose((first * second).tpr(RATES), slow.tpr(RATES), rtol=1e-13)
 
 
@@ -119,6 +120,7 @@ def test_definition_approximate_is_the_region(epsilon, delta):
     curve = tradeoff.approximate(epsilon, delta)
     grown = np.minimum(math.exp(epsilon) * RATES + delta, 1 - math.exp(-epsilon) * (1 - delta - RATES))
     np.testing.assert_allclose(curve.tpr(RATES), np.minimum(grown, 1), rtol=1e-12)
+    np.testing.assert_allclose(highest_tpr(RATES, epsilon, delta), curve.tpr(RATES), rtol=1e-12)
     assert tradeoff.accuracy(curve) == pytest.approx((math.exp(epsilon) + delta) / (1 + math.exp(epsilon)))
     assert tradeoff.advantage(curve) == pytest.approx(
         (math.exp(epsilon) - 1 + 2 * delta) / (math.exp(epsilon) + 1)
@@ -247,7 +249,7 @@ def test_definition_no_curve_answers_what_is_no_number(curve, wrong):
 )
 def test_oracle_curves_of_dp_accounting(curve, theirs, times):
     grid = 0.05 * np.arange(-100, 101)
-    ours = tradeoff.above(curve.delta, grid) ** times
+    ours = tradeoff.outer_polygon(curve.delta, grid) ** times
     for epsilon in (0.0, 0.3, 1.0):
         upper = theirs.self_compose(times).get_delta_for_epsilon(epsilon)
         assert ours.delta(epsilon) == pytest.approx(upper, rel=5e-3)
@@ -311,7 +313,7 @@ def test_limit_little_to_tell_apart_is_not_nothing(epsilon):
 
 
 def test_limit_everything_is_given_away():
-    sure = Pair(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    sure = DominatingPair(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     assert (sure.auc, tradeoff.advantage(sure), float(sure.tpr(0.0))) == (1, 1, 1)
     assert tradeoff.epsilon_at(sure, 0.5) == sure.largest_loss == np.inf
     assert tradeoff.epsilon_at(sure, 1.0) == 0
@@ -320,7 +322,7 @@ def test_limit_everything_is_given_away():
 def test_limit_many_gaussians_are_one():
     assert (GaussianCurve(0.3) ** 9).mu == pytest.approx(0.9)
     grid = 0.05 * np.arange(-60, 61)
-    nine = tradeoff.above(GaussianCurve(0.3).delta, grid) ** 9
+    nine = tradeoff.outer_polygon(GaussianCurve(0.3).delta, grid) ** 9
     np.testing.assert_allclose(nine.tpr(RATES), GaussianCurve(0.9).tpr(RATES), atol=2e-3)
 
 
@@ -328,8 +330,8 @@ def test_limit_many_gaussians_are_one():
 @pytest.mark.parametrize("mu", [0.1, 0.5])
 def test_definition_the_polygons_bracket_the_curve_and_its_powers(mu, times):
     curve, exact = GaussianCurve(mu), GaussianCurve(mu) ** times
-    outside = tradeoff.above(curve.delta, 0.05 * np.arange(-100, 101)) ** times
-    inside = tradeoff.below(curve.tpr, np.linspace(0.05, 0.95, 8)) ** min(times, 3)
+    outside = tradeoff.outer_polygon(curve.delta, 0.05 * np.arange(-100, 101)) ** times
+    inside = tradeoff.inner_polygon(curve.tpr, np.linspace(0.05, 0.95, 8)) ** min(times, 3)
     assert (outside.tpr(RATES) >= exact.tpr(RATES) - 1e-12).all()
     assert ((GaussianCurve(mu) ** min(times, 3)).tpr(RATES) >= inside.tpr(RATES) - 1e-12).all()
     assert np.max(outside.tpr(RATES) - exact.tpr(RATES)) < 0.02
@@ -337,7 +339,7 @@ def test_definition_the_polygons_bracket_the_curve_and_its_powers(mu, times):
 
 def test_limit_a_grid_that_ends_too_early_costs_delta_and_not_the_truth():
     curve = GaussianCurve(2.0)
-    short = tradeoff.above(curve.delta, np.array([-0.5, 0.0, 0.5]))
+    short = tradeoff.outer_polygon(curve.delta, np.array([-0.5, 0.0, 0.5]))
     assert (short.tpr(RATES) >= curve.tpr(RATES) - 1e-15).all()
     assert short.largest_loss == np.inf
     assert short.delta(9.0) == pytest.approx(curve.delta(0.5))
@@ -373,9 +375,8 @@ def test_limit_epsilon_at_no_delta_is_the_largest_loss():
 @pytest.mark.parametrize("epsilon", [0.2, 1.0, 3.0])
 def test_definition_back_from_numbers(epsilon, delta):
     curve = tradeoff.approximate(epsilon, delta)
-    back = tradeoff.epsilon_from_accuracy(tradeoff.accuracy(curve), delta=delta)
-    assert back == pytest.approx(epsilon)
-    assert tradeoff.epsilon_from_advantage(tradeoff.advantage(curve), delta=delta) == pytest.approx(epsilon)
+    right = tradeoff.accuracy(curve)
+    assert tradeoff.epsilon_from_rates(1 - right, right, delta=delta) == pytest.approx(epsilon)
     for rate in (0.001, 0.2, 0.9):
         again = tradeoff.epsilon_from_rates(rate, float(curve.tpr(rate)), delta=delta)
         assert again == pytest.approx(epsilon)
@@ -386,7 +387,7 @@ def test_limit_rates_that_need_no_epsilon_or_more_than_any():
     assert tradeoff.epsilon_from_rates(0.0, 0.0) == tradeoff.epsilon_from_rates(1.0, 1.0) == 0
     assert tradeoff.epsilon_from_rates(0.0, 0.1) == tradeoff.epsilon_from_rates(0.5, 1.0) == np.inf
     assert tradeoff.epsilon_from_rates(0.0, 0.1, delta=0.1) == 0
-    assert tradeoff.epsilon_from_accuracy(0.6) == pytest.approx(math.log(1.5))
+    assert tradeoff.epsilon_from_rates(0.4, 0.6) == pytest.approx(math.log(1.5))
 
 
 # --- by experiment -------------------------------------------------------------------------------------
@@ -420,16 +421,22 @@ ONE = np.array([0.5, 0.5])
     ("make", "message"),
     [
         (
-            lambda: Pair(ONE, ONE[:1]),
+            lambda: DominatingPair(ONE, ONE[:1]),
             "member and non_member must have the same number of outputs, got 2 and 1",
         ),
-        (lambda: Pair(ONE[None], ONE[None]), r"member must have shape \(outputs\), got shape \(1, 2\)"),
-        (lambda: Pair(np.array([1.5, -0.5]), ONE), "member must have no negative probability, got -0.5"),
-        (lambda: Pair(ONE, ONE * 0.9), "non_member must sum to 1, got 0.9"),
-        (lambda: Pair(ONE * np.nan, ONE), "member must hold no NaN, got 2 of 2 values"),
-        (lambda: Pair(ONE, ONE).tpr(1.1), r"fpr must be in \[0, 1\], got 1.1"),
-        (lambda: Pair(ONE, ONE).tpr(np.nan), r"fpr must be a number, got nan"),
-        (lambda: Pair(ONE, ONE) ** 0, "times must be at least 1, got 0"),
+        (
+            lambda: DominatingPair(ONE[None], ONE[None]),
+            r"member must have shape \(outputs\), got shape \(1, 2\)",
+        ),
+        (
+            lambda: DominatingPair(np.array([1.5, -0.5]), ONE),
+            "member must have no negative probability, got -0.5",
+        ),
+        (lambda: DominatingPair(ONE, ONE * 0.9), "non_member must sum to 1, got 0.9"),
+        (lambda: DominatingPair(ONE * np.nan, ONE), "member must hold no NaN, got 2 of 2 values"),
+        (lambda: DominatingPair(ONE, ONE).tpr(1.1), r"fpr must be in \[0, 1\], got 1.1"),
+        (lambda: DominatingPair(ONE, ONE).tpr(np.nan), r"fpr must be a number, got nan"),
+        (lambda: DominatingPair(ONE, ONE) ** 0, "times must be at least 1, got 0"),
         (lambda: tradeoff.pure(-1.0), "epsilon must be a finite number of at least 0, got -1.0"),
         (lambda: tradeoff.approximate(1.0, 1.5), r"delta must be in \[0, 1\], got 1.5"),
         (lambda: tradeoff.randomized_response(1.0, 1), "answers must be at least 2, got 1"),
@@ -439,13 +446,13 @@ ONE = np.array([0.5, 0.5])
         (lambda: tradeoff.epsilon_at(GaussianCurve(1.0), -0.1), r"delta must be in \[0, 1\], got -0.1"),
         (lambda: tradeoff.accuracy(GaussianCurve(1.0), prior=1.0), r"prior must be in \(0, 1\), got 1.0"),
         (lambda: tradeoff.epsilon_from_rates(0.1, 1.2), r"tpr must be in \[0, 1\], got 1.2"),
-        (lambda: tradeoff.above(GaussianCurve(1.0).delta, np.array([1.0, 0.0])), "epsilon must rise"),
+        (lambda: tradeoff.outer_polygon(GaussianCurve(1.0).delta, np.array([1.0, 0.0])), "epsilon must rise"),
         (
-            lambda: tradeoff.above(GaussianCurve(1.0).delta, np.array([-99.0])),
+            lambda: tradeoff.outer_polygon(GaussianCurve(1.0).delta, np.array([-99.0])),
             "largest epsilon must have a delta below 1",
         ),
         (
-            lambda: tradeoff.below(GaussianCurve(1.0).tpr, np.array([0.5, 0.1])),
+            lambda: tradeoff.inner_polygon(GaussianCurve(1.0).tpr, np.array([0.5, 0.1])),
             r"fpr must rise within \[0, 1\]",
         ),
     ],

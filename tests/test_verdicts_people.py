@@ -18,8 +18,8 @@ def stand_ins(**changes):
     good = {
         "Markdown": str,
         "metrics": metrics,
-        "belief": tradeoff.belief,
-        "most_believed": tradeoff.most_believed,
+        "posterior": tradeoff.posterior,
+        "posterior_bound": tradeoff.posterior_bound,
         "settings": {"rng": rng, "resamples": 500},
         "GROUPS": {RARE: (np.ones(20, dtype=bool), None)},
         "STUDIES": {"digits": (member, {"plain": luck + 2 * member, "private": luck}, None)},
@@ -53,10 +53,10 @@ def turned_round(value):
 
 BAD = {
     "with one member in a hundred, an accusation at 5 % FPR and 50 % TPR is more often wrong than right": (
-        stand_ins(belief=lambda prior, fpr, tpr: tpr)
+        stand_ins(posterior=lambda prior, fpr, tpr: tpr)
     ),
     "one in a thousand becomes less than three in a thousand at ε = 1": stand_ins(
-        most_believed=lambda prior, epsilon: prior * np.exp(2 * epsilon)
+        posterior_bound=lambda prior, epsilon: prior * np.exp(2 * epsilon)
     ),
     "twenty eights are more exposed than the common digits": stand_ins(
         exposure={(RARE, "plain"): between(0.55, 0.95)}

@@ -62,7 +62,7 @@ def promise(recipe):
         "delta": DELTA,
         "epsilon": privacy_loss.guarantee(recipe, delta=DELTA).epsilon,
         "epsilon, Rényi": renyi.guarantee(recipe, delta=DELTA).epsilon,
-        "epsilon, Rényi, conversion of 2017": renyi.guarantee_of_2017(recipe, delta=DELTA).epsilon,
+        "epsilon, Rényi, conversion of 2017": renyi.guarantee_mironov2017(recipe, delta=DELTA).epsilon,
         "largest advantage": tradeoff.advantage(curve),
         "largest TPR at 0.1 % FPR": float(curve.tpr(0.001)),
     }

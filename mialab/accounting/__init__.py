@@ -3,20 +3,20 @@
     guarantee.py      Guarantee, Neighbours       epsilon never travels alone
     composition.py    basic, advanced, group, …   many releases, many records
     steps.py          SampledGaussian             what DP-SGD did
+                      gdp_approximation           a Gaussian that is near, and no bound
     renyi.py          guarantee                   its promise, from moments: simple
     privacy_loss.py   guarantee, delta, curve     its promise, from the whole distribution: exact up to a grid
     noise_search.py   smallest_noise              the other way: from a promise to the noise it needs
-    central_limit.py  description                 a Gaussian that is near, and no bound
 
 Post-processing has no function, because there is nothing to compute: whatever anybody does with the output
 of a private mechanism, with dice of their own but without the data, keeps its guarantee.
 """
 
-from mialab.accounting import central_limit, privacy_loss, renyi
+from mialab.accounting import privacy_loss, renyi
 from mialab.accounting.composition import advanced, basic, group, parallel, replace_one
 from mialab.accounting.guarantee import Guarantee, Neighbours
 from mialab.accounting.noise_search import smallest_noise
-from mialab.accounting.steps import SampledGaussian, Steps
+from mialab.accounting.steps import SampledGaussian, Steps, gdp_approximation
 
 __all__ = [
     "Guarantee",
@@ -25,7 +25,7 @@ __all__ = [
     "Steps",
     "advanced",
     "basic",
-    "central_limit",
+    "gdp_approximation",
     "group",
     "parallel",
     "privacy_loss",

@@ -4,6 +4,7 @@ Sums are exact and the rest is computed to 60 digits; then the last step rounds 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -26,7 +27,7 @@ def basic(*guarantees: Guarantee) -> Guarantee:
     Raises
     ------
     ValueError
-        If there is none, or their neighbours differ.
+        If there is none, or their neighbours or units differ.
 
     Examples
     --------
@@ -35,12 +36,10 @@ def basic(*guarantees: Guarantee) -> Guarantee:
 
     (Ten times the float 0.1 is a little more than 1, and the bound says so.)
     """
-    neighbours = _common(guarantees)
-    return Guarantee(
-        up(sum((Fraction(one.epsilon) for one in guarantees), Fraction(0))),
-        up(min(sum((Fraction(one.delta) for one in guarantees), Fraction(0)), Fraction(1))),
-        neighbours,
-    )
+    _check_alike(guarantees)
+    epsilon = sum(Fraction(each.epsilon) for each in guarantees)
+    delta = min(sum(Fraction(each.delta) for each in guarantees), 1)
+    return replace(guarantees[0], epsilon=up(epsilon), delta=up(delta))
 
 
 @door
@@ -78,7 +77,7 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
         one, k = Decimal(guarantee.epsilon), Decimal(times)
         epsilon = one * (2 * k * -Decimal(slack).ln()).sqrt() + k * one * (one.exp() - 1)
     delta = min(times * Fraction(guarantee.delta) + Fraction(slack), Fraction(1))
-    return Guarantee(up(epsilon), up(delta), guarantee.neighbours)
+    return replace(guarantee, epsilon=up(epsilon), delta=up(delta))
 
 
 @door
@@ -100,8 +99,8 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     """
     _check.count("size", size, 1)
     size = int(size)
-    epsilon = Fraction(guarantee.epsilon) * size
-    return Guarantee(up(epsilon), _steps(guarantee, size), guarantee.neighbours)
+    epsilon = up(Fraction(guarantee.epsilon) * size)
+    return replace(guarantee, epsilon=epsilon, delta=_group_delta(guarantee, size))
 
 
 @door
@@ -121,8 +120,7 @@ def replace_one(guarantee: Guarantee) -> Guarantee:
     """
     if guarantee.neighbours != Neighbours.ADD_REMOVE:
         _check.refuse("guarantee", f"be for {Neighbours.ADD_REMOVE}", guarantee)
-    both = group(guarantee, 2)
-    return Guarantee(both.epsilon, both.delta, Neighbours.REPLACE)
+    return replace(group(guarantee, 2), neighbours=Neighbours.REPLACE)
 
 
 @door
@@ -136,7 +134,8 @@ def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
     Raises
     ------
     ValueError
-        If there is none, their neighbours differ, or records may be replaced and the parts are not fixed.
+        If there is none, their neighbours or units differ, or records may be replaced and the parts are not
+        fixed.
 
     Examples
     --------
@@ -144,13 +143,14 @@ def parallel(*guarantees: Guarantee, fixed_parts: bool = False) -> Guarantee:
     >>> print(parallel(north, south))
     ε ≤ 2 at δ = 0 (proved, add-remove)
     """
-    neighbours = _common(guarantees)
-    if neighbours == Neighbours.REPLACE and not fixed_parts:
+    _check_alike(guarantees)
+    if guarantees[0].neighbours == Neighbours.REPLACE and not fixed_parts:
         _check.refuse("fixed_parts", f"be True for {Neighbours.REPLACE}", fixed_parts)
-    return Guarantee(max(one.epsilon for one in guarantees), max(one.delta for one in guarantees), neighbours)
+    epsilon, delta = (max(getattr(each, name) for each in guarantees) for name in ("epsilon", "delta"))
+    return replace(guarantees[0], epsilon=epsilon, delta=delta)
 
 
-def _steps(guarantee: Guarantee, size: int) -> float:
+def _group_delta(guarantee: Guarantee, size: int) -> float:
     """Return δ·(1 + e^ε + … + e^((size−1)ε)), at most 1, rounded upward."""
     if guarantee.delta == 0 or size == 1:
         return guarantee.delta
@@ -164,10 +164,9 @@ def _steps(guarantee: Guarantee, size: int) -> float:
         return up(min(Decimal(guarantee.delta) * series, Decimal(1)))
 
 
-def _common(guarantees: Sequence[Guarantee]) -> Neighbours:
-    """Return the neighbours that all guarantees share."""
+def _check_alike(guarantees: Sequence[Guarantee]) -> None:
+    """Refuse guarantees about different things."""
     _check.at_least("number of guarantees", len(guarantees), 1)
-    kinds = {one.neighbours for one in guarantees}
-    if len(kinds) > 1:
-        _check.refuse("guarantees", "have the same neighbours", " and ".join(sorted(kinds)))
-    return guarantees[0].neighbours
+    for name in ("neighbours", "unit"):
+        if len(kinds := {getattr(each, name) for each in guarantees}) > 1:
+            _check.refuse("guarantees", f"have the same {name}", " and ".join(sorted(kinds)))

@@ -46,7 +46,8 @@ def smallest_noise(target: Guarantee, *, sampling_rate: float, steps: int, preci
     >>> f"{smallest_noise(one, sampling_rate=0.01, steps=1000):.3f}"
     '1.415'
     """
-    (run,) = read(SampledGaussian(1.0, sampling_rate, steps))
+    _check.at_least("steps", steps, 1)
+    (run,) = read([SampledGaussian(1.0, sampling_rate, steps)])
     _check_search(target, run, precision)
 
     def private(noise: float) -> bool:
@@ -84,11 +85,10 @@ def _check_search(target: Guarantee, run: SampledGaussian, precision: float) -> 
     _check.positive("precision", precision)
     with np.errstate(divide="ignore"):
         ever = -np.expm1(run.steps * np.log1p(-run.sampling_rate))
-    if not 0 < target.delta < ever:
+    delta = target.delta
+    if not 0 < delta < ever:
+        _check.refuse("target.delta", f"be in (0, {ever:g}), below the chance of ever taking part", delta)
+    if delta < _LEAST_DELTA:
         _check.refuse(
-            "target.delta", f"be in (0, {ever:g}), below the chance of ever taking part", target.delta
-        )
-    if target.delta < _LEAST_DELTA:
-        _check.refuse(
-            "target.delta", f"be at least {_LEAST_DELTA:g}, well above what a grid leaves out", target.delta
+            "target.delta", f"be at least {_LEAST_DELTA:g}, well above what a grid leaves out", delta
         )

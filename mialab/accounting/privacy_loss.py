@@ -4,7 +4,7 @@ The loss of an output is the logarithm of its likelihood ratio, with the record 
 independent steps add up, so their distribution is a convolution, which a Fourier transform makes a power
 (Koskela, Jälkö & Honkela 2020). Three things keep it on the safe side and true in the far tail:
 
-* the grid only makes outputs more telling (`_one_step`);
+* the grid only makes outputs more telling (`_discretize`);
 * what lies beyond the grid counts as giving the record away, with a Chernoff bound on how much that is;
 * a Fourier transform errs by 10⁻¹⁶ of the *largest* chance, so it is done several times, each time with the
   losses weighted by another e^(tilt · loss): each part of the tail is once near the largest.
@@ -25,26 +25,24 @@ from scipy import fft
 
 from mialab import _check
 from mialab._validation import door
-from mialab.accounting._logs import log_sum, scaled
-from mialab.accounting._one_step import Losses, loss_at, losses, onto, reach
-from mialab.accounting._plan import TAIL, Plan, plan
+from mialab.accounting._discretize import Plan, PrivacyLossDistribution, discretize, onto, plan, scaled
 from mialab.accounting.guarantee import Guarantee, Neighbours
-from mialab.accounting.steps import SampledGaussian, Steps, read
-from mialab.tradeoff import Pair, epsilon_at
+from mialab.accounting.steps import SampledGaussian, Steps, read, unit_of
+from mialab.tradeoff import DominatingPair, epsilon_at
 from mialab.tradeoff.convert import allowed
-from mialab.tradeoff.pair import _SUM
+from mialab.tradeoff.pair import SUM
 
 _OUTPUTS = 2**14  # of the curve that is handed out
 _LARGEST = 700  # loss: e^−709 is the smallest float that has all its digits
-_LEAST_NOISE = 0.01  # a step with less has losses of thousands
 _FAINT = 1e-11  # sampling rate over noise, below which a step's losses are lost in rounding
 _MOST_STEPS = 10**9
 _A_STEP = 1e-14  # share of any chance that the rounding of one step may hide
+_NOTHING_TO_PLAN = Plan(1.0, (0.0, 0.0), (1.0, 1.0), np.zeros(1))
 _NOTHING = -50.0  # logarithm of a frequency's height that a float does not see beside 1
 
 
 @door
-def curve(*phases: Steps) -> Pair:
+def curve(*phases: Steps) -> DominatingPair:
     """Return the trade-off curve of all steps together: the best any attack can do, up to the grid.
 
     ``member`` is "with the record". Its ``delta`` speaks of removing it, that of its ``swapped()`` of adding
@@ -70,10 +68,10 @@ def curve(*phases: Steps) -> Pair:
     >>> print(round(tradeoff.advantage(run), 4), round(float(run.tpr(0.001)), 5))
     0.101 0.00229
     """
-    told = _told(phases)
-    look = _look(told)
-    if not (largest := _largest(look)) <= _LARGEST:
-        _check.refuse("privacy losses", f"be at most {_LARGEST}", f"{largest:.0f}: there is too little noise")
+    told, look = _planned(phases)
+    if not look.largest <= _LARGEST:
+        got = f"{look.largest:.0f}: there is too little noise"
+        _check.refuse("privacy losses", f"be at most {_LARGEST}", got)
     return _curve(told, look)
 
 
@@ -109,12 +107,12 @@ def guarantee(*phases: Steps, delta: float) -> Guarantee:
     ε ≤ 0.946871 at δ = 1e-05 (proved, add-remove)
     """
     _check.probability("delta", delta, open_ends=True)
-    both = curve(*phases)
+    unit, both = unit_of(phases), curve(*phases)
     epsilon = _epsilon(both, phases, delta)
     if not np.isfinite(epsilon):
         beyond = max(both.member[0], both.non_member[-1])
         _check.refuse("delta", f"be above what lies beyond the grid, {beyond:.1e}", delta)
-    return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
+    return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE, unit)
 
 
 @door
@@ -128,47 +126,31 @@ def least_epsilon(*phases: Steps, delta: float) -> float:
     inf
     """
     _check.probability("delta", delta, open_ends=True)
-    told = _told(phases)
-    look = _look(told)
-    return _epsilon(_curve(told, look), told, delta) if _largest(look) <= _LARGEST else np.inf
+    told, look = _planned(phases)
+    return _epsilon(_curve(told, look), told, delta) if look.largest <= _LARGEST else np.inf
 
 
-def _told(phases: Sequence[Steps]) -> Sequence[Steps]:
-    """Return the phases; those that tell less than floats can see are made to tell as much as they see.
+def _planned(phases: Sequence[Steps]) -> tuple[list[SampledGaussian], Plan]:
+    """Return the phases and a plan; what tells less than floats can see is made to tell as much as they see.
 
     More sampling is never harder to tell apart, nor is less noise: the rest is post-processing.
     """
-    exact = read(*phases)
+    exact = read(phases)
     if (total := sum(step.steps for step in exact)) > _MOST_STEPS:
         _check.refuse("steps", f"sum to at most {_MOST_STEPS:.0e}, beyond which rounding counts", total)
-    noises = [min(step.noise_multiplier, 1 / _FAINT) for step in exact]
-    return [
-        SampledGaussian(noise, min(max(step.sampling_rate, _FAINT * noise), 1.0), step.steps)
-        for noise, step in zip(noises, exact, strict=True)
-    ]
+    told = []
+    for step in exact:
+        noise = min(step.noise_multiplier, 1 / _FAINT)
+        told.append(SampledGaussian(noise, min(max(step.sampling_rate, _FAINT * noise), 1.0), step.steps))
+    return told, plan(told) if told else _NOTHING_TO_PLAN
 
 
-def _look(phases: Sequence[Steps]) -> Plan:
-    """Return the plan; where a single step's losses are in the thousands, only that its ends are too far."""
-    least = min(step.noise_multiplier for step in phases)
-    if least < _LEAST_NOISE:
-        loss = 0.5 / least / least
-        return Plan(loss, (-loss, loss), (1.0, 1.0), np.zeros(1))
-    return plan(phases)
-
-
-def _largest(look: Plan) -> float:
-    return max(-look.ends[0], look.ends[1])
-
-
-def _curve(phases: Sequence[Steps], look: Plan) -> Pair:
+def _curve(phases: Sequence[SampledGaussian], look: Plan) -> DominatingPair:
+    if not phases:
+        return DominatingPair(np.ones(1), np.ones(1))
+    each = [discretize(step, look.spacing, look.ends) for step in phases]
     times = np.array([step.steps for step in phases])
-    each = [_one(step, look) for step in phases]
-    start = int(np.floor(look.ends[0] / look.spacing))
-    size = _fast(int(np.ceil(look.ends[1] / look.spacing)) - start + 1)
-    chance = _sum_of_losses(each, times, start, size, look.tilts)
-    ends = look.spacing * np.array([start - 1, start + size])
-    return _pair(chance, start, look.spacing, *_beyond(each, times, ends, look.slopes), _rounded(phases))
+    return _few_outputs(_compose(each, times, look), _rounded(phases))
 
 
 def _rounded(phases: Sequence[Steps]) -> float:
@@ -176,7 +158,7 @@ def _rounded(phases: Sequence[Steps]) -> float:
     return _A_STEP * sum(int(step.steps) for step in phases)
 
 
-def _epsilon(both: Pair, phases: Sequence[Steps], delta: float) -> float:
+def _epsilon(both: DominatingPair, phases: Sequence[Steps], delta: float) -> float:
     sharp = float(delta) * (1 - _rounded(phases))
     epsilon, swapped = epsilon_at(both, sharp), both.swapped()
     if swapped.delta(epsilon) > allowed(swapped, sharp):  # seldom: removing tells more
@@ -184,31 +166,33 @@ def _epsilon(both: Pair, phases: Sequence[Steps], delta: float) -> float:
     return epsilon
 
 
-def _fast(least: int) -> int:
-    """Return a length of at least this, of which a Fourier transform is quick."""
-    return int(fft.next_fast_len(least, real=True))  # type: ignore[arg-type]
+def _compose(each: Sequence[PrivacyLossDistribution], times: ndarray, look: Plan) -> PrivacyLossDistribution:
+    """Return the distribution of the sum of all losses, on the plan's grid.
+
+    What gives the record, or its absence, away does so in some step, or by a sum beyond the grid. A sum
+    beyond an end came back on the other side of the circle: in both worlds it is counted once more.
+    """
+    start = int(np.floor(look.ends[0] / look.spacing))
+    least = int(np.ceil(look.ends[1] / look.spacing)) - start + 1
+    size = int(fft.next_fast_len(least, real=True))  # type: ignore[arg-type]
+    chance = _sum_of_losses(each, times, start, size, look.tilts)
+    low, high = look.spacing * (start - 1), look.spacing * (start + size)
+    left, right = look.slopes
+    over = np.exp(times @ [one.log_moment(right) for one in each] - right * high)
+    under = np.exp(times @ [one.log_moment(-1 - left) for one in each] + left * low)
+    sure, sure_not = (
+        float(-np.expm1(times @ np.log1p(-np.array(given_away))) + over + under)
+        for given_away in ([one.sure for one in each], [one.sure_not for one in each])
+    )
+    return PrivacyLossDistribution(chance, start, look.spacing, sure, sure_not)
 
 
-def _one(step: Steps, look: Plan) -> Losses:
-    """Return one step's losses. One that is by itself beyond the end of the sums gives the record away."""
-    low, high = loss_at(step, np.array(reach(step, TAIL / step.steps)))
-    return losses(step, look.spacing, (max(low, look.ends[0]), min(high, look.ends[1])))
-
-
-def _log_moment(each: Sequence[Losses], times: ndarray, tilt: float) -> float:
-    """Return the logarithm of the sum over losses of chance · e^(tilt · loss), all steps together."""
-    with np.errstate(divide="ignore"):
-        return float(
-            sum(
-                many * log_sum(np.log(one.chance) + tilt * one.loss)
-                for one, many in zip(each, times, strict=True)
-            )
-        )
-
-
-def _sum_of_losses(each: Sequence[Losses], times: ndarray, start: int, size: int, tilts: ndarray) -> ndarray:
+def _sum_of_losses(
+    each: Sequence[PrivacyLossDistribution], times: ndarray, start: int, size: int, tilts: ndarray
+) -> ndarray:
     """Return the chances of the sum of all losses, at ``start``, ``start`` + 1, … times the spacing."""
-    moments = [_log_moment(each, times, tilt) for tilt in tilts]
+    log_moments = [[one.log_moment(tilt) for one in each] for tilt in tilts]
+    moments = np.array(log_moments) @ times
     loss = (start + np.arange(size)) * each[0].spacing
     change = np.diff(moments) / np.diff(tilts)  # where two neighbouring tilts magnify equally
     which = np.searchsorted(change, loss)
@@ -216,70 +200,50 @@ def _sum_of_losses(each: Sequence[Losses], times: ndarray, start: int, size: int
     for k, tilt in enumerate(tilts):
         here = which == k
         if here.any():
-            tilted = _convolve(each, times, start, size, tilt)
+            waves = [_wave(*of, size, tilt) for of in zip(each, log_moments[k], strict=True)]
+            tilted = np.roll(_convolve(waves, times, size), -(start % size))
             chance[here] = scaled(np.maximum(tilted[here], 0), moments[k] - tilt * loss[here])
     return chance
 
 
-def _convolve(each: Sequence[Losses], times: ndarray, start: int, size: int, tilt: float) -> ndarray:
-    """Return the distribution of the sum of tilted losses, each scaled to a sum of 1."""
-    waves = [np.asarray(fft.rfft(_tilted(one, size, tilt))) for one in each]
+def _wave(one: PrivacyLossDistribution, log_moment: float, size: int, tilt: float) -> ndarray:
+    """Return the Fourier transform of tilted chances with a sum of 1, on a circle where loss 0 is place 0."""
+    weight = np.exp(one.log_chance + tilt * one.loss - log_moment)
+    place = (one.start + np.arange(len(weight))) % size
+    return np.asarray(fft.rfft(np.bincount(place, weight, minlength=size)))
+
+
+def _convolve(waves: Sequence[ndarray], times: ndarray, size: int) -> ndarray:
+    """Return the distribution of a sum on the circle, from the transforms of its terms."""
     with np.errstate(divide="ignore"):
         height = sum(many * np.log(np.abs(wave)) for wave, many in zip(waves, times, strict=True))
     seen = height > _NOTHING  # few, after many steps: the sum is smooth
     product = np.zeros(size // 2 + 1, dtype=complex)
     product[seen] = np.prod([wave[seen] ** many for wave, many in zip(waves, times, strict=True)], axis=0)
-    return np.roll(np.asarray(fft.irfft(product, size)), -(start % size))
+    return np.asarray(fft.irfft(product, size))
 
 
-def _tilted(one: Losses, size: int, tilt: float) -> ndarray:
-    """Return tilted chances with a sum of 1, wound around a circle on which loss 0 is at place 0."""
-    with np.errstate(divide="ignore"):
-        weight = np.log(one.chance) + tilt * one.loss
-    place = (one.start + np.arange(len(weight))) % size
-    return np.bincount(place, np.exp(weight - log_sum(weight)), minlength=size)
+def _few_outputs(whole: PrivacyLossDistribution, rounded: float) -> DominatingPair:
+    """Hand out few outputs: neighbours are merged as in one step, between losses that are further apart.
 
-
-def _beyond(
-    each: Sequence[Losses], times: ndarray, ends: ndarray, slopes: tuple[float, float]
-) -> tuple[float, float]:
-    """Return what gives the record, or its absence, away: in some step, or by a sum beyond the grid.
-
-    A sum beyond an end came back on the other side of the circle: in both worlds it is counted once more.
+    They are 0, and losses at equal steps of the loss and of its chance in either world.
     """
-    left, right = slopes
-    over = np.exp(_log_moment(each, times, right) - right * ends[1])
-    under = np.exp(_log_moment(each, times, -1 - left) + left * ends[0])
-    sure = -np.expm1(sum(times * np.log1p([-one.sure for one in each])))
-    sure_not = -np.expm1(sum(times * np.log1p([-one.sure_not for one in each])))
-    return float(sure + over + under), float(sure_not + over + under)
-
-
-def _pair(chance: ndarray, start: int, spacing: float, sure: float, sure_not: float, rounded: float) -> Pair:
-    """Hand out few outputs: neighbours are merged as in one step, between losses that are further apart."""
-    loss = (start + np.arange(len(chance))) * spacing
-    without = scaled(chance, -loss)
-    kept = _few(chance, without, -start)
-    cell = np.cumsum(np.bincount(kept, minlength=len(chance)))
-    cells = [np.bincount(cell, one, minlength=len(kept) + 1) for one in (chance, without)]
-    member, _, _ = onto(loss[kept], *cells)
-    non_member = scaled(member, -loss[kept])
-    return Pair(
-        _whole(np.append([sure], np.append(member[::-1], 0)), rounded),
-        _whole(np.append([0], np.append(non_member[::-1], sure_not)), rounded),
+    chances, last = (whole.chance, whole.without), len(whole.chance) - 1
+    even = np.linspace(0, last, _OUTPUTS // 2).astype(int)
+    sums = [np.cumsum(chance) for chance in chances]
+    dense = [np.searchsorted(up_to, np.linspace(0, up_to[-1], _OUTPUTS // 4)) for up_to in sums]
+    kept = np.unique(np.clip(np.concatenate([[-whole.start], even, *dense]), 0, last))
+    cell = np.cumsum(np.bincount(kept, minlength=len(whole.chance)))
+    cells = [np.bincount(cell, chance, minlength=len(kept) + 1) for chance in chances]
+    member, _, _ = onto(whole.loss[kept], *cells)
+    non_member = scaled(member, -whole.loss[kept])
+    return DominatingPair(
+        _whole(np.concatenate([[whole.sure], member[::-1], [0]]), rounded),
+        _whole(np.concatenate([[0], non_member[::-1], [whole.sure_not]]), rounded),
     )
 
 
 def _whole(chance: ndarray, rounded: float) -> ndarray:
     """Return chances with a sum of 1, if rounding alone kept them from it; others are left to be refused."""
     total = chance.sum()
-    return chance / total if _SUM < abs(total - 1) <= rounded else chance
-
-
-def _few(chance: ndarray, without: ndarray, zero: int) -> ndarray:
-    """Return which losses to keep: 0, and at equal steps of the loss and of its chance in either world."""
-    last = len(chance) - 1
-    even = np.linspace(0, last, _OUTPUTS // 2).astype(int)
-    each = [np.cumsum(one) for one in (chance, without)]
-    dense = [np.searchsorted(one, np.linspace(0, one[-1], _OUTPUTS // 4)) for one in each]
-    return np.unique(np.clip(np.concatenate([[zero], even, *dense]), 0, last))
+    return chance / total if SUM < abs(total - 1) <= rounded else chance

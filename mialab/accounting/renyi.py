@@ -3,6 +3,8 @@
 Simple, and never far off; the exact accountant (`privacy_loss`) shows what it gives away.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -10,9 +12,9 @@ from scipy.special import gammaln, gammasgn, log_ndtr
 
 from mialab import _check
 from mialab._validation import door
-from mialab.accounting._logs import log_sum
+from mialab.accounting._discretize import log_sum
 from mialab.accounting.guarantee import Guarantee, Neighbours
-from mialab.accounting.steps import Steps, read
+from mialab.accounting.steps import Steps, read, unit_of
 
 ORDERS = np.concatenate([1 + np.arange(1, 100) / 10, np.arange(11, 64), 2.0 ** np.arange(6, 11)])
 """Where the divergence is looked at by default."""
@@ -49,13 +51,13 @@ def divergence(*phases: Steps, orders: Float[ndarray, "orders"] = ORDERS) -> Flo
     >>> print(divergence(SampledGaussian(2.5, 0.01, 50), orders=np.array([1.5, 100.0])).round(9))
     [6.50071000e-04 1.67416308e+02]
     """
-    exact = read(*phases)
+    steps = read(phases)
     _check_orders(orders)
-    moments = [
-        [one.steps * _bound(float(order), one.sampling_rate, one.noise_multiplier) for order in orders]
-        for one in exact
-    ]
-    return np.sum(moments, axis=0) / (orders - 1)
+    moments = np.zeros(len(orders))
+    for step in steps:
+        each = [_bound(float(order), step.sampling_rate, step.noise_multiplier) for order in orders]
+        moments += step.steps * np.array(each)
+    return moments / (orders - 1)
 
 
 @door
@@ -78,7 +80,7 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     """
     _check.probability("delta", delta, open_ends=True)
     moments = divergence(*phases, orders=orders)
-    return _promise(least_epsilon(moments, delta=delta, orders=orders), delta)
+    return _promise(phases, least_epsilon(moments, delta=delta, orders=orders), delta)
 
 
 @door
@@ -108,7 +110,9 @@ def least_epsilon(
 
 
 @door
-def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = ORDERS) -> Guarantee:
+def guarantee_mironov2017(
+    *phases: Steps, delta: float, orders: Float[ndarray, "orders"] = ORDERS
+) -> Guarantee:
     """Return the larger ε of the first conversion, with which papers up to 2020 were written.
 
     The smallest over the orders of D + ln(1/δ)/(α − 1) (Mironov 2017).
@@ -121,12 +125,12 @@ def guarantee_of_2017(*phases: Steps, delta: float, orders: Float[ndarray, "orde
     Examples
     --------
     >>> from mialab.accounting import SampledGaussian
-    >>> print(guarantee_of_2017(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
+    >>> print(guarantee_mironov2017(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
     ε ≤ 1.25858 at δ = 1e-05 (proved, add-remove)
     """
     _check.probability("delta", delta, open_ends=True)
     epsilon = divergence(*phases, orders=orders) - np.log(float(delta)) / (orders - 1)
-    return _promise(max(float(epsilon.min()), 0.0), delta)
+    return _promise(phases, max(float(epsilon.min()), 0.0), delta)
 
 
 def _check_orders(orders: ndarray) -> None:
@@ -138,10 +142,11 @@ def _check_orders(orders: ndarray) -> None:
         _check.refuse("orders", f"be at most {_MOST}", orders.max())
 
 
-def _promise(epsilon: float, delta: float) -> Guarantee:
+def _promise(phases: Sequence[Steps], epsilon: float, delta: float) -> Guarantee:
     if not np.isfinite(epsilon):
         _check.refuse("noise_multiplier", "be large enough for a finite ε", f"ε = {epsilon}")
-    return Guarantee(epsilon, delta, Neighbours.ADD_REMOVE)
+    released = any(recipe.steps for recipe in phases)
+    return Guarantee(epsilon if released else 0.0, delta, Neighbours.ADD_REMOVE, unit_of(phases))
 
 
 def _bound(order: float, rate: float, noise: float) -> float:

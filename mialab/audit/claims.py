@@ -14,7 +14,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from mialab import tradeoff
 from mialab._round import decimals_down, digits_down, digits_up
-from mialab.audit._quadrature import highest_tpr
+from mialab.tradeoff.pair import highest_tpr
 
 Rates = float | Float[ndarray, "*rates"]
 

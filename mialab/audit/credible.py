@@ -6,12 +6,14 @@ import numpy as np
 from scipy.special import betainc, betaln, xlog1py, xlogy
 
 from mialab import _check
+from mialab._quadrature import panels
 from mialab._round import decimals_down, digits_down
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit._quadrature import borders, highest_tpr, panels
+from mialab.audit.ranking import borders
 from mialab.audit.result import check_terms, largest_refuted
 from mialab.game import Counts, Design
+from mialab.tradeoff.pair import highest_tpr
 
 _TOWARDS_1 = 1 - 0.25 ** np.arange(1, 9)
 

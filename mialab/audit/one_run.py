@@ -13,7 +13,7 @@ from mialab._bisection import bisect
 from mialab.audit.claims import Claim, Epsilon, EpsilonDelta, Family, Gaussian
 from mialab.audit.evidence import Made
 from mialab.audit.result import largest_refuted
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, Pair
+from mialab.tradeoff import DominatingPair, GaussianCurve, LaplaceCurve
 
 _LEAST_LOG = -700.0  # p-values against a curve are not told apart below e^−700
 _CLOSE = 1e-7  # how closely μ is searched for; the refuted end is kept
@@ -164,11 +164,13 @@ def inverse(claim: Claim) -> Callable[[float], float]:
         return lambda right: float(ndtr(ndtri(min(right, 1.0)) - claim.mu))
     if isinstance(claim, LaplaceCurve):
         return lambda right: _inverse_laplace(min(right, 1.0), claim.epsilon)
-    if isinstance(claim, Pair):
+    if isinstance(claim, DominatingPair):
         false, true = either_side(claim).corners
         all_right = int(np.argmax(true == 1.0)) + 1  # from here on more wrong guesses buy nothing
         return lambda right: float(np.interp(right, true[:all_right], false[:all_right]))
-    return _check.refuse("curve", "be a Pair, a GaussianCurve or a LaplaceCurve", type(claim).__name__)
+    return _check.refuse(
+        "curve", "be a DominatingPair, a GaussianCurve or a LaplaceCurve", type(claim).__name__
+    )
 
 
 def _inverse_laplace(right: float, epsilon: float) -> float:
@@ -179,7 +181,7 @@ def _inverse_laplace(right: float, epsilon: float) -> float:
     return shrink / (4 * (1 - right)) if 1 - right >= shrink / 2 else 1 - (1 - right) / shrink
 
 
-def either_side(pair: Pair) -> Pair:
+def either_side(pair: DominatingPair) -> DominatingPair:
     """Return the curve of guessing a fair coin, right against wrong: one half "in", one half "out".
 
     Examples
@@ -189,4 +191,4 @@ def either_side(pair: Pair) -> Pair:
     True
     """
     worlds = pair.member, pair.non_member
-    return Pair(np.concatenate(worlds) / 2, np.concatenate(worlds[::-1]) / 2)
+    return DominatingPair(np.concatenate(worlds) / 2, np.concatenate(worlds[::-1]) / 2)

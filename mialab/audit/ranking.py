@@ -13,17 +13,18 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import bdtrc, betainccinv, betaln, expit, xlog1py, xlogy
 
+from mialab._quadrature import panels
 from mialab.audit import one_run
-from mialab.audit._quadrature import borders, highest_tpr, panels
 from mialab.audit.claims import Claim, Epsilon, EpsilonDelta, Family
 from mialab.audit.evidence import AllRight, Made, Ranks
 from mialab.audit.result import largest_refuted
 from mialab.game import Design
-from mialab.tradeoff import Pair
+from mialab.tradeoff import DominatingPair
 
 MIDDLE = 0.4  # the share of the allowed error that the cut in the middle may spend
 ENDS = (1 / 4, 1 / 10, 1 / 25)  # where else the ranking is cut, from either end
 _CLOSE = 1e-3  # how closely a bound of `p_value_of_order` is searched for; the refuted end is kept
+_SPREADS = np.concatenate([[-40, -20], np.arange(-12.0, 13), [20, 40]])
 _TAILS = np.append(
     1.0,
     expit(np.concatenate([np.arange(20, -8, -0.01), np.arange(-8, -30, -0.04), np.arange(-30, -70, -0.25)])),
@@ -136,7 +137,21 @@ def p_value_of_cut(cut: Cut, claim: EpsilonDelta) -> float:
     place, weight = panels(borders(found, above, (members, non_members), *claim))
     log_density = xlogy(above - 1, place) + xlog1py(non_members - above, -place)
     density = np.exp(log_density - betaln(above, non_members - above + 1))
-    return float(weight @ (density * bdtrc(found - 1, members, highest_tpr(place, *claim))))
+    return float(weight @ (density * bdtrc(found - 1, members, claim.tpr(place))))
+
+
+def borders(
+    found: float, above: float, sides: tuple[int, int], epsilon: float, delta: float
+) -> Float[ndarray, "borders"]:
+    """Cut [0, 1] at the corners of f, and finely where the non-member is and where the binomial turns."""
+    members, non_members = sides
+    mean, grows = above / (non_members + 1), np.exp(epsilon)
+    place = mean + _SPREADS * np.sqrt(mean * (1 - mean) / (non_members + 2))
+    rate = found / (members + 1)
+    tpr = rate + _SPREADS * np.sqrt(rate * (1 - rate) / (members + 2))
+    turn = np.maximum((tpr - delta) / grows, 1 - delta - (1 - tpr) * grows)
+    corners = [0.0, (1 - delta) * expit(-epsilon), 1 - delta, 1.0]
+    return np.unique(np.clip(np.concatenate([place, turn, corners]), 0, 1))
 
 
 def p_value_of_order(ranks: Ranks, claim: Claim) -> float:
@@ -178,7 +193,7 @@ def cuts(size: int) -> Int[ndarray, "cuts"]:
 
 
 def _p_of_passed(beyond: tuple[ndarray, ndarray], sides: tuple[int, int], claim: Claim) -> float:
-    swapped = claim.swapped() if isinstance(claim, Pair) else claim
+    swapped = claim.swapped() if isinstance(claim, DominatingPair) else claim
     (above, below), (m, n) = beyond, sides
     every = np.concatenate([p_of_cuts(above, m, n, claim.tpr), p_of_cuts(below, n, m, swapped.tpr)])
     return float(min(1.0, every.size * every.min()))

@@ -30,10 +30,10 @@ from torch.func import grad, vmap
 from mialab import _check
 from mialab._functional import call
 from mialab._validation import door
+from mialab.accounting.steps import check_clip
 from mialab.dp_sgd import bookkeeping
 from mialab.dp_sgd._doors import check_layers
 from mialab.dp_sgd.layers import added_up, gamma, longest
-from mialab.dp_sgd.recipe import check_clip
 
 Gradients = dict[str, Tensor]
 Norms = Float[Tensor, "records"]

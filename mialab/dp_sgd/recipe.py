@@ -1,17 +1,16 @@
 """The recipe of a private training run, which is its receipt as well."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from mialab import _check
 from mialab._validation import door
+from mialab.accounting.steps import check
 
 Optimizer = Literal["sgd", "adam"]
 
 ROUNDING = 2.0**-10
 """How much further than the clip, as a share of it, a record may move a sum of floats: see `clipping`."""
-_CLIPS = 2.0**-100, 2.0**100
 
 
 @door
@@ -38,7 +37,7 @@ class DpSgd:
     sampling_rate
         q, in (0, 1].
     steps
-        Number of updates; a whole number, at least 0.
+        Number of updates; a whole number, at least 0. With 0 nothing is released.
     nominal_batch
         What the noisy sum is divided by: a public number, usually q times a public guess of the number of
         records. Never the size of the batch that was drawn, nor anything else that depends on the data.
@@ -74,12 +73,7 @@ class DpSgd:
     optimizer: Optimizer = "sgd"
 
     def __post_init__(self):
-        check_clip(self.clip)
-        _check.not_negative("noise_multiplier", self.noise_multiplier)
-        if math.isinf(self.clip) and self.noise_multiplier:
-            _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)
-        _check.rate("sampling_rate", self.sampling_rate)
-        _check.at_least("steps", self.steps, 0)
+        check(self, clip=self.clip)
         object.__setattr__(self, "steps", int(self.steps))
         _check.positive("nominal_batch", self.nominal_batch)
         _check.positive("learning_rate", self.learning_rate)
@@ -94,10 +88,3 @@ class DpSgd:
         The last factor is for the rounding of sums, by which a record may move a little more than the clip.
         """
         return self.noise_multiplier * self.clip * (1 + ROUNDING) if self.noise_multiplier else 0.0
-
-
-def check_clip(clip: float) -> None:
-    """Refuse a clip that is not above 0, or so near a float's ends that nothing could be shortened to it."""
-    _check.above_0("clip", clip)
-    if not (_CLIPS[0] <= clip <= _CLIPS[1] or math.isinf(clip)):
-        _check.refuse("clip", "be in 2⁻¹⁰⁰ … 2¹⁰⁰, or infinite", clip)

@@ -41,7 +41,7 @@ class Recipe:
     sampling_rate
         q, in (0, 1].
     steps
-        A whole number, at least 1.
+        A whole number, at least 0.
     nominal_batch
         The public divisor, at least 1.
     learning_rate

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mialab import _check
 from mialab._validation import door
+from mialab.accounting.steps import check
+from mialab.dp_sgd import DpSgd
 
 
 @door
@@ -20,13 +22,13 @@ class FedAvg:
     it has.
 
     The accountants read the object: ``accounting.privacy_loss.guarantee(recipe, delta=1e-5)``. **The promise
-    is for a client**, all of its records at once, against those who see the shared weights; the server
-    itself sees what is sent, unless it is added up in secret.
+    is for a client**, all of its records at once, and says so; it holds against those who see the shared
+    weights. The server itself sees what is sent, unless it is added up in secret.
 
     Attributes
     ----------
     rounds
-        A whole number, at least 1.
+        A whole number, at least 0.
     local_steps, batch_size, learning_rate
         What a client does in a round, as `train.Sgd` without momentum.
     nominal_clients
@@ -34,7 +36,7 @@ class FedAvg:
     sampling_rate
         In (0, 1]; 1 for everybody in every round.
     clip
-        Above 0; infinite for none, which goes with no noise only.
+        In 2⁻¹⁰⁰ … 2¹⁰⁰; infinite for none, which goes with no noise only.
     noise_multiplier
         σ, finite and at least 0. Zero trains, without a promise.
 
@@ -47,8 +49,8 @@ class FedAvg:
     --------
     >>> from mialab.accounting import privacy_loss
     >>> recipe = FedAvg(rounds=100, nominal_clients=10, sampling_rate=0.01, clip=1.0, noise_multiplier=1.0)
-    >>> print(privacy_loss.guarantee(recipe, delta=1e-5))  # here the record of the promise is a client
-    ε ≤ 0.718037 at δ = 1e-05 (proved, add-remove)
+    >>> print(privacy_loss.guarantee(recipe, delta=1e-5))
+    ε ≤ 0.718037 at δ = 1e-05 (proved, add-remove one client)
     """
 
     rounds: int
@@ -61,18 +63,24 @@ class FedAvg:
     noise_multiplier: float = 0.0
 
     def __post_init__(self):
-        for name in ("rounds", "local_steps", "batch_size"):
-            _check.at_least(name, getattr(self, name), 1)
+        for name, least in (("rounds", 0), ("local_steps", 1), ("batch_size", 1)):
+            _check.at_least(name, getattr(self, name), least)
             object.__setattr__(self, name, int(getattr(self, name)))
         _check.positive("nominal_clients", self.nominal_clients)
         _check.positive("learning_rate", self.learning_rate)
-        _check.rate("sampling_rate", self.sampling_rate)
-        _check.above_0("clip", self.clip)
-        _check.not_negative("noise_multiplier", self.noise_multiplier)
-        if math.isinf(self.clip) and self.noise_multiplier:
-            _check.refuse("noise_multiplier", "be 0 where clip is infinite", self.noise_multiplier)
+        check(self, clip=self.clip)
 
     @property
     def steps(self) -> int:
         """Number of releases that the accountants count: one a round."""
         return self.rounds
+
+    @property
+    def unit(self) -> str:
+        """Whose part of the data the accountants' promise protects."""
+        return "client"
+
+    @property
+    def server_step(self) -> DpSgd:
+        """What the server does in every round, in the words of private training: a record is a client."""
+        return DpSgd(self.clip, self.noise_multiplier, self.sampling_rate, self.rounds, self.nominal_clients)

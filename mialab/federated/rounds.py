@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from mialab._functional import as_tensor
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
 from mialab.dp_sgd.clipping import clipped_each, common, factors
+from mialab.dp_sgd.descent import released
 from mialab.dp_sgd.layers import gamma, longest
-from mialab.dp_sgd.recipe import ROUNDING
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
 from mialab.train import Sgd, _doors, alike, alone
@@ -109,15 +108,17 @@ def federate(
     strangers = sorted(set(watch) - set(range(recipe.rounds)))
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
-    run, rngs = partial(_Run, make_model, x, y, holds, recipe, device=device), rng.spawn(len(member))
-    why = alike.why_not(example, as_tensor(x).to(device), recipe.batch_size)
+    records, rngs = (as_tensor(x).to(device), as_tensor(y).to(device)), rng.spawn(len(member))
+    why = alike.why_not(example, records[0], recipe.batch_size)
     if why is None:
         try:
-            return run(copy.deepcopy(rngs), together=True).trace(set(watch))
+            run = _Run(make_model, records, holds, recipe, copy.deepcopy(rngs))
+            return run.trace(run.together(), set(watch))
         except alike.UnlikeError as error:
             why = str(error)
     alike.notice(why)
-    return run(rngs, together=False).trace(set(watch))
+    run = _Run(make_model, records, holds, recipe, rngs)
+    return run.trace(run.one_by_one, set(watch), tuple(run.modules))
 
 
 def _records_of(owner: ndarray, member: ndarray) -> list[list[ndarray]]:
@@ -133,11 +134,18 @@ def _records_of(owner: ndarray, member: ndarray) -> list[list[ndarray]]:
 
 
 class _Run:
-    """One call of `federate`."""
+    """One call of `federate`: what the rounds of all federations begin with, and what is done in one."""
 
-    def __init__(self, make_model, x, y, holds, recipe, rngs, *, together, device):
+    def __init__(
+        self,
+        make_model: Callable[[], nn.Module],
+        records: tuple[Tensor, Tensor],
+        holds: list[list[ndarray]],
+        recipe: FedAvg,
+        rngs: list[np.random.Generator],
+    ):
         self.make_model, self.recipe, self.rngs, self.first = make_model, recipe, rngs, copy.deepcopy(rngs)
-        self.x, self.y = as_tensor(x).to(device), as_tensor(y).to(device)
+        (self.x, self.y), device = records, records[0].device
         self.shape = len(holds), len(holds[0])
         self.modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
         self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])
@@ -151,16 +159,14 @@ class _Run:
         self.draws = [rng.spawn(1)[0] for rng in rngs]  # for forward passes
         self.trained = torch.stack([_vector(one, _is_trained) for one in self.modules])
         self.sgd = Sgd(recipe.local_steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
-        self.own = () if together else tuple(self.modules)
-        self.local_training = self.together() if together else self.one_by_one
 
-    def trace(self, watch: set[int]) -> Trace:
-        """Go through all rounds."""
-        shared, updates, took_part = [self.start], {}, []
+    def trace(self, train: Callable[[Tensor], Tensor], watch: set[int], modules: tuple = ()) -> Trace:
+        """Go through all rounds, given what every client would send after each."""
+        shared, updates, took_part = [self.start], {}, [self.present.new_empty(0, *self.shape)]
         for round_ in tqdm(range(self.recipe.rounds), "rounds", delay=2, leave=False):
-            update = self.local_training(shared[-1])
+            update = train(shared[-1])
             there = self.coins()
-            took_part.append(there)
+            took_part.append(there.unsqueeze(0))
             if not self.recipe.noise_multiplier and not torch.isfinite(update[there]).all():
                 _check.refuse("what clients send", f"stay finite, in round {round_}", "NaN or infinity")
             shared.append(shared[-1] + torch.where(self.trained, self.averaged(update, there), 0.0))
@@ -168,7 +174,7 @@ class _Run:
                 _check.refuse("shared weights", f"stay finite, in round {round_}", "NaN or infinity")
             if round_ in watch:
                 updates[round_] = update
-        return Trace(self.template, torch.stack(shared), updates, torch.stack(took_part), self.own)
+        return Trace(self.template, torch.stack(shared), updates, torch.cat(took_part), modules)
 
     def fresh(self, federation: int) -> nn.Module:
         """Return one more module with a federation's initial weights, in training mode."""
@@ -228,10 +234,9 @@ class _Run:
         return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
 
     def averaged(self, update: Tensor, there: Tensor) -> Tensor:
-        """Clip what is sent, add it up, add noise in double precision, and divide by a public number.
+        """Clip what is sent, and add it up; add noise, and divide, as a step of private training does.
 
-        Lengths are rounded up, and a thousandth of the clip is counted for the rounding of the sum, as in
-        `dp_sgd`. With noise, an update that is not finite counts as 0, and nothing tells of it.
+        Lengths are rounded up. With noise, an update that is not finite counts as 0, and nothing tells of it.
         """
         clip, length = self.recipe.clip, _longest(update.flatten(0, 1)).unflatten(0, self.shape)
         if common(clip) and torch.isfinite(length).all():
@@ -241,12 +246,9 @@ class _Run:
         else:
             rows = clipped_each({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
             total = (rows * there.unsqueeze(2)).sum(1)
-        if self.recipe.noise_multiplier:
-            deviation = self.recipe.noise_multiplier * clip * (1 + ROUNDING)
-            for part in (0.6, 0.8):  # one alone, scaled, is a lattice with holes (`_rng.Noise`)
-                noise = torch.stack([one.normal(row) for one, row in zip(self.noises, total, strict=True)])
-                total += part * deviation * noise
-        return (total / self.recipe.nominal_clients).to(update.dtype)
+        server = self.recipe.server_step
+        means = [released(row, server, one, row.dtype) for row, one in zip(total, self.noises, strict=True)]
+        return torch.stack(means).to(update.dtype)
 
 
 def _longest(rows: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from mialab import _check
 from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
-from mialab.mechanisms._fields import keep_floats
+from mialab.mechanisms.noise import keep_floats
 
 __all__ = ["DiscreteLaplace"]
 

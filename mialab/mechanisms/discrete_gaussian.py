@@ -14,11 +14,11 @@ from mialab import _check
 from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
-from mialab.mechanisms._fields import keep_floats
 from mialab.mechanisms.discrete import check_grid, discrete_laplace, exp_coin, grid_steps, nearest
-from mialab.mechanisms.noise import gaussian_curve
-from mialab.tradeoff import Pair, epsilon_at
-from mialab.tradeoff.pair import Numbers, check_losses
+from mialab.mechanisms.noise import gaussian_curve, keep_floats
+from mialab.tradeoff import DominatingPair, epsilon_at
+from mialab.tradeoff.continuous import mirrored
+from mialab.tradeoff.pair import Numbers
 
 __all__ = ["DiscreteGaussian", "WideBell"]
 
@@ -83,28 +83,26 @@ class DiscreteGaussian:
         return grid_steps(self.sensitivity, self.grid)
 
     @property
-    def curve(self) -> Pair:
+    def curve(self) -> DominatingPair:
         """The curve for values that lie all of these steps apart; fewer steps are harder to tell apart.
 
         (The best attack accuses above a threshold, and a larger shift can only move more of the one
         distribution above it.) Where there are too many grid points to list, it is a polygon around that
         of `WideBell`.
         """
-        reach = math.ceil(_REACH * self._spread) + self.steps
-        if reach > _MOST:
+        if self._reach > _MOST:
             return _around(self._bell)
-        noise = np.arange(-reach, reach + 1)
+        noise = np.arange(-self._reach, self._reach + 1)
         chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
         chance /= chance.sum()
         beyond = np.zeros(self.steps)
-        return Pair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
+        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
     @door
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
         _check.rate("delta", delta)
-        wide = math.ceil(_REACH * self._spread) + self.steps > _MOST
-        epsilon = epsilon_at(self._bell if wide else self.curve, delta)
+        epsilon = epsilon_at(self._bell if self._reach > _MOST else self.curve, delta)
         if not np.isfinite(epsilon):
             _check.refuse("delta", "be above what the far tails weigh", delta)
         return Guarantee(epsilon, delta, self.neighbours)
@@ -113,6 +111,11 @@ class DiscreteGaussian:
     def _spread(self) -> Fraction:
         """Standard deviation of the noise, before it is made whole, in grid steps."""
         return Fraction(self.noise_multiplier) * self.steps
+
+    @property
+    def _reach(self) -> int:
+        """How many grid points to either side matter."""
+        return math.ceil(_REACH * self._spread) + self.steps
 
     @property
     def _bell(self) -> "WideBell":
@@ -181,12 +184,8 @@ class WideBell:
     @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return a δ that holds at ``epsilon``, which may be below 0: the worlds are mirror images."""
-        check_losses(epsilon)
-        asked = np.atleast_1d(np.asarray(epsilon, dtype=float))
-        below, size = np.minimum(asked, 0.0), np.abs(asked)
-        real = gaussian_curve(self.noise_multiplier).delta(size)
-        bound = np.minimum(real + self._grid_adds(size), 1.0)
-        return (-np.expm1(below) + np.exp(below) * bound).reshape(np.shape(epsilon))[()]
+        real = gaussian_curve(self.noise_multiplier)
+        return mirrored(lambda size: np.minimum(real.delta(size) + self._grid_adds(size), 1.0), epsilon)
 
     def _grid_adds(self, epsilon: ndarray) -> ndarray:
         """Return (V(x₀) + e^ε·V(x₀ + k))/(6·s·√(2π)), in units of s and a little upward."""
@@ -208,7 +207,7 @@ def _variation(x: ndarray, height: ndarray) -> ndarray:
     return np.where(x >= 1, x * height, np.where(x >= -1, 2 * steepest - x * height, 4 * steepest))
 
 
-def _around(bell: WideBell) -> Pair:
+def _around(bell: WideBell) -> DominatingPair:
     """Return outputs of equally spaced losses whose δ is that of the bound there, and a chord in between.
 
     The chords are straight in e^ε, where every curve is convex. Losses below 0 mirror those above it.
@@ -221,7 +220,7 @@ def _around(bell: WideBell) -> Pair:
     present = without * grown[1:]
     same = max(1 - delta[-1] - present.sum() - without.sum(), 0.0)
     member = np.concatenate([delta[-1:], present[::-1], [same], without, [0.0]])
-    return Pair(member, member[::-1].copy())
+    return DominatingPair(member, member[::-1].copy())
 
 
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:

@@ -6,19 +6,22 @@ give the value away (see `floating_point`): to release something, use `discrete`
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from mialab import _check
+from mialab._bisection import bisect, double
 from mialab._round import up
 from mialab._types import Finer
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
-from mialab.mechanisms._fields import keep_floats
 from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
 from mialab.tradeoff.convert import allowed
+
+__all__ = ["Gaussian", "Laplace", "calibrate", "gaussian_curve"]
 
 _LEAST_NOISE = 2.0**-1022
 _LEAST_DELTA = 1e-300
@@ -188,13 +191,11 @@ def calibrate(epsilon: float, delta: float) -> float:
     if delta < _LEAST_DELTA:
         _check.refuse("delta", f"be at least {_LEAST_DELTA:g}, below which floats lose digits", delta)
     most = allowed(GaussianCurve(1.0), delta)
-    too_small, enough = 0.0, 1.0
-    while gaussian_curve(enough).delta(epsilon) > most:
-        too_small, enough = enough, 2 * enough
-    while too_small < (middle := (too_small + enough) / 2) < enough:
-        private = gaussian_curve(middle).delta(epsilon) <= most
-        too_small, enough = (too_small, middle) if private else (middle, enough)
-    return enough
+
+    def too_little(noise: float) -> bool:
+        return bool(gaussian_curve(noise).delta(epsilon) > most)
+
+    return bisect(too_little, *double(too_little, 0.0, 1.0))[1]
 
 
 @door
@@ -215,3 +216,13 @@ def gaussian_curve(noise_multiplier: Finer) -> GaussianCurve:
     if noise_multiplier < _LEAST_NOISE:
         _check.refuse("noise_multiplier", f"be at least {_LEAST_NOISE:.4g}", noise_multiplier)
     return GaussianCurve(up(1 / Fraction(noise_multiplier)))
+
+
+def keep_floats(mechanism: Any, *names: str) -> None:
+    """Refuse fields that are no moderate positive numbers, and keep the rest as 64-bit floats.
+
+    Rounded upward, where they are finer than that: a sensitivity must not shrink.
+    """
+    for name in names:
+        _check.magnitude(name, getattr(mechanism, name))
+        object.__setattr__(mechanism, name, up(getattr(mechanism, name)))

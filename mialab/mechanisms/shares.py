@@ -4,7 +4,7 @@ A person of this answer reports it with probability p, any other with probabilit
 reports has mean n·(q + (p − q)·π), and (count/n − q)/(p − q) is unbiased for the share π.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,19 +110,19 @@ def shares_on_file(count: int, people: int, truth: float, lie: float, *, confide
     """
     _check_survey(count, people, truth, lie, confidence)
     error, slope = (1 - confidence) / 2, truth - lie
-    at_most = _first(lambda m: _chance_at_most(count, m, people, truth, lie) <= error, people)
-    at_least = _first(lambda m: 1 - _chance_at_most(count - 1, m, people, truth, lie) > error, people)
+
+    def too_many(true: int) -> bool:
+        return _chance_at_most(count, true, people, truth, lie) <= error
+
+    def enough(true: int) -> bool:
+        return 1 - _chance_at_most(count - 1, true, people, truth, lie) > error
+
+    first, end = (bisect_left(range(people + 1), True, key=holds) for holds in (enough, too_many))
+    low, high = min(first, people) / people, max(end - 1, 0) / people
     value = (count / people - lie) / slope
     variance = (value * truth * (1 - truth) + (1 - value) * lie * (1 - lie)) / (people * slope**2)
-    low, high = min(at_least, people) / people, max(at_most - 1, 0) / people
-    return Shares(
-        float(value),
-        float(np.sqrt(max(variance, 0.0))),
-        low,
-        high,
-        confidence,
-        "exact, these people are the file",
-    )
+    spread = float(np.sqrt(max(variance, 0.0)))
+    return Shares(float(value), spread, low, high, confidence, "exact, these people are the file")
 
 
 def _chance_at_most(count: int, true: int, people: int, truth: float, lie: float) -> float:
@@ -133,15 +133,6 @@ def _chance_at_most(count: int, true: int, people: int, truth: float, lie: float
     rest = people - true
     others = bdtr(np.minimum(count - hits, rest), rest, lie) if rest else np.ones(len(hits))
     return float(np.sum(np.exp(log_chance) * others))
-
-
-def _first(holds: Callable[[int], bool], people: int) -> int:
-    """Return the smallest m in 0 … people at which a condition that stays true holds, or people + 1."""
-    low, high = 0, people + 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if middle <= people and holds(middle) else (middle + 1, high)
-    return low
 
 
 def _check_survey(count: int, people: int, truth: float, lie: float, confidence: float) -> None:

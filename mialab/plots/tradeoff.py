@@ -9,7 +9,7 @@ from numpy import ndarray
 from mialab import _check
 from mialab._validation import door
 from mialab.plots.style import COLOURS
-from mialab.tradeoff import Curve, Pair
+from mialab.tradeoff import Curve, DominatingPair
 
 LEFTMOST = 1e-6
 
@@ -148,6 +148,6 @@ def draw_attack(ax: Axes, fpr: Interval, tpr: Interval, label: str, *, color: st
 
 def _points(curve: Curve) -> ndarray:
     """Return false-positive rates that show a curve on either kind of axes, corners included."""
-    corners = curve.corners[0] if isinstance(curve, Pair) else np.array([])
+    corners = curve.corners[0] if isinstance(curve, DominatingPair) else np.array([])
     left = np.geomspace(LEFTMOST, 1, 301)
     return np.unique(np.concatenate([[0.0], left, 1 - left, corners]))

@@ -4,49 +4,51 @@ A curve answers two questions, and each answer determines the other (they are co
 ``curve.tpr(fpr)``, the largest TPR that any attack can reach at an FPR, and ``curve.delta(epsilon)``, the
 smallest δ for which the (ε, δ) inequality holds: TPR ≤ e^ε · FPR + δ for every attack.
 
-    pair.py         Pair                                any two output distributions, exactly
-    named.py        pure, approximate,                  the curves with a name
+    pair.py         DominatingPair                any two output distributions, exactly
+                    pure, approximate,            those with a name
                     randomized_response
-    continuous.py   GaussianCurve, LaplaceCurve         closed forms
-    polygon.py      above, below                        a Pair on either side of any curve
-    convert.py      advantage, accuracy, epsilon_at, …  a curve in one number, and back
-    belief.py       belief, most_believed               what an accusation is worth where few are members
+                    outer_polygon, inner_polygon  a pair on either side of any curve
+    continuous.py   GaussianCurve, LaplaceCurve   closed forms
+    convert.py      advantage, epsilon_at, …      a curve in one number, and back
+                    posterior, posterior_bound    what an accusation is worth where few are members
 
 Many releases: multiply. ``pure(0.1) ** 100`` is the exact curve of a hundred answers, and
 ``GaussianCurve(1) * GaussianCurve(2)`` that of two. A curve has no interval; measured rates have theirs.
 """
 
-from mialab.tradeoff.belief import belief, most_believed
 from mialab.tradeoff.continuous import GaussianCurve, LaplaceCurve
 from mialab.tradeoff.convert import (
     Curve,
     accuracy,
     advantage,
     epsilon_at,
-    epsilon_from_accuracy,
-    epsilon_from_advantage,
     epsilon_from_rates,
+    posterior,
+    posterior_bound,
 )
-from mialab.tradeoff.named import approximate, pure, randomized_response
-from mialab.tradeoff.pair import Pair
-from mialab.tradeoff.polygon import above, below
+from mialab.tradeoff.pair import (
+    DominatingPair,
+    approximate,
+    inner_polygon,
+    outer_polygon,
+    pure,
+    randomized_response,
+)
 
 __all__ = [
     "Curve",
+    "DominatingPair",
     "GaussianCurve",
     "LaplaceCurve",
-    "Pair",
-    "above",
     "accuracy",
     "advantage",
     "approximate",
-    "belief",
-    "below",
     "epsilon_at",
-    "epsilon_from_accuracy",
-    "epsilon_from_advantage",
     "epsilon_from_rates",
-    "most_believed",
+    "inner_polygon",
+    "outer_polygon",
+    "posterior",
+    "posterior_bound",
     "pure",
     "randomized_response",
 ]

@@ -1,4 +1,4 @@
-"""A curve in one number, and back.
+"""A curve in one number, and back; and what an accusation is worth where few are members.
 
 The numbers of a curve are what the best attack can reach; what an attack was *measured* to reach needs an
 interval first.
@@ -8,8 +8,10 @@ import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from scipy.special import expit, logit
 
 from mialab import _check
+from mialab._bisection import bisect, double
 from mialab._validation import door
 from mialab.tradeoff.pair import Numbers
 
@@ -50,7 +52,7 @@ def advantage(curve: Curve) -> float:
 
     Examples
     --------
-    >>> from mialab.tradeoff.named import pure
+    >>> from mialab.tradeoff import pure
     >>> round(advantage(pure(1.0)), 6)  # tanh(ε/2)
     0.462117
     """
@@ -70,7 +72,7 @@ def accuracy(curve: Curve, *, prior: float = 0.5) -> float:
 
     Examples
     --------
-    >>> from mialab.tradeoff.named import pure
+    >>> from mialab.tradeoff import pure
     >>> round(accuracy(pure(1.0)), 6), round(accuracy(pure(1.0), prior=0.1), 6)
     (0.731059, 0.9)
     """
@@ -106,12 +108,11 @@ def epsilon_at(curve: Promise, delta: float) -> float:
         return 0.0
     if curve.delta(np.inf) > most:
         return np.inf
-    too_low, enough = 0.0, 1.0
-    while curve.delta(enough) > most:
-        too_low, enough = enough, 2 * enough
-    while too_low < (middle := too_low + (enough - too_low) / 2) < enough:
-        too_low, enough = (middle, enough) if curve.delta(middle) > most else (too_low, middle)
-    return enough
+
+    def too_low(epsilon: float) -> bool:
+        return bool(curve.delta(epsilon) > most)
+
+    return bisect(too_low, *double(too_low, 0.0, 1.0))[1]
 
 
 def allowed(curve: Promise, delta: float) -> float:
@@ -130,37 +131,6 @@ def allowed(curve: Promise, delta: float) -> float:
     rest = (float(delta) - sure) * (1 - _ROUNDED)
     # One float less, for below 10⁻³⁰⁸ they lie further apart than that.
     return sure + (math.nextafter(rest, 0.0) if rest > 0 else rest)
-
-
-@door
-def epsilon_from_accuracy(accuracy: float, *, delta: float = 0.0) -> float:
-    """Return the smallest ε that lets an attack be right this often, half of the records being members.
-
-    (e^ε + δ)/(1 + e^ε), solved for ε.
-
-    Examples
-    --------
-    >>> round(epsilon_from_accuracy(0.6), 6)  # ln 1.5
-    0.405465
-    """
-    _check.probability("accuracy", accuracy)
-    return epsilon_from_rates(1 - accuracy, accuracy, delta=delta)
-
-
-@door
-def epsilon_from_advantage(advantage: float, *, delta: float = 0.0) -> float:
-    """Return the smallest ε that allows this TPR − FPR.
-
-    (e^ε − 1 + 2δ)/(e^ε + 1), solved for ε.
-
-    Examples
-    --------
-    >>> round(epsilon_from_advantage(0.5), 6)  # ln 3
-    1.098612
-    """
-    if not -1 <= advantage <= 1:
-        _check.refuse("advantage", "be in [-1, 1]", advantage)
-    return epsilon_from_accuracy((1 + advantage) / 2, delta=delta)
 
 
 @door
@@ -183,6 +153,71 @@ def epsilon_from_rates(fpr: float, tpr: float, *, delta: float = 0.0) -> float:
         _check.probability(name, value)
     ratios = [_log_ratio(tpr - delta, fpr), _log_ratio(1 - fpr - delta, 1 - tpr)]
     return max(0.0, *ratios)
+
+
+@door
+def posterior(prior: float, fpr: float, tpr: float) -> float:
+    """Return the probability that an accused record is a member.
+
+    Bayes' rule: prior · TPR / (prior · TPR + (1 − prior) · FPR). With the best TPR that a promise allows,
+    ``curve.tpr(fpr)``, it is the most that an accusation can be worth under it.
+
+    Parameters
+    ----------
+    prior
+        Probability, before anything is seen, that the record is a member; in [0, 1].
+    fpr, tpr
+        Rates of the attack, in [0, 1], not both 0: somebody must be accused.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or nobody is ever accused.
+
+    Examples
+    --------
+    >>> round(posterior(0.01, fpr=0.001, tpr=0.08), 3)
+    0.447
+    """
+    for name, value in (("prior", prior), ("fpr", fpr), ("tpr", tpr)):
+        _check.probability(name, value)
+    true, false = prior * tpr, (1 - prior) * fpr
+    if true + false == 0:
+        _check.refuse("the chance of an accusation", "be above 0", true + false)
+    return true / (true + false)
+
+
+@door
+def posterior_bound(prior: float, epsilon: float) -> float:
+    """Return the most that anybody can come to believe of a member under pure ε, whatever is seen.
+
+    The odds grow by e^ε at most: it is the definition, divided through (Kasiviswanathan & Smith 2014 make it
+    precise). Of one membership, whatever the others are: where several only come together, as those of a
+    family may, they change at once, and the ε of the group counts.
+    With δ > 0 no such limit exists: with probability δ everything may be given away. Use `posterior` there.
+
+    Parameters
+    ----------
+    prior
+        In [0, 1].
+    epsilon
+        At least 0: between a data set with the record and the one without it.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> round(posterior_bound(0.01, 1.0), 4), posterior_bound(0.5, 0.0)
+    (0.0267, 0.5)
+    """
+    _check.probability("prior", prior)
+    _check.not_negative("epsilon", epsilon)
+    if prior in (0.0, 1.0):
+        return prior
+    return float(expit(logit(prior) + epsilon))
 
 
 def _log_ratio(above: float, below: float) -> float:

@@ -1,24 +1,36 @@
-"""Two output distributions: what the attacker has to tell apart."""
+"""Two output distributions that the attacker has to tell apart, and the curves that such a pair has.
 
+A curve that is no polygon gets a pair on either side, `outer_polygon` and `inner_polygon`, so that many
+releases of anything can be multiplied. Independent products keep the order: if one pair is nowhere easier to
+tell apart than another, neither are their products (Dong, Roth & Su 2022). So inner ≤ exact ≤ outer, however
+often one multiplies.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.special import expit
 
 from mialab import _check
 from mialab._validation import door
 
 _SAME = 1e-12  # outputs whose log-likelihood ratios differ by less are one output
 _MOST = 2**27  # outputs of two pairs together: gigabytes
-_SUM = 1e-9  # how far probabilities may sum from 1 by rounding
+_LARGEST = 700  # ε: nearly the last whose e^ε is a float
+SUM = 1e-9
+"""How far probabilities may sum from 1 by rounding."""
 
 Numbers = float | Float[ndarray, "*points"]
 
 
 @door
 @dataclass(frozen=True, eq=False)
-class Pair:
+class DominatingPair:
     """The distribution of a finite mechanism's output in two worlds: record in, record out.
 
     The best attack at any false-positive rate accuses from a likelihood ratio on (Neyman & Pearson 1933). So
@@ -39,7 +51,7 @@ class Pair:
 
     Examples
     --------
-    >>> coin = Pair(np.array([0.25, 0.75]), np.array([0.75, 0.25]))
+    >>> coin = DominatingPair(np.array([0.25, 0.75]), np.array([0.75, 0.25]))
     >>> print(coin.tpr(0.25), coin.auc, coin.delta(0.0), round(coin.largest_loss, 4))
     0.75 0.75 0.5 1.0986
     >>> (coin**2).member
@@ -50,21 +62,23 @@ class Pair:
     non_member: Float[ndarray, "outputs"]
 
     def __post_init__(self):
-        for name in ("member", "non_member"):
-            _check_probabilities(name, getattr(self, name))
-        member, non_member = _in_order(self.member, self.non_member)
-        for name, array in (("member", member), ("non_member", non_member)):
+        worlds = {"member": self.member, "non_member": self.non_member}
+        for name, array in worlds.items():
+            _check_probabilities(name, array)
+        for name, array in zip(worlds, _in_order(*worlds.values()), strict=True):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
     def __reduce__(self) -> tuple:
         """Copy and unpickle by making it anew: arrays lose their lock on any other way."""
-        return Pair, (self.member, self.non_member)
+        return DominatingPair, (self.member, self.non_member)
 
-    @property
+    @cached_property
     def loss(self) -> Float[ndarray, "outputs"]:
         """The privacy loss of each output: the logarithm of its likelihood ratio, falling."""
-        return _loss(self.member, self.non_member)
+        loss = _loss(self.member, self.non_member)
+        loss.flags.writeable = False
+        return loss
 
     @property
     def largest_loss(self) -> float:
@@ -75,8 +89,7 @@ class Pair:
     def tpr(self, fpr: Numbers) -> Numbers:
         """Return the largest true-positive rate at a false-positive rate in [0, 1]."""
         check_rates(fpr)
-        false, true = self.corners
-        return np.interp(fpr, false, true)
+        return np.interp(fpr, *self.corners)
 
     @property
     def corners(self) -> tuple[Float[ndarray, "corners"], Float[ndarray, "corners"]]:
@@ -94,10 +107,10 @@ class Pair:
         The sum over outputs of max(0, P − e^ε · Q), P the member's and Q the non-member's probability.
         ``epsilon`` may be any number: below 0 it says the same of who is *not* accused.
         """
-        check_losses(epsilon)
-        sure, open_ = self.non_member == 0, (self.non_member > 0) & (self.member > 0)
-        below = np.minimum(np.asarray(epsilon)[..., None] - self.loss[open_], 0.0)
-        return self.member[sure].sum() + (self.member[open_] * -np.expm1(below)).sum(axis=-1)
+        _check.not_nan("epsilon", epsilon)
+        first, last = int(self.non_member[0] == 0), len(self.loss) - int(self.member[-1] == 0)
+        below = np.minimum(np.asarray(epsilon)[..., None] - self.loss[first:last], 0.0)
+        return self.member[:first].sum() + (self.member[first:last] * -np.expm1(below)).sum(axis=-1)
 
     @property
     def auc(self) -> float:
@@ -105,28 +118,176 @@ class Pair:
         before = np.cumsum(self.member) - self.member
         return float(np.sum(self.non_member * (before + self.member / 2)))
 
-    def swapped(self) -> "Pair":
+    def swapped(self) -> "DominatingPair":
         """Exchange the two worlds."""
-        return Pair(self.non_member, self.member)
+        return DominatingPair(self.non_member, self.member)
 
-    def __mul__(self, other: "Pair") -> "Pair":
+    def __mul__(self, other: "DominatingPair") -> "DominatingPair":
         """Return the pair of two independent outputs, seen together (Dong, Roth & Su 2022)."""
-        if not isinstance(other, Pair):
+        if not isinstance(other, DominatingPair):
             return NotImplemented
         if (outputs := len(self.member) * len(other.member)) > _MOST:
             _check.refuse("two pairs", f"have at most {_MOST} outputs together", outputs)
-        return Pair(*(np.outer(a, b).ravel() for a, b in zip(self._both, other._both, strict=True)))
+        worlds = (self.member, other.member), (self.non_member, other.non_member)
+        return DominatingPair(*(np.outer(one, two).ravel() for one, two in worlds))
 
-    def __pow__(self, times: int) -> "Pair":
+    def __pow__(self, times: int) -> "DominatingPair":
         """Return the pair of ``times`` independent outputs, seen together."""
         _check.count("times", times, 1)
-        half = self ** (times // 2) if times > 1 else None
-        even = half * half if half is not None else self
-        return even * self if times > 1 and times % 2 else even
+        if times == 1:
+            return self
+        half = self ** (times // 2)
+        return half * half * self if times % 2 else half * half
 
-    @property
-    def _both(self) -> tuple[ndarray, ndarray]:
-        return self.member, self.non_member
+
+@door
+def pure(epsilon: float) -> DominatingPair:
+    """Return the best that any attack can do against a mechanism of which only (ε, 0) is known.
+
+    TPR ≤ min(e^ε · FPR, 1 − e^−ε · (1 − FPR)): one corner. It is the curve of randomized response with two
+    answers, the worst mechanism that the promise allows (Kairouz, Oh & Viswanath 2015, Theorem 3.3).
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` is negative or not finite.
+
+    Examples
+    --------
+    >>> round(float(pure(1.0).tpr(0.01)), 6)
+    0.027183
+    """
+    return approximate(epsilon, 0.0)
+
+
+@door
+def approximate(epsilon: float, delta: float) -> DominatingPair:
+    """Return the best that any attack can do against a mechanism of which only (ε, δ) is known.
+
+    With probability δ the output gives the world away; else it is randomized response (Kairouz, Oh &
+    Viswanath 2015, Theorem 3.3).
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` is negative or not finite, or ``delta`` is not in [0, 1].
+
+    Examples
+    --------
+    >>> round(float(approximate(1.0, 0.1).tpr(0.01)), 6)
+    0.127183
+    """
+    _check.not_negative("epsilon", epsilon)
+    _check.probability("delta", delta)
+    hidden = (1 - delta) * expit(np.array([epsilon, -epsilon]))
+    return DominatingPair(np.array([delta, *hidden, 0.0]), np.array([0.0, *hidden[::-1], delta]))
+
+
+def highest_tpr(fpr: Numbers, epsilon: float, delta: float) -> Any:
+    """Return ``approximate(epsilon, delta).tpr(fpr)`` without its checks, for what asks a thousand times."""
+    grown = np.exp(epsilon)
+    return np.minimum(np.minimum(grown * fpr + delta, 1 - (1 - fpr - delta) / grown), 1.0)
+
+
+@door
+def randomized_response(epsilon: float, answers: int = 2) -> DominatingPair:
+    """Return the exact curve of randomized response, for two people's true answers that differ.
+
+    The reported answer is the true one with probability e^ε/(e^ε + k − 1), and each other with
+    1/(e^ε + k − 1). With more than two answers most reports fit neither truth, and the curve lies inside the
+    pure one: the best accuracy is (2·e^ε + k − 2)/(2·(e^ε + k − 1)).
+
+    Parameters
+    ----------
+    epsilon
+        At least 0.
+    answers
+        Number k of possible answers, at least 2.
+
+    Examples
+    --------
+    >>> two, four = randomized_response(1.0), randomized_response(1.0, 4)
+    >>> print(round(two.tpr(0.01), 6), round(four.tpr(0.01), 6), round(two.auc, 6), round(four.auc, 6))
+    0.027183 0.027183 0.731059 0.702793
+    """
+    _check.not_negative("epsilon", epsilon)
+    _check.at_least("answers", answers, 2)
+    truth = 1 / (1 + (answers - 1) * np.exp(-epsilon))
+    lie = truth * np.exp(-epsilon)
+    rest = (answers - 2) * lie
+    return DominatingPair(np.array([truth, rest, lie]), np.array([lie, rest, truth]))
+
+
+@door
+def outer_polygon(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "tangents"]) -> DominatingPair:
+    """Return the polygon of tangents: every attack that the curve allows, it allows too.
+
+    All that it knows of the curve is δ at these ε: TPR ≤ e^ε · FPR + δ(ε). Losses above the largest ε count
+    as infinite, so a grid that ends too early costs δ, and never the truth. With a grid of equal steps, such
+    as ``0.05 * np.arange(-100, 101)``, products of polygons stay small.
+
+    Parameters
+    ----------
+    delta
+        A curve's ``delta``.
+    epsilon
+        Where to touch the curve, rising.
+
+    Raises
+    ------
+    ValueError
+        If ``epsilon`` does not rise, is not finite, or δ at the last is 1, so that nothing is known.
+
+    Examples
+    --------
+    >>> from mialab.tradeoff.continuous import GaussianCurve
+    >>> curve, grid = GaussianCurve(1.0), np.linspace(-6, 6, 61)
+    >>> bool((outer_polygon(curve.delta, grid).tpr(grid[30:35] / 2) >= curve.tpr(grid[30:35] / 2)).all())
+    True
+    """
+    _check.finite("epsilon", epsilon)
+    if len(epsilon) and np.abs(epsilon).max() > _LARGEST:
+        _check.refuse("epsilon", f"be within ±{_LARGEST}, for e^ε to be a float", np.abs(epsilon).max())
+    if not (len(epsilon) and (np.diff(epsilon) > 0).all()):
+        _check.refuse("epsilon", "rise", epsilon)
+    slope, start = np.exp(epsilon[::-1]), np.asarray(delta(epsilon))[::-1]
+    if start[0] >= 1:
+        _check.refuse("the largest epsilon", "have a delta below 1", f"δ({epsilon[-1]:g}) = {start[0]:g}")
+    meet = np.diff(start) / -np.diff(slope)  # where each tangent meets the next
+    corners = np.append(meet, (1 - start[-1]) / slope[-1])
+    width = np.diff(np.maximum.accumulate(np.clip(corners, 0, 1)), prepend=0.0)
+    height = np.append(start[0], slope * width)
+    member = np.append(height, 0.0)
+    return DominatingPair(member, np.array([0.0, *width, 1 - width.sum()]))
+
+
+@door
+def inner_polygon(tpr: Callable[[Numbers], Numbers], fpr: Float[ndarray, "points"]) -> DominatingPair:
+    """Return the polygon of chords through points of the curve: what it allows, the curve allows too.
+
+    Parameters
+    ----------
+    tpr
+        A curve's ``tpr``.
+    fpr
+        Where to take points, rising; 0 and 1 are added where they are missing.
+
+    Raises
+    ------
+    ValueError
+        If ``fpr`` does not rise within [0, 1].
+
+    Examples
+    --------
+    >>> from mialab.tradeoff.continuous import GaussianCurve
+    >>> inner_polygon(GaussianCurve(1.0).tpr, np.array([0.1, 0.5])).tpr(0.1).round(6)
+    np.float64(0.389144)
+    """
+    if not ((np.diff(fpr) > 0).all() and (fpr >= 0).all() and (fpr <= 1).all()):
+        _check.refuse("fpr", "rise within [0, 1]", fpr)
+    points = np.unique(np.concatenate([[0.0], fpr, [1.0]]))
+    heights = np.asarray(tpr(points))
+    return DominatingPair(np.diff(heights, prepend=0.0), np.diff(points, prepend=0.0))
 
 
 def check_rates(fpr: Numbers) -> None:
@@ -136,16 +297,11 @@ def check_rates(fpr: Numbers) -> None:
         _check.refuse("fpr", "be in [0, 1]", fpr)
 
 
-def check_losses(epsilon: Numbers) -> None:
-    """Refuse what is no ε; any number is one, and so is infinity."""
-    _check.not_nan("epsilon", epsilon)
-
-
 def _check_probabilities(name: str, array: ndarray) -> None:
     _check.finite(name, array)
     if (array < 0).any():
         _check.refuse(name, "have no negative probability", array.min())
-    if not abs(array.sum() - 1) <= _SUM:
+    if not abs(array.sum() - 1) <= SUM:
         _check.refuse(name, "sum to 1", array.sum())
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from golden.cases import Area
 from mialab import accounting, tradeoff
-from mialab.accounting import central_limit, privacy_loss, renyi
+from mialab.accounting import privacy_loss, renyi
 
 AREA = Area()
 add = AREA.add
@@ -53,7 +53,7 @@ def renyi_epsilon(recipes, delta):
 
 
 def mironov_epsilon(recipe, delta):
-    return renyi.guarantee_of_2017(steps(recipe), delta=delta).epsilon
+    return renyi.guarantee_mironov2017(steps(recipe), delta=delta).epsilon
 
 
 def renyi_divergence(recipe, orders):
@@ -64,8 +64,8 @@ def renyi_least(recipe, delta):
     return renyi.least_epsilon(renyi.divergence(steps(recipe)), delta=delta)
 
 
-def central_limit_mu(recipe):
-    return central_limit.description(steps(recipe)).mu
+def gdp_mu(recipe):
+    return accounting.gdp_approximation(steps(recipe)).mu
 
 
 for recipe in RECIPES:
@@ -89,7 +89,7 @@ for recipe in RECIPES:
     for order in (1.5, 2.0, 32.0, 256.0):
         name = f"Renyi divergence of order {order}, {said(recipe)}"
         add(name, "exact", renyi_divergence, recipe, [order])
-    add(f"mu of the central limit, {said(recipe)}", "exact", central_limit_mu, recipe)
+    add(f"mu of the central limit, {said(recipe)}", "exact", gdp_mu, recipe)
 add("epsilon of the privacy loss, delta 0 is refused", "upper", loss_epsilon, [RECIPES[1]], 0.0)
 add("epsilon from Renyi moments, delta 0 is refused", "upper", renyi_epsilon, [RECIPES[1]], 0.0)
 add("epsilon of the privacy loss, two phases", "upper", loss_epsilon, [RECIPES[1], RECIPES[4]], 1e-5)
@@ -168,14 +168,16 @@ CURVES = {
     "approximate, epsilon 1, delta 0.1": lambda: tradeoff.approximate(1.0, 0.1),
     "randomized response, epsilon 1": lambda: tradeoff.randomized_response(1.0),
     "randomized response, epsilon 1, 4 answers": lambda: tradeoff.randomized_response(1.0, 4),
-    "pair of three outputs": lambda: tradeoff.Pair(np.array([0.2, 0.3, 0.5]), np.array([0.5, 0.3, 0.2])),
-    "pair of three outputs, swapped": lambda: tradeoff.Pair(
+    "pair of three outputs": lambda: tradeoff.DominatingPair(
+        np.array([0.2, 0.3, 0.5]), np.array([0.5, 0.3, 0.2])
+    ),
+    "pair of three outputs, swapped": lambda: tradeoff.DominatingPair(
         np.array([0.2, 0.3, 0.5]), np.array([0.7, 0.3, 0.0])
     ).swapped(),
-    "polygon around the Gaussian, mu 1": lambda: tradeoff.above(
+    "polygon around the Gaussian, mu 1": lambda: tradeoff.outer_polygon(
         tradeoff.GaussianCurve(1.0).delta, np.linspace(-6, 6, 61)
     ),
-    "polygon within the Gaussian, mu 1": lambda: tradeoff.below(
+    "polygon within the Gaussian, mu 1": lambda: tradeoff.inner_polygon(
         tradeoff.GaussianCurve(1.0).tpr, np.array([0.01, 0.1, 0.5])
     ),
 }
@@ -220,19 +222,19 @@ def epsilon_of_rates(fpr, tpr, delta):
 
 
 def epsilon_of_accuracy(share, delta):
-    return tradeoff.epsilon_from_accuracy(share, delta=delta)
+    return tradeoff.epsilon_from_rates(1 - share, share, delta=delta)
 
 
 def epsilon_of_advantage(advantage, delta):
-    return tradeoff.epsilon_from_advantage(advantage, delta=delta)
+    return tradeoff.epsilon_from_rates((1 - advantage) / 2, (1 + advantage) / 2, delta=delta)
 
 
-def belief(prior, fpr, tpr):
-    return tradeoff.belief(prior, fpr, tpr)
+def posterior(prior, fpr, tpr):
+    return tradeoff.posterior(prior, fpr, tpr)
 
 
-def most_believed(prior, epsilon):
-    return tradeoff.most_believed(prior, epsilon)
+def posterior_bound(prior, epsilon):
+    return tradeoff.posterior_bound(prior, epsilon)
 
 
 for delta in (0.0, 0.01):
@@ -244,6 +246,6 @@ for delta in (0.0, 0.01):
         name = f"epsilon from advantage {advantage}, delta {delta}"
         add(name, "exact", epsilon_of_advantage, advantage, delta)
 for prior, fpr, tpr in [(0.01, 0.001, 0.08), (0.5, 0.0, 0.1), (0.5, 0.3, 0.3)]:
-    add(f"posterior of membership, prior {prior}, rates {fpr} and {tpr}", "exact", belief, prior, fpr, tpr)
+    add(f"posterior of membership, prior {prior}, rates {fpr} and {tpr}", "exact", posterior, prior, fpr, tpr)
 for prior, epsilon in [(0.01, 1.0), (0.5, 0.0), (0.001, 20.0)]:
-    add(f"largest posterior, prior {prior}, epsilon {epsilon}", "exact", most_believed, prior, epsilon)
+    add(f"largest posterior, prior {prior}, epsilon {epsilon}", "exact", posterior_bound, prior, epsilon)

@@ -196,7 +196,7 @@ def check_coursework(epsilon_of: Callable[[np.ndarray, float], float], *, seed: 
 def _smallest(table: np.ndarray, delta: float, *, turned: bool = True) -> float:
     """Return the smallest ε for all pairs of rows; without ``turned``, only from earlier to later rows."""
     pairs = (itertools.permutations if turned else itertools.combinations)(table, 2)
-    return max(tradeoff.epsilon_at(tradeoff.Pair(one, other), delta) for one, other in pairs)
+    return max(tradeoff.epsilon_at(tradeoff.DominatingPair(one, other), delta) for one, other in pairs)
 
 
 def _single(table: np.ndarray, delta: float) -> float:

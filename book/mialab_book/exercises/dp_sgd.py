@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mialab import tradeoff
-from mialab.accounting import SampledGaussian, central_limit, privacy_loss, renyi
+from mialab.accounting import SampledGaussian, gdp_approximation, privacy_loss, renyi
 from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
 
@@ -191,10 +191,10 @@ def check_coursework(epsilon_of: Callable[[float, float, int, float], float], *,
         for run in runs:
             got, steps = float(epsilon_of(*run)), SampledGaussian(*run[:3])
             exact = privacy_loss.guarantee(steps, delta=run.delta).epsilon
-            loose = renyi.guarantee_of_2017(steps, delta=run.delta, orders=_ORDERS).epsilon
+            loose = renyi.guarantee_mironov2017(steps, delta=run.delta, orders=_ORDERS).epsilon
             at = f"At σ = {run.sigma}, q = {run.rate}, {run.steps} steps, δ = {run.delta:g}"
             yield not np.isfinite(got), "It is not finite."
-            near = tradeoff.epsilon_at(central_limit.description(steps), run.delta)
+            near = tradeoff.epsilon_at(gdp_approximation(steps), run.delta)
             yield np.isclose(got, near, rtol=1e-3), "That is the central limit: near, and no bound."
             yield (
                 any(np.isclose(got, one, rtol=1e-3) for one in _by_moments(run._replace(steps=1))),
@@ -224,5 +224,5 @@ def check_coursework(epsilon_of: Callable[[float, float, int, float], float], *,
 def _by_moments(run: Run) -> list[float]:
     """Return what whole Rényi orders prove, by either conversion."""
     steps = SampledGaussian(*run[:3])
-    convert = renyi.guarantee, renyi.guarantee_of_2017
+    convert = renyi.guarantee, renyi.guarantee_mironov2017
     return [of(steps, delta=run.delta, orders=_ORDERS).epsilon for of in convert]

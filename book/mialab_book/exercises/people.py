@@ -33,7 +33,7 @@ def _objections_to_register(accused: float, under: float) -> Iterator[Objection]
         "That would be so if half of all people were in it.",
     )
     yield np.isclose(accused, 0.0008, atol=1e-5), "Members who are accused, yes: as a share of *all accused*."
-    right = tradeoff.belief(0.001, 0.01, 0.8)
+    right = tradeoff.posterior(0.001, 0.01, 0.8)
     yield (
         abs(accused - right) > 0.002,
         "Of a million people, count the accused: members, and others.",
@@ -41,43 +41,43 @@ def _objections_to_register(accused: float, under: float) -> Iterator[Objection]
     yield np.isclose(under, 0.7311, atol=0.002), "That is the limit at even odds; here the prior is .001."
     yield np.isclose(under, 0.001 * np.exp(2), atol=1e-4), "One release, one factor e^ε on the odds."
     yield (
-        abs(under - tradeoff.most_believed(0.001, 1.0)) > 5e-5,
+        abs(under - tradeoff.posterior_bound(0.001, 1.0)) > 5e-5,
         "The odds were 1 to 999. What is the most that they become?",
     )
 
 
-def check_belief(belief: Callable[[float, float, float], float]) -> Feedback:
+def check_posterior(posterior: Callable[[float, float, float], float]) -> Feedback:
     """Check a function (prior, fpr, tpr) → probability that an accused person is a member."""
 
     def objections() -> Iterator[Objection]:
-        got, right = float(belief(0.02, 0.1, 0.6)), tradeoff.belief(0.02, 0.1, 0.6)
+        got, right = float(posterior(0.02, 0.1, 0.6)), tradeoff.posterior(0.02, 0.1, 0.6)
         yield np.isclose(got, 0.6 / 0.7), "Where does the prior enter?"
         yield np.isclose(got, 0.02 * 0.6), "Divide by all who are accused."
         yield (
             np.isclose(got, 0.02 * 0.6 / 0.1),
             "All who are accused: members and others, with their shares.",
         )
-        yield np.isclose(got, tradeoff.belief(0.02, 0.6, 0.1)), "The two rates have changed places."
+        yield np.isclose(got, tradeoff.posterior(0.02, 0.6, 0.1)), "The two rates have changed places."
         yield not np.isclose(got, right), f"For prior .02, FPR .1 and TPR .6 it returned {got:.4f}."
-        sure, none = float(belief(1.0, 0.5, 0.5)), float(belief(0.0, 0.5, 0.5))
+        sure, none = float(posterior(1.0, 0.5, 0.5)), float(posterior(0.0, 0.5, 0.5))
         yield not (np.isclose(sure, 1) and np.isclose(none, 0)), "Priors of 0 and 1 stay what they are."
 
     return guarded(lambda: first_objection(objections(), "Bayes' rule, by counting."))
 
 
-def check_most_believed(most_believed: Callable[[float, float], float]) -> Feedback:
+def check_posterior_bound(posterior_bound: Callable[[float, float], float]) -> Feedback:
     """Check a function (prior, ε) → the most that anybody can come to believe."""
 
     def objections() -> Iterator[Objection]:
-        got, right = float(most_believed(0.3, 1.0)), tradeoff.most_believed(0.3, 1.0)
+        got, right = float(posterior_bound(0.3, 1.0)), tradeoff.posterior_bound(0.3, 1.0)
         yield np.isclose(got, 0.3 * np.e), "e^ε multiplies the odds, not the probability."
         yield np.isclose(got, 0.3 / 0.7 * np.e), "Those are the odds; turn them back into a probability."
         yield np.isclose(got, 0.3), "Where does ε enter?"
         yield np.isclose(got, np.e / (1 + np.e)), "Where does the prior enter?"
         yield not np.isclose(got, right), f"For prior .3 and ε = 1 it returned {got:.4f}."
-        yield not np.isclose(float(most_believed(0.3, 0.0)), 0.3), "At ε = 0 nothing can be learnt."
-        large = float(most_believed(1e-4, 8.0))
-        yield not np.isclose(large, tradeoff.most_believed(1e-4, 8.0)), "At small priors it is off."
+        yield not np.isclose(float(posterior_bound(0.3, 0.0)), 0.3), "At ε = 0 nothing can be learnt."
+        large = float(posterior_bound(1e-4, 8.0))
+        yield not np.isclose(large, tradeoff.posterior_bound(1e-4, 8.0)), "At small priors it is off."
 
     return guarded(lambda: first_objection(objections(), "The definition, divided through."))
 
