@@ -234,14 +234,14 @@ def test_oracle_a_full_batch_is_one_gaussian(shift, rng):
         recipe.noise_multiplier * recipe.steps**0.5,
     )
     start = (1 - shift) * recipe.steps
-    ratios = [mu * (one - start) / spread - mu**2 / 2 for one in (inside, outside)]
+    ratios = [mu * (score - start) / spread - mu**2 / 2 for score in (inside, outside)]
     assert off_the_curve(*ratios, GaussianCurve(mu)) < 4
     assert case.true_epsilon == pytest.approx(epsilon_at(GaussianCurve(mu), DELTA), abs=2e-3)
 
 
 def mixture_of_shuffled(outputs: np.ndarray, sigma: float) -> np.ndarray:
     """Return ln of the mean over positions of the likelihood ratio of one shifted output, slowly."""
-    ratios = [np.mean([np.exp((x - 0.5) / sigma**2) for x in one]) for one in outputs]
+    ratios = [np.mean([np.exp((x - 0.5) / sigma**2) for x in output]) for output in outputs]
     return np.log(ratios)
 
 
@@ -282,8 +282,8 @@ RELEASED = [
 
 @pytest.mark.parametrize(("name", "ratio", "curve"), RELEASED, ids=[name for name, *_ in RELEASED])
 def test_oracle_scores_of_answers_follow_their_true_curve(name, ratio, curve, rng):
-    case = next(one for one in (*CORRECT, *FAULTS) if one.name == name)
-    inside, outside = (ratio(one) for one in both(case, rng))
+    case = next(case for case in (*CORRECT, *FAULTS) if case.name == name)
+    inside, outside = (ratio(score) for score in both(case, rng))
     assert off_the_curve(inside, outside, curve, losses=(-0.9, -0.31, 0.0, 0.31, 0.9)) < 4
     assert case.true_epsilon == pytest.approx(epsilon_at(curve, case.claim.guarantee.delta), rel=1e-9)
 

@@ -112,9 +112,9 @@ def test_a_bar_ends_at_the_bound_and_its_line_at_the_ceiling(ax):
         is ax
     )
     widths = [bar.get_width() for bars in ax.containers for bar in bars]
-    assert widths == [one.epsilon_lower for one in results.values()]
+    assert widths == [result.epsilon_lower for result in results.values()]
     ends = [line.get_xdata()[-1] for line in ax.lines[:4:2]]
-    assert ends == [one.ceiling for one in results.values()]
+    assert ends == [result.ceiling for result in results.values()]
     said = " ".join(text.get_text() for text in ax.texts)
     assert "consistent" in said
     assert "violated" in said

@@ -49,9 +49,7 @@ def last_model(seen: Transcript, recipe: Recipe, direction: Direction) -> Float[
     return towards(seen, recipe, direction).sum(axis=0)
 
 
-def shuffled_likelihood_ratio(
-    seen: Transcript, recipe: Recipe, direction: Direction
-) -> Float[ndarray, "runs"]:
+def shuffled_ratio(seen: Transcript, recipe: Recipe, direction: Direction) -> Float[ndarray, "runs"]:
     """See every update, and know that the canary comes exactly once an epoch, at any step equally likely.
 
     For each epoch the logarithm of the mean over its steps of e^((x − ½)/σ²) (Chua et al. 2024).

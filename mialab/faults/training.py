@@ -174,7 +174,7 @@ TRAINERS = (
     ),
     _case(
         "shuffled, counted as Poisson",
-        attackers.shuffled_likelihood_ratio,
+        attackers.shuffled_ratio,
         "Batches are cut from a shuffled list, and the accountant is told of independent coins.",
         recipe=ONE_EPOCH,
         sample=faulty_components.shuffle,
