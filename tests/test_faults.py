@@ -96,7 +96,7 @@ def test_limit_one_run_with_the_fixed_seed_is_an_honest_run(rng):
 
 @pytest.mark.parametrize("fault", TRAINERS, ids=lambda fault: fault.name)
 def test_definition_a_trainer_differs_in_one_component(fault):
-    trainer, recipe = fault.scores.trainer, fault.scores.recipe
+    trainer, recipe = fault.experiment.trainer, fault.experiment.recipe
     changed = [field.name for field in fields(HONEST) if getattr(trainer, field.name) != field.default]
     assert len(changed) == 1
     told = SampledGaussian(recipe.noise_multiplier, recipe.sampling_rate, recipe.steps)
@@ -227,7 +227,7 @@ def test_oracle_a_full_batch_is_one_gaussian(shift, rng):
     """Microbatches: N(−1, σ²) against N(1, σ²) in every step, that is twice the claimed distance."""
     recipe = FULL_BATCH
     case = BY_NAME["microbatches counted as records"] if shift == 2 else HONEST_TRAINERS[2]
-    training = replace(case.scores, attacker=attackers.last_model)
+    training = replace(case.experiment, attacker=attackers.last_model)
     inside, outside = (training(record_in, RUNS, rng=rng) for record_in in (True, False))
     mu, spread = (
         shift * recipe.steps**0.5 / recipe.noise_multiplier,
@@ -375,7 +375,7 @@ def test_definition_without_the_record_the_trainer_gets_all_but_the_last():
         sizes.append(len(x))
         return HONEST.preprocess(x, batch)
 
-    training = replace(HONEST_TRAINERS[2].scores, trainer=replace(HONEST, preprocess=noting))
+    training = replace(HONEST_TRAINERS[2].experiment, trainer=replace(HONEST, preprocess=noting))
     for record_in in (True, False):
         training(record_in, 1, rng=np.random.default_rng(0))
     assert sizes == [16] * FULL_BATCH.steps + [15] * FULL_BATCH.steps

@@ -31,7 +31,7 @@ WHOLE = DiscreteLaplace(1.0, 1.0, 1.0, _ADD)
 WHOLE_BELL = DiscreteGaussian(2.0, 1.0, 1.0, _ADD)
 
 
-def scores_of(mechanism: OneAnswer) -> Callable[..., Float[ndarray, "runs"]]:
+def experiment_with(mechanism: OneAnswer) -> Callable[..., Float[ndarray, "runs"]]:
     """Return a function that asks a mechanism many times, and scores its answers.
 
     The truth is the mechanism's whole sensitivity ("in") or 0; of randomized response the answer 1 or 0, and
@@ -39,7 +39,7 @@ def scores_of(mechanism: OneAnswer) -> Callable[..., Float[ndarray, "runs"]]:
     with the likelihood ratio.
     """
 
-    def scores(record_in: bool, runs: int, *, rng: np.random.Generator) -> Float[ndarray, "runs"]:
+    def experiment(record_in: bool, runs: int, *, rng: np.random.Generator) -> Float[ndarray, "runs"]:
         if isinstance(mechanism, RandomizedResponse):
             reported = mechanism(np.full(runs, int(record_in)), rng=rng)
             return (reported == 1) * 1.0 - (reported == 0)
@@ -51,7 +51,7 @@ def scores_of(mechanism: OneAnswer) -> Callable[..., Float[ndarray, "runs"]]:
         gaussian = isinstance(mechanism, Gaussian | DiscreteGaussian)
         return noisy if gaussian else laplace_ratio(noisy, mechanism.sensitivity)
 
-    return scores
+    return experiment
 
 
 def laplace_ratio(noisy: Float[ndarray, "runs"], shift: float) -> Float[ndarray, "runs"]:
@@ -120,18 +120,18 @@ def to_even(record_in: bool, runs: int, *, rng: np.random.Generator) -> Float[nd
 
 
 HONEST_RELEASES = (
-    Case("randomized response", ANSWER, COIN, scores_of(COIN)),
-    Case("randomized response, 4 answers", ANSWER, FOUR, scores_of(FOUR)),
-    Case("Laplace", REAL, COUNT, scores_of(COUNT)),
-    Case("Gaussian", REAL, BELL, scores_of(BELL)),
-    Case("discrete Laplace", ANSWER, WHOLE, scores_of(WHOLE)),
-    Case("discrete Gaussian", ANSWER, WHOLE_BELL, scores_of(WHOLE_BELL)),
+    Case("randomized response", ANSWER, COIN, experiment_with(COIN)),
+    Case("randomized response, 4 answers", ANSWER, FOUR, experiment_with(FOUR)),
+    Case("Laplace", REAL, COUNT, experiment_with(COUNT)),
+    Case("Gaussian", REAL, BELL, experiment_with(BELL)),
+    Case("discrete Laplace", ANSWER, WHOLE, experiment_with(WHOLE)),
+    Case("discrete Gaussian", ANSWER, WHOLE_BELL, experiment_with(WHOLE_BELL)),
 )
 
 
 def _mistaken(name: str, claimed: OneAnswer, really: OneAnswer, flaw: str) -> Case:
     """Return a mechanism whose parameters are not those that are claimed."""
-    return Case(name, ANSWER, claimed, scores_of(really), flaw, truth=really)
+    return Case(name, ANSWER, claimed, experiment_with(really), flaw, truth=really)
 
 
 RELEASES = (

@@ -48,9 +48,10 @@ class Case:
         The threat model: what the attacker sees besides the code.
     claimed
         The mechanism that the code claims to be, from which the accountants compute the claim; or a `Claim`.
-    scores
-        ``scores(record_in, runs, rng=rng)`` runs the code many times with or without the record, and returns
-        the attacker's score of each run: the logarithm of the likelihood ratio, or what rises with it.
+    experiment
+        ``experiment(record_in, runs, rng=rng)`` runs the code many times with or without the record, and
+        returns the attacker's score of each run: the logarithm of the likelihood ratio, or what rises with
+        it.
     flaw
         What is wrong, in one sentence; empty where nothing is.
     truth
@@ -74,7 +75,7 @@ class Case:
     name: str
     sees: str
     claimed: Claim | Mechanism
-    scores: Callable[..., Float[ndarray, "runs"]]
+    experiment: Callable[..., Float[ndarray, "runs"]]
     flaw: str = ""
     truth: Mechanism | float | None = None
 
@@ -106,7 +107,7 @@ class Case:
             If ``runs`` is below 1.
         """
         _check.at_least("runs", runs, 1)
-        return np.asarray(self.scores(record_in, runs, rng=rng), dtype=float)
+        return np.asarray(self.experiment(record_in, runs, rng=rng), dtype=float)
 
 
 @lru_cache(maxsize=256)  # the accountant takes some milliseconds
