@@ -91,5 +91,5 @@ def plot_estimates(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate
 
 def reach(estimates: Sequence[Estimate]) -> tuple[ndarray, ndarray]:
     """Return values, and how far their intervals reach below and above them, as ``errorbar`` takes them."""
-    value, low, high = np.array([(each.value, each.low, each.high) for each in estimates]).T
+    value, low, high = np.array([(each.value, each.low, each.high) for each in estimates]).reshape(-1, 3).T
     return value, np.array([value - low, high - value])
