@@ -25,7 +25,7 @@ In the order of the story:
     mechanisms randomized_response, noise, discrete           noise with a promise
     audit      lower_bound, refute, Verdict, …               lower bounds on ε that hold
     faults     FAULTS, CORRECT, HONEST                        private-looking code with one flaw each
-    gallery    hang, LOOKS, markdown                          all of it against every audit
+    gallery    run_gallery, AUDITS                            all of it against every audit
     plots                                                     draws what the others return
     command    mialab audit scores.csv …                      the audit in a build pipeline
 

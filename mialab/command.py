@@ -332,7 +332,7 @@ def _picture(report: Report, path: str) -> bytes:
     with mpl.rc_context():
         plots.use_style()
         figure = Figure(figsize=(6.4, 5.2))
-        plots.one_picture(figure.subplots(), report.outcome, report.claim)
+        plots.plot_roc_against_claim(figure.subplots(), report.outcome, report.claim)
         image = io.BytesIO()
         figure.savefig(image, format=Path(path).suffix[1:].lower())
     return image.getvalue()

@@ -15,13 +15,11 @@ from mialab.faults import (
     RELEASES,
     TRAINERS,
     Recipe,
-    Records,
-    Training,
-    pieces,
-    scores,
+    attackers,
+    faulty_components,
 )
 from mialab.faults.answers import BELL, COIN, FOUR, WHOLE
-from mialab.faults.training import FULL_BATCH, ONE_EPOCH, RECIPE, stage
+from mialab.faults.training import FULL_BATCH, ONE_EPOCH, RECIPE, records
 from mialab.game import Outcome
 from mialab.mechanisms.noise import calibrate
 from mialab.mechanisms.randomized_response import RandomizedResponse
@@ -35,8 +33,8 @@ FREE = Recipe(clip=1.0, noise_multiplier=2.0, sampling_rate=0.5, steps=6, nomina
 
 def test_definition_the_honest_trainer_step_by_step(rng):
     """One run, read aloud: draw, look, clip, sum, add noise, divide, step."""
-    records = Records(rng.normal(size=(5, 3)), rng.normal(size=5))
-    trace = HONEST(records, FREE, runs=4, rng=np.random.default_rng(7))
+    inputs, targets = rng.normal(size=(5, 3)), rng.normal(size=5)
+    seen = HONEST(inputs, targets, FREE, runs=4, rng=np.random.default_rng(7))
     coins, noise = np.random.default_rng(7).spawn(2)
     taken = coins.random((6, 4, 5)) < 0.5
     drawn = noise.normal(scale=2.0, size=(6, 4, 3))
@@ -44,68 +42,66 @@ def test_definition_the_honest_trainer_step_by_step(rng):
         weights = np.zeros(3)
         for step in range(6):
             total = np.zeros(3)
-            for x, y, here in zip(records.x, records.y, taken[step, run], strict=True):
+            for x, y, here in zip(inputs, targets, taken[step, run], strict=True):
                 gradient = (weights @ x - y) * x
                 total += here * gradient * min(1, 1 / np.linalg.norm(gradient))
             update = (total + drawn[step, run]) / 3
-            np.testing.assert_allclose(trace.updates[step, run], update, atol=1e-12)
+            np.testing.assert_allclose(seen.updates[step, run], update, atol=1e-12)
             weights -= 0.1 * update
-    assert (trace.lasted == 6).all()
+    assert (seen.steps_taken == 6).all()
 
 
-def trace_of(records: Records, recipe: Recipe, **piece):
-    return replace(HONEST, **piece)(records, recipe, runs=50, rng=np.random.default_rng(3))
+def transcript_of(data, recipe: Recipe, **component):
+    return replace(HONEST, **component)(*data, recipe, runs=50, rng=np.random.default_rng(3))
 
 
-SIGNS = Records(
-    np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]), np.array([3.0, 1.0, -2.0, 0.5])
-)
-ONE_WEIGHT = Records(np.array([[2.0], [-1.0], [0.5]]), np.array([3.0, 1.0, -2.0]))
-LONELY = Records(np.array([[2.0, 1.0]]), np.array([3.0]))
+SIGNS = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]), np.array([3.0, 1.0, -2.0, 0.5])
+ONE_WEIGHT = np.array([[2.0], [-1.0], [0.5]]), np.array([3.0, 1.0, -2.0])
+LONELY = np.array([[2.0, 1.0]]), np.array([3.0])
 EVERYBODY = replace(FREE, sampling_rate=1.0)
 
 
 @pytest.mark.parametrize(
-    ("piece", "records", "recipe"),
+    ("component", "data", "recipe"),
     [
-        ({"clip": pieces.clip_nothing}, SIGNS, replace(FREE, clip=1e9, noise_multiplier=1e-9)),
-        ({"clip": pieces.clip_the_mean}, LONELY, replace(FREE, nominal_batch=1)),
-        ({"clip": pieces.clip_each_layer}, ONE_WEIGHT, FREE),
-        ({"clip": pieces.clip_by_ghost(0.0)}, SIGNS, FREE),
-        ({"clip": pieces.clip_microbatches(1)}, SIGNS, FREE),
-        ({"divide": pieces.divide_by_what_came}, SIGNS, replace(FREE, nominal_batch=2)),
-        ({"noise": pieces.noise_once_an_epoch}, SIGNS, EVERYBODY),
-        ({"noise": pieces.noise_of_the_mean}, SIGNS, replace(FREE, nominal_batch=1)),
-        ({"sample": pieces.shuffle}, SIGNS, EVERYBODY),
-        ({"look": pieces.look_at_the_batch}, SIGNS, EVERYBODY),  # they are normalised already
-        ({"stop": pieces.stop_when_good_enough(0.0)}, SIGNS, FREE),
+        ({"clip": faulty_components.clip_nothing}, SIGNS, replace(FREE, clip=1e9, noise_multiplier=1e-9)),
+        ({"clip": faulty_components.clip_the_mean}, LONELY, replace(FREE, nominal_batch=1)),
+        ({"clip": faulty_components.clip_each_layer}, ONE_WEIGHT, FREE),
+        ({"clip": faulty_components.clip_by_ghost(0.0)}, SIGNS, FREE),
+        ({"clip": faulty_components.clip_microbatches(1)}, SIGNS, FREE),
+        ({"divide": faulty_components.divide_by_what_came}, SIGNS, replace(FREE, nominal_batch=2)),
+        ({"noise": faulty_components.noise_once_an_epoch}, SIGNS, EVERYBODY),
+        ({"noise": faulty_components.noise_of_the_mean}, SIGNS, replace(FREE, nominal_batch=1)),
+        ({"sample": faulty_components.shuffle}, SIGNS, EVERYBODY),
+        (
+            {"preprocess": faulty_components.normalise_over_the_batch},
+            SIGNS,
+            EVERYBODY,
+        ),  # they are normalised already
+        ({"stop": faulty_components.stop_when_good_enough(0.0)}, SIGNS, FREE),
     ],
     ids=lambda value: next(iter(value.values())).__qualname__ if isinstance(value, dict) else "",
 )
-def test_limit_where_its_condition_is_absent_a_fault_changes_nothing(piece, records, recipe):
-    wrong, right = trace_of(records, recipe, **piece), trace_of(records, recipe)
+def test_limit_where_its_condition_is_absent_a_fault_changes_nothing(component, data, recipe):
+    wrong, right = transcript_of(data, recipe, **component), transcript_of(data, recipe)
     np.testing.assert_array_equal(wrong.updates, right.updates)
-    np.testing.assert_array_equal(wrong.lasted, right.lasted)
+    np.testing.assert_array_equal(wrong.steps_taken, right.steps_taken)
 
 
 def test_limit_one_run_with_the_fixed_seed_is_an_honest_run(rng):
-    fixed = pieces.noise_from_a_fixed_seed(FREE, 5, 3, rng)
-    honest = HONEST.noise(FREE, 1, 3, np.random.default_rng(pieces.SEED))
+    fixed = faulty_components.noise_from_a_fixed_seed(FREE, 5, 3, rng)
+    honest = HONEST.noise(FREE, 1, 3, np.random.default_rng(faulty_components.SEED))
     np.testing.assert_array_equal(fixed, np.repeat(honest, 5, axis=1))
 
 
 @pytest.mark.parametrize("fault", TRAINERS, ids=lambda fault: fault.name)
-def test_definition_a_trainer_differs_in_one_piece(fault):
-    changed = [one.name for one in fields(HONEST) if getattr(fault.subject.trainer, one.name) != one.default]
+def test_definition_a_trainer_differs_in_one_component(fault):
+    trainer, recipe = fault.experiment.trainer, fault.experiment.recipe
+    changed = [field.name for field in fields(HONEST) if getattr(trainer, field.name) != field.default]
     assert len(changed) == 1
-    assert fault.claims == privacy_loss.guarantee(
-        SampledGaussian(
-            fault.subject.recipe.noise_multiplier,
-            fault.subject.recipe.sampling_rate,
-            fault.subject.recipe.steps,
-        ),
-        delta=DELTA,
-    )
+    told = SampledGaussian(recipe.noise_multiplier, recipe.sampling_rate, recipe.steps)
+    assert fault.claimed == recipe
+    assert fault.claim.guarantee == privacy_loss.guarantee(told, delta=DELTA)
 
 
 def moved(clip, gradients, recipe, whose=0) -> float:
@@ -122,9 +118,9 @@ def moved(clip, gradients, recipe, whose=0) -> float:
     ("clip", "most"),
     [
         (HONEST.clip, 1),
-        (pieces.clip_each_layer, 3**0.5),
-        (pieces.clip_microbatches(2), 2),
-        (pieces.clip_the_mean, 2 * FREE.nominal_batch),
+        (faulty_components.clip_each_layer, 3**0.5),
+        (faulty_components.clip_microbatches(2), 2),
+        (faulty_components.clip_the_mean, 2 * FREE.nominal_batch),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )
@@ -138,12 +134,15 @@ def test_definition_how_far_one_record_moves_the_sum(clip, most, rng):
 
 def test_definition_without_a_clip_there_is_no_limit():
     gradients = np.array([[[1e6, 0.0], [0.0, 1.0]]])
-    assert moved(pieces.clip_nothing, gradients, FREE) == 1e6
+    assert moved(faulty_components.clip_nothing, gradients, FREE) == 1e6
 
 
 def test_limit_tokens_that_do_not_cancel_have_their_length():
     for base in (1e-3, 1.0, 10.0):
-        wrong, right = trace_of(SIGNS, FREE, clip=pieces.clip_by_ghost(base)), trace_of(SIGNS, FREE)
+        wrong, right = (
+            transcript_of(SIGNS, FREE, clip=faulty_components.clip_by_ghost(base)),
+            transcript_of(SIGNS, FREE),
+        )
         np.testing.assert_allclose(wrong.updates, right.updates, atol=1e-5)
 
 
@@ -155,12 +154,12 @@ def test_definition_tokens_that_cancel_have_no_length(length, rng):
     base = 2.0**24
     in_float32 = (gradients + base).astype(np.float32) - base
     np.testing.assert_allclose(in_float32, gradients, atol=1.0)  # the tokens themselves still differ
-    assert moved(pieces.clip_by_ghost(base), gradients, FREE) == pytest.approx(length, rel=1e-12)
+    assert moved(faulty_components.clip_by_ghost(base), gradients, FREE) == pytest.approx(length, rel=1e-12)
     assert moved(HONEST.clip, gradients, FREE) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_definition_shuffled_batches_hold_everybody_once_an_epoch(rng):
-    batches = pieces.shuffle(replace(FREE, sampling_rate=0.25, steps=8), 16, 50, rng)
+    batches = faulty_components.shuffle(replace(FREE, sampling_rate=0.25, steps=8), 16, 50, rng)
     assert batches.shape == (8, 50, 16)
     for epoch in (batches[:4], batches[4:]):
         assert (epoch.sum(axis=0) == 1).all()
@@ -172,11 +171,11 @@ def test_definition_batch_norm_lets_a_record_move_the_gradients_of_others(rng):
     x = rng.normal(size=(5, 2))
     alone = np.array([[True, True, True, True, False]])
     together = np.ones((1, 5), dtype=bool)
-    honest = HONEST.look(x, alone)[0, :4], HONEST.look(x, together)[0, :4]
+    honest = HONEST.preprocess(x, alone)[0, :4], HONEST.preprocess(x, together)[0, :4]
     np.testing.assert_array_equal(*honest)
-    seen = pieces.look_at_the_batch(x, together)[0]
+    seen = faulty_components.normalise_over_the_batch(x, together)[0]
     np.testing.assert_allclose(seen, (x - x.mean(0)) / x.std(0), atol=1e-12)
-    assert np.abs(pieces.look_at_the_batch(x, alone)[0, :4] - seen[:4]).max() > 0.01
+    assert np.abs(faulty_components.normalise_over_the_batch(x, alone)[0, :4] - seen[:4]).max() > 0.01
 
 
 def off_the_curve(ratio_in, ratio_out, curve, losses=(-1.0, -0.3, 0.0, 0.3, 1.0)) -> float:
@@ -219,7 +218,7 @@ def test_oracle_scores_of_training_follow_the_accountants_curve(case, curve, rng
 
 def test_coverage_scores_off_the_curve_are_seen(rng):
     fault = BY_NAME["clip each layer"]
-    assert off_the_curve(*both(fault, rng), fault.curve) > 20
+    assert off_the_curve(*both(fault, rng), fault.claim.curve) > 20
     assert off_the_curve(*both(HONEST_TRAINERS[0], rng), steps(RECIPE, 1.3)) > 4
 
 
@@ -228,21 +227,21 @@ def test_oracle_a_full_batch_is_one_gaussian(shift, rng):
     """Microbatches: N(−1, σ²) against N(1, σ²) in every step, that is twice the claimed distance."""
     recipe = FULL_BATCH
     case = BY_NAME["microbatches counted as records"] if shift == 2 else HONEST_TRAINERS[2]
-    subject = Training(case.subject.trainer, recipe, case.subject.stage, scores.last_model)
-    inside, outside = both(subject, rng)
+    training = replace(case.experiment, attacker=attackers.last_model)
+    inside, outside = (training(record_in, RUNS, rng=rng) for record_in in (True, False))
     mu, spread = (
         shift * recipe.steps**0.5 / recipe.noise_multiplier,
         recipe.noise_multiplier * recipe.steps**0.5,
     )
     start = (1 - shift) * recipe.steps
-    ratios = [mu * (one - start) / spread - mu**2 / 2 for one in (inside, outside)]
+    ratios = [mu * (score - start) / spread - mu**2 / 2 for score in (inside, outside)]
     assert off_the_curve(*ratios, GaussianCurve(mu)) < 4
     assert case.true_epsilon == pytest.approx(epsilon_at(GaussianCurve(mu), DELTA), abs=2e-3)
 
 
 def mixture_of_shuffled(outputs: np.ndarray, sigma: float) -> np.ndarray:
     """Return ln of the mean over positions of the likelihood ratio of one shifted output, slowly."""
-    ratios = [np.mean([np.exp((x - 0.5) / sigma**2) for x in one]) for one in outputs]
+    ratios = [np.mean([np.exp((x - 0.5) / sigma**2) for x in output]) for output in outputs]
     return np.log(ratios)
 
 
@@ -259,7 +258,7 @@ def test_oracle_shuffled_scores_are_those_of_a_random_position(rng):
             assert abs(share[0] - share[1]) < 4 * np.sqrt(0.5 / RUNS)
     inside, outside = both(fault, rng)
     advantage = np.mean(inside > 0) - np.mean(outside > 0)
-    assert advantage > fault.curve.delta(0.0) + 0.1  # what Poisson batches would allow
+    assert advantage > fault.claim.curve.delta(0.0) + 0.1  # what Poisson batches would allow
 
 
 def gaussian_ratio(score, sigma):
@@ -283,16 +282,16 @@ RELEASED = [
 
 @pytest.mark.parametrize(("name", "ratio", "curve"), RELEASED, ids=[name for name, *_ in RELEASED])
 def test_oracle_scores_of_answers_follow_their_true_curve(name, ratio, curve, rng):
-    case = next(one for one in (*CORRECT, *FAULTS) if one.name == name)
-    inside, outside = (ratio(one) for one in both(case, rng))
+    case = next(case for case in (*CORRECT, *FAULTS) if case.name == name)
+    inside, outside = (ratio(score) for score in both(case, rng))
     assert off_the_curve(inside, outside, curve, losses=(-0.9, -0.31, 0.0, 0.31, 0.9)) < 4
-    assert case.true_epsilon == pytest.approx(epsilon_at(curve, case.claims.delta), rel=1e-9)
+    assert case.true_epsilon == pytest.approx(epsilon_at(curve, case.claim.guarantee.delta), rel=1e-9)
 
 
 def test_oracle_rounding_to_even_doubles_the_loss(rng):
     inside, outside = both(BY_NAME["rounding to even"], rng, 400_000)
     assert np.log(np.mean(inside == 2) / np.mean(outside == 2)) == pytest.approx(2.0, abs=0.02)
-    assert BY_NAME["rounding to even"].claims == WHOLE.guarantee
+    assert BY_NAME["rounding to even"].claim.guarantee == WHOLE.guarantee
 
 
 @pytest.mark.parametrize(
@@ -324,17 +323,12 @@ def test_limit_no_clip_and_a_wilder_record_leave_no_doubt(name, rng):
 def test_limit_more_weights_show_the_divisor_more_clearly():
     auc = []
     for weights in (1, 30, 300):
-        records = Records(np.eye(16, weights), np.ones(16))
-        sides = [
-            scores.quietness(
-                replace(HONEST, divide=pieces.divide_by_what_came)(
-                    Records(records.x[:n], records.y[:n]), RECIPE, runs=300, rng=np.random.default_rng(n)
-                ),
-                RECIPE,
-                np.eye(weights)[0],
-            )
-            for n in (16, 15)
-        ]
+        trainer = replace(HONEST, divide=faulty_components.divide_by_what_came)
+        sides = []
+        for n in (16, 15):
+            x, y, rng = np.eye(16, weights)[:n], np.ones(n), np.random.default_rng(n)
+            seen = trainer(x, y, RECIPE, runs=300, rng=rng)
+            sides.append(attackers.size_of_updates(seen, RECIPE, np.eye(weights)[0]))
         auc.append(roc_curve(Outcome(np.concatenate(sides), np.arange(600) < 300)).auc)
     assert auc[0] < auc[1] < auc[2] == 1.0
 
@@ -362,16 +356,29 @@ def test_limit_scores_are_finite_and_repeat_with_the_seed(case):
 def test_definition_what_is_given_is_more_than_what_is_claimed():
     """Also for the records where only a bound is known: nothing here is called a fault for nothing."""
     for fault in FAULTS:
-        assert fault.true_epsilon is None or fault.true_epsilon > 1.01 * fault.claims.epsilon, fault.name
+        assert fault.true_epsilon is None or fault.true_epsilon > 1.01 * fault.claim.guarantee.epsilon, (
+            fault.name
+        )
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= 10
 
 
 def test_definition_the_canary_is_clipped_and_at_a_right_angle_to_the_others():
-    for one in (stage(), stage(target=-2.0)):
-        x, direction = one.records.x, one.direction
-        np.testing.assert_array_equal(x[:-1] @ direction, 0.0)
-        assert np.linalg.norm(direction) == pytest.approx(1.0)
-        assert len(one(False).y) == len(one(True).y) - 1
+    for x, _ in (records(), records(target=-2.0)):
+        np.testing.assert_array_equal(x[:-1] @ x[-1], 0.0)
+        assert np.linalg.norm(x[-1]) == pytest.approx(1.0)
+
+
+def test_definition_without_the_record_the_trainer_gets_all_but_the_last():
+    sizes = []
+
+    def noting(x, batch):
+        sizes.append(len(x))
+        return HONEST.preprocess(x, batch)
+
+    training = replace(HONEST_TRAINERS[2].experiment, trainer=replace(HONEST, preprocess=noting))
+    for record_in in (True, False):
+        training(record_in, 1, rng=np.random.default_rng(0))
+    assert sizes == [16] * FULL_BATCH.steps + [15] * FULL_BATCH.steps
 
 
 @pytest.mark.usefixtures("at_the_door")
@@ -384,7 +391,6 @@ def test_definition_the_canary_is_clipped_and_at_a_right_angle_to_the_others():
         ("sampling_rate", 1.5, r"sampling_rate must be in \(0, 1\], got 1.5"),
         ("steps", -1, "steps must be at least 0, got -1"),
         ("nominal_batch", 0, "nominal_batch must be at least 1, got 0"),
-        ("learning_rate", -1.0, "learning_rate must be a finite number above 0, got -1.0"),
     ],
 )
 def test_limit_a_recipe_that_cannot_be_is_refused(field, value, says):
@@ -402,4 +408,4 @@ def test_limit_no_runs_are_refused(case, rng):
 @pytest.mark.usefixtures("at_the_door")
 def test_limit_a_trainer_refuses_no_runs(rng):
     with pytest.raises(ValueError, match="runs must be at least 1, got -1"):
-        HONEST(stage()(True), RECIPE, runs=-1, rng=rng)
+        HONEST(*records(), RECIPE, runs=-1, rng=rng)

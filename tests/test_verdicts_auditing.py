@@ -26,7 +26,7 @@ def row(case, lower, *caught):
 
 def results(**changes):
     """Stand in for what the chapter computes, all claims holding."""
-    hung = [row(case, 0.5, "two rates") for case in FLAWED] + [row(DPSGD, 0.1)]
+    audited = [row(case, 0.5, "two rates") for case in FLAWED] + [row(DPSGD, 0.1)]
     return {
         "np": np,
         "Markdown": str,
@@ -43,7 +43,7 @@ def results(**changes):
         "at_length": between(0.68, 0.72),
         "epsilon_tests": {"as promised": found("consistent"), LESS: found("consistent")},
         "curve_tests": {"as promised": found("consistent"), LESS: found("violated")},
-        "hung": hung,
+        "audited": audited,
         "false_alarms": between(0.0, 0.09),
         "by_curve": {"as promised": found("consistent"), MORE: found("violated")},
         "ever": [between(0.2, 0.3), between(0.01, 0.06)],
@@ -51,7 +51,7 @@ def results(**changes):
     } | changes
 
 
-GALLERY = results()["hung"]
+GALLERY = results()["audited"]
 LIED_TO = {
     "with 15 of 30 canaries": {"by_design": {Design.FIXED: 0.04, Design.COINS: 0.05}},
     "one attack is enough": {"verdicts": [found("violated"), found("consistent"), found("consistent")]},
@@ -65,9 +65,9 @@ LIED_TO = {
     "who asks the model": {"areas": results()["areas"] | {OUTSIDER: between(0.6, 0.75)}},
     "a fifth less noise": {"curve_tests": {"as promised": found("consistent"), LESS: found("consistent")}},
     "neither accuses": {"epsilon_tests": {"as promised": found("violated"), LESS: found("consistent")}},
-    "at least 18": {"hung": [row(case, 0.5) for case in FLAWED[:5]] + GALLERY[5:]},
-    "nothing that is correct": {"hung": [*GALLERY[:-1], row(DPSGD, 0.1, "curve")]},
-    "no bound of the gallery": {"hung": [*GALLERY[:-1], row(DPSGD, 9.0)]},
+    "at least 18": {"audited": [row(case, 0.5) for case in FLAWED[:5]] + GALLERY[5:]},
+    "nothing that is correct": {"audited": [*GALLERY[:-1], row(DPSGD, 0.1, "curve")]},
+    "no bound of the gallery": {"audited": [*GALLERY[:-1], row(DPSGD, 9.0)]},
     "honest tables": {"false_alarms": between(0.06, 0.2)},
     "one run with 40 %": {"by_curve": {"as promised": found("consistent"), MORE: found("consistent")}},
     "who peeks": {"ever": [between(0.04, 0.06), between(0.01, 0.06)]},

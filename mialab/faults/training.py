@@ -1,176 +1,213 @@
-"""Private-looking trainers, each with one piece replaced: `TRAINERS`. And the honest one beside them.
+"""Private-looking trainers, each with one component replaced: `TRAINERS`. And the honest one beside them.
 
 The canary is a record with a wild target (1,000 instead of about 1) in features that nobody else has. Its
 gradient is longer than the clip whatever the weights are, and at a right angle to all others: nothing a
 record can do is worse for the honest trainer, so that its audit meets the accountant's curve exactly.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
-from mialab.accounting import SampledGaussian
-from mialab.faults import pieces, scores
-from mialab.faults.fault import Correct, Fault, Stage, Training
-from mialab.faults.trainer import HONEST, Recipe, Records
+from mialab._validation import door
+from mialab.faults import attackers, faulty_components
+from mialab.faults.attackers import Attacker, likelihood_ratio
+from mialab.faults.case import Case, Mechanism
+from mialab.faults.trainer import HONEST, Inputs, Recipe, Targets, Trainer
 
 EVERY_STEP, LAST_MODEL = "every update", "the last model"
+_OTHERS = 15  # records besides the canary
 _ORDINARY, _CANARY = 3, 9  # features of ordinary records, and of the canary
 _LARGE = 2.0**24  # float32 has 1,000 beside it, and not 1,000² beside its square
 
 
-def stage(others: int = 15, *, target: float | None = None, against: float = 0.0) -> Stage:
-    """Return ordinary records and a canary.
+@door
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A trainer, its recipe, its records, and who attacks it.
+
+    Attributes
+    ----------
+    trainer, recipe
+        What is run.
+    attacker
+        One of `attackers`, or another function of the transcript, the recipe, and the canary's direction.
+    x, y
+        Inputs (records, weights) and targets (records,). The last record is the canary; its inputs have
+        length 1, and are the direction in which it pulls.
+
+    Examples
+    --------
+    >>> recipe = Recipe(clip=1.0, noise_multiplier=2.0, sampling_rate=0.5, steps=3, nominal_batch=2)
+    >>> training = Training(HONEST, recipe, attackers.last_model, np.eye(3), np.array([1.0, 1.0, 1e3]))
+    >>> print(training(True, 10_000, rng=np.random.default_rng(0)).mean().round(1))  # half of the steps
+    1.5
+    """
+
+    trainer: Trainer
+    recipe: Recipe
+    attacker: Attacker
+    x: Inputs
+    y: Targets
+
+    @door
+    def __call__(self, record_in: bool, runs: int, *, rng: np.random.Generator) -> Float[ndarray, "runs"]:
+        """Train ``runs`` models with or without the canary, and return the attacker's score of each.
+
+        Raises
+        ------
+        ValueError
+            If ``runs`` is below 1.
+        """
+        end = len(self.y) - (not record_in)
+        seen = self.trainer(self.x[:end], self.y[:end], self.recipe, runs=runs, rng=rng)
+        return self.attacker(seen, self.recipe, self.x[-1])
+
+
+def records(*, target: float | None = None, against: float = 0.0) -> tuple[Inputs, Targets]:
+    """Return inputs and targets of 15 ordinary records and, as the last one, of a canary.
 
     Parameters
     ----------
-    others
-        How many records there are besides the canary.
     target
         Of all ordinary records; without it, targets that a linear model can fit.
     against
         If above 0, the three records before the canary have its features, and this target with a
         minus: they pull the other way.
     """
-    bits = np.arange(1, others + 1)[:, None] >> np.arange(_ORDINARY) & 1
-    x = np.zeros((others + 1, _ORDINARY + _CANARY))
+    bits = np.arange(1, _OTHERS + 1)[:, None] >> np.arange(_ORDINARY) & 1
+    x = np.zeros((_OTHERS + 1, _ORDINARY + _CANARY))
     x[:-1, :_ORDINARY] = 1.0 - 2 * bits
-    y = x[:, 0] if target is None else np.full(others + 1, target)
-    direction = np.concatenate([np.zeros(_ORDINARY), np.full(_CANARY, _CANARY**-0.5)])
-    pull = [others - 3, others - 2, others - 1] if against else []
-    x[[*pull, others]], y = direction, y.copy()
-    y[pull], y[others] = -against, 1000.0 + 10 * against
-    return Stage(Records(x, y), direction)
+    y = x[:, 0].copy() if target is None else np.full(_OTHERS + 1, target)
+    pull = slice(-4, -1) if against else slice(0)
+    x[pull] = x[-1] = np.repeat([0.0, _CANARY**-0.5], [_ORDINARY, _CANARY])
+    y[pull], y[-1] = -against, 1000.0 + 10 * against
+    return x, y
 
 
 RECIPE = Recipe(clip=1.0, noise_multiplier=3.0, sampling_rate=0.25, steps=8, nominal_batch=4)
 FULL_BATCH = Recipe(clip=1.0, noise_multiplier=8.0, sampling_rate=1.0, steps=8, nominal_batch=16)
 ONE_EPOCH = Recipe(clip=1.0, noise_multiplier=0.35, sampling_rate=0.25, steps=4, nominal_batch=4)
+_RECORDS = records()
 
 
-def _training(recipe: Recipe = RECIPE, on: Stage | None = None, score=None, **piece) -> Training:
-    """Return the honest trainer with at most one piece replaced."""
-    return Training(replace(HONEST, **piece), recipe, on or stage(), score or scores.every_step())
+def _case(
+    name: str,
+    attacker: Attacker,
+    flaw: str = "",
+    truth: Mechanism | float | None = None,
+    *,
+    sees: str = EVERY_STEP,
+    recipe: Recipe = RECIPE,
+    on: tuple[Inputs, Targets] = _RECORDS,
+    **component,
+) -> Case:
+    """Return the honest trainer with at most one component replaced."""
+    training = Training(replace(HONEST, **component), recipe, attacker, *on)
+    return Case(name, sees, recipe, training, flaw, truth)
 
 
-def _less_noise(factor: float, recipe: Recipe = RECIPE) -> SampledGaussian:
+def _less_noise(factor: float, recipe: Recipe = RECIPE) -> Recipe:
     """Return what the accountant should have been told."""
-    return SampledGaussian(recipe.noise_multiplier / factor, recipe.sampling_rate, recipe.steps)
+    return replace(recipe, noise_multiplier=recipe.noise_multiplier / factor)
 
 
 HONEST_TRAINERS = (
-    Correct("DP-SGD", EVERY_STEP, _training()),
-    Correct("DP-SGD", LAST_MODEL, _training(score=scores.last_model)),
-    Correct("DP-SGD, full batch", EVERY_STEP, _training(FULL_BATCH)),
+    _case("DP-SGD", likelihood_ratio()),
+    _case("DP-SGD", attackers.last_model, sees=LAST_MODEL),
+    _case("DP-SGD, full batch", likelihood_ratio(), recipe=FULL_BATCH),
 )
 
 TRAINERS = (
-    Fault(
+    _case(
         "no clipping",
+        attackers.last_model,
         "Gradients are summed as they are, so that one record can outweigh any noise.",
-        "what is left when the clip is forgotten; Abadi et al. 2016 clip for this reason",
-        LAST_MODEL,
-        _training(score=scores.last_model, clip=pieces.clip_nothing),
         np.inf,
-        "a gradient may be as long as it likes",
+        sees=LAST_MODEL,
+        clip=faulty_components.clip_nothing,
     ),
-    Fault(
+    _case(
         "clip the batch mean",
+        likelihood_ratio(shift=RECIPE.nominal_batch),
         "The mean of the batch is clipped, as one clips for stability, and not each record.",
-        "the usual gradient clipping of deep learning, mistaken for that of Abadi et al. 2016",
-        EVERY_STEP,
-        _training(score=scores.every_step(shift=RECIPE.nominal_batch), clip=pieces.clip_the_mean),
         _less_noise(2 * RECIPE.nominal_batch),
-        "one record can turn the whole mean round: from −C to C, times the batch size",
+        clip=faulty_components.clip_the_mean,
     ),
-    Fault(
+    _case(
         "clip each layer",
+        likelihood_ratio(shift=_CANARY**0.5),  # this canary fills the clip of nine layers of twelve
         "Every layer is clipped to C, and the whole counted as C: it is C · √layers.",
-        "asked, and answered, in Opacus issue #202",
-        EVERY_STEP,
-        _training(score=scores.every_step(shift=_CANARY**0.5), clip=pieces.clip_each_layer),
         _less_noise((_ORDINARY + _CANARY) ** 0.5),
-        "a record may fill the clip of all twelve layers; this canary fills nine",
+        clip=faulty_components.clip_each_layer,
     ),
-    Fault(
+    _case(
         "length from float32 inner products",
+        attackers.last_model,
         "Inner products of tokens give the length: where they cancel it is 0, and nothing is clipped.",
-        "the ghost clipping of Opacus 1.6.0, and of this package's first version",
-        LAST_MODEL,
-        _training(score=scores.last_model, clip=pieces.clip_by_ghost(_LARGE)),
         np.inf,
-        "the larger a record's tokens, the longer a gradient that passes for 0",
+        sees=LAST_MODEL,
+        clip=faulty_components.clip_by_ghost(_LARGE),
     ),
-    Fault(
+    _case(
         "divisor from the data",
+        attackers.size_of_updates,
         "The sum is divided by int(n · q): the noise shows how many records there are.",
-        "Opacus issues #571 and #819",
-        EVERY_STEP,
-        _training(score=scores.quietness, divide=pieces.divide_by_what_came),
         np.inf,
-        "with enough weights two sizes of noise are told apart for sure",
+        divide=faulty_components.divide_by_what_came,
     ),
-    Fault(
+    _case(
         "noise once an epoch",
+        attackers.steps_without_noise,
         "Noise is added in the first step of every epoch, and the other steps are counted as noisy too.",
-        "realistic: the noise is put where an epoch begins, not where a step is made",
-        EVERY_STEP,
-        _training(score=scores.quiet_steps, noise=pieces.noise_once_an_epoch),
         np.inf,
-        "a step without noise shows who was in it",
+        noise=faulty_components.noise_once_an_epoch,
     ),
-    Fault(
+    _case(
         "noise for the wrong batch size",
+        likelihood_ratio(noise=1 / RECIPE.nominal_batch),
         "The noise that belongs on the mean is added to the sum: too little by the batch size.",
-        "Tramèr et al. 2022: (0.21, 1e-5) was claimed, ε > 2.79 was shown",
-        EVERY_STEP,
-        _training(score=scores.every_step(noise=1 / RECIPE.nominal_batch), noise=pieces.noise_of_the_mean),
         _less_noise(RECIPE.nominal_batch),
-        "σ is σ/batch",
+        noise=faulty_components.noise_of_the_mean,
     ),
-    Fault(
+    _case(
         "shuffled, counted as Poisson",
+        attackers.shuffled_ratio,
         "Batches are cut from a shuffled list, and the accountant is told of independent coins.",
-        "Chua et al. 2024",
-        EVERY_STEP,
-        _training(ONE_EPOCH, score=scores.shuffled, sample=pieces.shuffle),
-        None,
-        "only lower bounds are known (Chua et al. 2024)",
+        recipe=ONE_EPOCH,
+        sample=faulty_components.shuffle,
     ),
-    Fault(
+    _case(
         "fixed seed",
+        attackers.without_known_noise,
         "The noise comes from a generator with the same seed in every run.",
-        "realistic: a seed set for reproducibility, in code that anybody can read",
-        EVERY_STEP,
-        _training(score=scores.without_known_noise, noise=pieces.noise_from_a_fixed_seed),
         np.inf,
-        "noise that is known can be taken away",
+        noise=faulty_components.noise_from_a_fixed_seed,
     ),
-    Fault(
+    _case(
         "batch-norm left on",
+        likelihood_ratio(shift=2.5),
         "Features are normalised over the batch, so that a record moves the gradients of all others.",
-        "Opacus issue #319: no such layer can be private; realistic where gradients are made by hand",
-        EVERY_STEP,
-        _training(on=stage(target=-2.0), score=scores.every_step(shift=2.5), look=pieces.look_at_the_batch),
-        None,
-        "it depends on how many records a batch can hold: each may turn its gradient round",
+        on=records(target=-2.0),
+        preprocess=faulty_components.normalise_over_the_batch,
     ),
-    Fault(
+    _case(
         "microbatches counted as records",
+        likelihood_ratio(),
         "The mean of a few records is clipped: one record can turn it round, from −C to C.",
-        "Ponomareva et al. 2023, §5.6; TensorFlow Privacy counts them twice",
-        EVERY_STEP,
-        _training(FULL_BATCH, stage(against=1000.0), clip=pieces.clip_microbatches(4)),
         _less_noise(2, FULL_BATCH),
-        "the sensitivity is 2C",
+        recipe=FULL_BATCH,
+        on=records(against=1000.0),
+        clip=faulty_components.clip_microbatches(4),
     ),
-    Fault(
+    _case(
         "early exit on private records",
+        attackers.number_of_steps,
         "Training stops once the error on the private records is small: the number of steps has no noise.",
-        "realistic: early stopping, with the validation records taken from the private ones",
-        "the number of steps",
-        _training(score=scores.steps_taken, stop=pieces.stop_when_good_enough(10.0)),
         np.inf,
-        "one record can keep the error large for ever",
+        sees="the number of steps",
+        stop=faulty_components.stop_when_good_enough(10.0),
     ),
 )

@@ -1,10 +1,10 @@
 """Every fault, and everything that is correct, against every audit: who is caught, and why not.
 
-looks.py    LOOKS, Look      the audits, each on the same runs
-table.py    hang, Row        the rows, and the table
+audits.py    AUDITS, AuditOutcome    the audits, each on the same runs
+table.py     run_gallery, Row        the rows of the table
 """
 
-from mialab.gallery.looks import LOOKS, Look, Promise, Runs, Seen, tossed
-from mialab.gallery.table import Row, hang, markdown, play
+from mialab.gallery.audits import AUDITS, AuditOutcome, Simulation, one_of_each_pair
+from mialab.gallery.table import Row, run_gallery, simulate
 
-__all__ = ["LOOKS", "Look", "Promise", "Row", "Runs", "Seen", "hang", "markdown", "play", "tossed"]
+__all__ = ["AUDITS", "AuditOutcome", "Row", "Simulation", "one_of_each_pair", "run_gallery", "simulate"]

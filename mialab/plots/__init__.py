@@ -1,32 +1,30 @@
 """Draws what the others return. Nothing imports it; no function shows or saves.
 
-Every function takes ``ax`` first and returns it.
+Every function takes ``ax`` first and returns it. What begins with ``plot_`` draws; `rate_axes` prepares.
 
-    style.py         use_style, COLOURS                        the house style, in one place
-    membership.py    histogram, gap_curve                      members against non-members
-    roc.py           roc_axes, draw_roc                        log-log ROC with a band
-    tradeoff.py      tradeoff_axes, draw_curve, draw_region,   what an attacker can have, and had
-                     draw_attack
-    audit.py         sandwich, one_picture                     what was proved against what was promised
+    style.py         use_style, COLOURS                 the house style, in one place
+    membership.py    plot_histogram, plot_estimates     members against non-members
+    rates.py         rate_axes, plot_roc, plot_curve,   true against false positives: what an attacker can
+                     plot_region, plot_rates            have, and had
+    claim.py         plot_epsilon_bounds,               what was proved against what was promised
+                     plot_roc_against_claim
 """
 
-from mialab.plots.audit import one_picture, sandwich
-from mialab.plots.membership import gap_curve, histogram
-from mialab.plots.roc import draw_roc, roc_axes
+from mialab.plots.claim import plot_epsilon_bounds, plot_roc_against_claim
+from mialab.plots.membership import plot_estimates, plot_histogram
+from mialab.plots.rates import plot_curve, plot_rates, plot_region, plot_roc, rate_axes
 from mialab.plots.style import COLOURS, use_style
-from mialab.plots.tradeoff import draw_attack, draw_curve, draw_region, tradeoff_axes
 
 __all__ = [
     "COLOURS",
-    "draw_attack",
-    "draw_curve",
-    "draw_region",
-    "draw_roc",
-    "gap_curve",
-    "histogram",
-    "one_picture",
-    "roc_axes",
-    "sandwich",
-    "tradeoff_axes",
+    "plot_curve",
+    "plot_epsilon_bounds",
+    "plot_estimates",
+    "plot_histogram",
+    "plot_rates",
+    "plot_region",
+    "plot_roc",
+    "plot_roc_against_claim",
+    "rate_axes",
     "use_style",
 ]

@@ -1,5 +1,7 @@
 """Members against non-members."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
@@ -12,7 +14,7 @@ from mialab.plots.style import COLOURS
 
 
 @door
-def histogram(
+def plot_histogram(
     ax: Axes, signal: Float[ndarray, "*shape"], member: Bool[ndarray, "*shape"], *, bins: int = 40
 ) -> Axes:
     """Draw the distributions of members and of non-members over the same bins, each with area 1.
@@ -35,7 +37,7 @@ def histogram(
     --------
     >>> from matplotlib.figure import Figure
     >>> member = np.array([True, True, False, False])
-    >>> ax = histogram(Figure().subplots(), np.array([3.0, 2.0, 2.0, 1.0]), member, bins=2)
+    >>> ax = plot_histogram(Figure().subplots(), np.array([3.0, 2.0, 2.0, 1.0]), member, bins=2)
     >>> ax.get_legend_handles_labels()[1]
     ['members', 'non-members']
     """
@@ -53,7 +55,7 @@ def histogram(
 
 
 @door
-def gap_curve(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -> Axes:
+def plot_estimates(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -> Axes:
     """Draw estimates with their intervals along a sweep, one labelled line for each name.
 
     Parameters
@@ -74,16 +76,20 @@ def gap_curve(ax: Axes, sweep: list[float], curves: dict[str, list[Estimate]]) -
     --------
     >>> from matplotlib.figure import Figure
     >>> few, many = Estimate(0.4, 0.2, 0.6, 0.95, "exact"), Estimate(0.1, 0.0, 0.2, 0.95, "exact")
-    >>> ax = gap_curve(Figure().subplots(), [10, 1000], {"gap": [few, many]})
+    >>> ax = plot_estimates(Figure().subplots(), [10, 1000], {"gap": [few, many]})
     >>> ax.get_legend_handles_labels()[1]
     ['gap']
     """
     for (name, estimates), marker in zip(curves.items(), "os^Dv*", strict=False):
         if len(estimates) != len(sweep):
             _check.refuse(name, f"have one estimate for each of the {len(sweep)} values", len(estimates))
-        value = np.array([estimate.value for estimate in estimates])
-        low = value - [estimate.low for estimate in estimates]
-        high = [estimate.high for estimate in estimates] - value
-        ax.errorbar(sweep, value, yerr=[low, high], marker=marker, capsize=3, elinewidth=1.2, label=name)
+        value, intervals = reach(estimates)
+        ax.errorbar(sweep, value, intervals, marker=marker, capsize=3, elinewidth=1.2, label=name)
     ax.legend()
     return ax
+
+
+def reach(estimates: Sequence[Estimate]) -> tuple[ndarray, ndarray]:
+    """Return values, and how far their intervals reach below and above them, as ``errorbar`` takes them."""
+    value, low, high = np.array([(each.value, each.low, each.high) for each in estimates]).reshape(-1, 3).T
+    return value, np.array([value - low, high - value])

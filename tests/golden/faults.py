@@ -4,8 +4,7 @@ import numpy as np
 
 from golden.cases import Area, generator
 from mialab import accounting, audit, faults, gallery, tradeoff
-from mialab.faults import pieces, scores, trainer
-from mialab.gallery import looks
+from mialab.faults import attackers, faulty_components, trainer
 
 AREA = Area()
 add = AREA.add
@@ -47,7 +46,7 @@ SUBJECTS = {
 """By the name of the case: what the package calls it, and what the attacker sees."""
 
 
-def subject(name: str) -> faults.Fault | faults.Correct:
+def subject(name: str) -> faults.Case:
     every = (*faults.FAULTS, *faults.CORRECT)
     (found,) = [case for case in every if (case.name, case.sees) == SUBJECTS[name]]
     return found
@@ -58,12 +57,12 @@ def attack(name, record_in):
 
 
 def claimed(name):
-    case = subject(name)
-    return case.claims.epsilon, case.claims.delta
+    guarantee = subject(name).claim.guarantee
+    return guarantee.epsilon, guarantee.delta
 
 
 def promised_curve(name):
-    return subject(name).curve.tpr(np.array([0.001, 0.1, 0.5]))
+    return subject(name).claim.curve.tpr(np.array([0.001, 0.1, 0.5]))
 
 
 def truth(name):
@@ -81,9 +80,7 @@ for name in SUBJECTS:
 # The trainer, piece by piece.
 
 
-def stage() -> faults.Stage:
-    records = faults.Records(np.eye(3), np.array([1.0, 1.0, 1000.0]))
-    return faults.Stage(records, np.array([0.0, 0.0, 1.0]))
+X, Y = np.eye(3), np.array([1.0, 1.0, 1000.0])
 
 
 def recipe(**others) -> faults.Recipe:
@@ -93,24 +90,25 @@ def recipe(**others) -> faults.Recipe:
 
 PIECES = {
     "honest": {},
-    "no clip": {"clip": pieces.clip_nothing},
-    "clip of the mean": {"clip": pieces.clip_the_mean},
-    "clip of each layer": {"clip": pieces.clip_each_layer},
-    "clip of microbatches": {"clip": pieces.clip_microbatches(2)},
-    "clip by a rounded ghost norm": {"clip": pieces.clip_by_ghost(2.0**24)},
-    "divided by the batch": {"divide": pieces.divide_by_what_came},
-    "noise once an epoch": {"noise": pieces.noise_once_an_epoch},
-    "noise of the mean": {"noise": pieces.noise_of_the_mean},
-    "noise from a fixed seed": {"noise": pieces.noise_from_a_fixed_seed},
-    "shuffled": {"sample": pieces.shuffle},
-    "batch statistics": {"look": pieces.look_at_the_batch},
-    "stopped early": {"stop": pieces.stop_when_good_enough(0.1)},
+    "no clip": {"clip": faulty_components.clip_nothing},
+    "clip of the mean": {"clip": faulty_components.clip_the_mean},
+    "clip of each layer": {"clip": faulty_components.clip_each_layer},
+    "clip of microbatches": {"clip": faulty_components.clip_microbatches(2)},
+    "clip by a rounded ghost norm": {"clip": faulty_components.clip_by_ghost(2.0**24)},
+    "divided by the batch": {"divide": faulty_components.divide_by_what_came},
+    "noise once an epoch": {"noise": faulty_components.noise_once_an_epoch},
+    "noise of the mean": {"noise": faulty_components.noise_of_the_mean},
+    "noise from a fixed seed": {"noise": faulty_components.noise_from_a_fixed_seed},
+    "shuffled": {"sample": faulty_components.shuffle},
+    "batch statistics": {"preprocess": faulty_components.normalise_over_the_batch},
+    "stopped early": {"stop": faulty_components.stop_when_good_enough(0.1)},
 }
 
 
 def trained(piece, record_in):
-    made = faults.Trainer(**PIECES[piece])(stage()(record_in), recipe(), runs=5, rng=generator())
-    return made.updates, made.lasted
+    end = 3 if record_in else 2
+    made = faults.Trainer(**PIECES[piece])(X[:end], Y[:end], recipe(), runs=5, rng=generator())
+    return made.updates, made.steps_taken
 
 
 for piece in PIECES:
@@ -126,7 +124,7 @@ for piece in PIECES:
 
 def honest_pieces():
     setting, rng = recipe(), generator()
-    batches = trainer.poisson(setting, 3, 5, rng)
+    batches = trainer.poisson_batches(setting, 3, 5, rng)
     seen = trainer.each_by_itself(3 * np.eye(3), batches[0])
     total = trainer.clip_each(seen, batches[0], setting)
     noise = trainer.noise_each_step(setting, 5, 3, rng)
@@ -137,21 +135,21 @@ def honest_pieces():
 add("pieces of the honest trainer", "exact", honest_pieces)
 
 SCORES = {
-    "every update": scores.every_step(),
-    "every update, shift 2, noise 0.5": scores.every_step(shift=2.0, noise=0.5),
-    "the last model": scores.last_model,
-    "shuffled": scores.shuffled,
-    "quiet steps": scores.quiet_steps,
-    "known noise": scores.without_known_noise,
-    "quietness": scores.quietness,
-    "steps taken": scores.steps_taken,
+    "every update": attackers.likelihood_ratio(),
+    "every update, shift 2, noise 0.5": attackers.likelihood_ratio(shift=2.0, noise=0.5),
+    "the last model": attackers.last_model,
+    "shuffled": attackers.shuffled_ratio,
+    "quiet steps": attackers.steps_without_noise,
+    "known noise": attackers.without_known_noise,
+    "quietness": attackers.size_of_updates,
+    "steps taken": attackers.number_of_steps,
 }
 
 
 def score(name):
-    made = faults.HONEST(stage()(True), recipe(), runs=20, rng=generator())
-    trace = faults.Trace(made.updates, made.lasted)
-    return SCORES[name](trace, recipe(), stage().direction)
+    made = faults.HONEST(X, Y, recipe(), runs=20, rng=generator())
+    seen = faults.Transcript(made.updates, made.steps_taken)
+    return SCORES[name](seen, recipe(), X[-1])
 
 
 for name in SCORES:
@@ -159,20 +157,22 @@ for name in SCORES:
 
 
 def training(record_in):
-    made = faults.Training(faults.HONEST, recipe(), stage(), scores.last_model)
-    return made.run(record_in, 20, rng=generator()), made.claims.epsilon, made.curve.tpr(0.1)
+    made = faults.Training(faults.HONEST, recipe(), attackers.last_model, X, Y)
+    claim = faults.Case("training", "the last model", recipe(), made).claim
+    return made(record_in, 20, rng=generator()), claim.guarantee.epsilon, claim.curve.tpr(0.1)
 
 
-def noisy_count(record_in, runs, rng):
+def noisy_count(record_in, runs, *, rng):
     return record_in + rng.laplace(size=runs)
 
 
 def release(record_in):
-    claims = accounting.Guarantee(1.0, 0.0, accounting.Neighbours.ADD_REMOVE)
-    made = faults.Release(claims, tradeoff.pure(1.0), noisy_count)
-    fault = faults.Fault("count", "none", "here", "the count", made, 1.0, "no reason")
-    correct = faults.Correct("count", "the count", made)
-    return [one.run(record_in, 20, rng=generator()) for one in (made, fault, correct)]
+    guarantee = accounting.Guarantee(1.0, 0.0, accounting.Neighbours.ADD_REMOVE)
+    claim = faults.Claim(guarantee, tradeoff.pure(1.0))
+    fault = faults.Case("count", "the count", claim, noisy_count, "none", 1.0)
+    correct = faults.Case("count", "the count", claim, noisy_count)
+    runs = [case.run(record_in, 20, rng=generator()) for case in (fault, correct)]
+    return [noisy_count(record_in, 20, rng=generator()), *runs]
 
 
 for record_in in (True, False):
@@ -186,47 +186,46 @@ for record_in in (True, False):
 GALLERY = ["no clipping", "one coin for two", "biased coin", "randomized response"]
 
 
-def played(name):
-    made = gallery.play(subject(name), runs=40, rng=generator())
-    return made.rehearsal.score, made.runs.score, made.coins.score, made.coins.member
+def simulated(name):
+    made = gallery.simulate(subject(name), runs=40, rng=generator())
+    return made.calibration.score, made.runs.score, made.coins.score, made.coins.member
 
 
-def tossed(name):
-    made = gallery.play(subject(name), runs=40, rng=generator())
-    coins = looks.tossed(made.runs, rng=generator(1))
+def one_of_each_pair(name):
+    made = gallery.simulate(subject(name), runs=40, rng=generator())
+    coins = gallery.one_of_each_pair(made.runs, rng=generator(1))
     return coins.score, coins.member
 
 
 def row(name):
-    (made,) = gallery.hang([subject(name)], gallery.LOOKS, runs=200, rng=generator())
-    return made.trials, len(made.caught_by), [(seen.finding, seen.trials) for seen in made.seen.values()]
+    (made,) = gallery.run_gallery([subject(name)], gallery.AUDITS, runs=200, rng=generator())
+    found = [(outcome.finding, outcome.trials) for outcome in made.outcomes.values()]
+    return made.trials, len(made.caught_by), found
 
 
 def row_bound(name):
-    (made,) = gallery.hang([subject(name)], gallery.LOOKS, runs=200, rng=generator())
+    (made,) = gallery.run_gallery([subject(name)], gallery.AUDITS, runs=200, rng=generator())
     return made.lower
 
 
 for name in GALLERY:
-    add(f"runs of the gallery, {name!r}", "exact", played, name)
-    add(f"one of each pair of runs, {name!r}", "exact", tossed, name)
+    add(f"runs of the gallery, {name!r}", "exact", simulated, name)
+    add(f"one of each pair of runs, {name!r}", "exact", one_of_each_pair, name)
     add(f"findings of all audits, {name!r}", "exact", row, name)
     add(f"largest bound of all audits, {name!r}", "lower", row_bound, name)
 
 
-def trusting(runs, promise, confidence, rng):
-    return gallery.Seen(audit.Finding.CONSISTENT, runs.runs.score.size)
+def trusting(simulation, claim, confidence, rng):
+    return gallery.AuditOutcome(audit.Finding.CONSISTENT, simulation.runs.score.size)
 
 
-def look_by_hand():
+def audit_by_hand():
     case = subject("one coin for two")
-    made = gallery.play(case, runs=40, rng=generator())
-    runs = gallery.Runs(made.rehearsal, made.runs, made.coins)
-    promise = gallery.Promise(case.claims, case.curve)
-    look = gallery.Look("trust", trusting)
-    seen = look.audit(runs, promise, 0.95, generator())
-    row = gallery.Row(case, {"trust": seen}, {"trust": 0.1})
+    made = gallery.simulate(case, runs=40, rng=generator())
+    simulation = gallery.Simulation(made.calibration, made.runs, made.coins)
+    outcome = trusting(simulation, case.claim, 0.95, generator())
+    row = gallery.Row(case, {"trust": outcome}, {"trust": 0.1})
     return [row.trials, row.lower, len(row.caught_by), row.why_not("trust") != ""]
 
 
-add("look and row of the gallery put together by hand", "exact", look_by_hand)
+add("look and row of the gallery put together by hand", "exact", audit_by_hand)

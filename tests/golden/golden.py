@@ -16,7 +16,6 @@ LEFT_OUT = {
     "mialab.command": "prints; its own tests hold that",
     "mialab.data.fetched": "downloads",
     "mialab.data.cache": "downloads",
-    "mialab.gallery.table.markdown": "prints seconds",
 }
 
 

@@ -7,25 +7,24 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mialab import _check
+from mialab._bisection import bisect, double
 from mialab._round import decimals_down
 from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import AuditResult, Verdict
 from mialab.game import Outcome
 from mialab.metrics import Roc, band, roc_curve
-from mialab.plots.roc import draw_roc, roc_axes
+from mialab.plots.rates import plot_curve, plot_region, plot_roc, rate_axes
 from mialab.plots.style import COLOURS
-from mialab.plots.tradeoff import draw_curve, draw_region
 from mialab.tradeoff import Curve, GaussianCurve, approximate
 
 _SEEN = 2000  # points of a ROC that a picture can show
-_FINE = 1e-12  # of itself, how closely μ is searched for
 _WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
 _TEXT = {"va": "bottom", "ha": "left", "fontsize": 10.5, "bbox": _WHITE}
 
 
 @door
-def sandwich(
+def plot_epsilon_bounds(
     ax: Axes, results: Mapping[str, AuditResult], claim: Guarantee, *, proved: Guarantee | None = None
 ) -> Axes:
     """Draw lower bounds from below, the claim as a line, and a proved upper bound from above.
@@ -58,7 +57,8 @@ def sandwich(
     >>> from mialab.game import Counts, Design
     >>> counts = Counts(400, 500, 100, 500, design=Design.RUNS)
     >>> result = lower_bound(counts, neighbours=Neighbours.ADD_REMOVE, delta=1e-5)
-    >>> ax = sandwich(Figure().subplots(), {"accuracy": result}, Guarantee(2.0, 1e-5, Neighbours.ADD_REMOVE))
+    >>> claim = Guarantee(2.0, 1e-5, Neighbours.ADD_REMOVE)
+    >>> ax = plot_epsilon_bounds(Figure().subplots(), {"accuracy": result}, claim)
     >>> ax.get_xlabel()
     'ε at δ = 1e-05'
     """
@@ -86,7 +86,7 @@ def sandwich(
 
 
 @door
-def one_picture(
+def plot_roc_against_claim(
     ax: Axes,
     outcome: Outcome,
     claim: Guarantee,
@@ -97,9 +97,9 @@ def one_picture(
     """Draw the ROC with its exact band over all that the claim allows, log-log.
 
     The region is that of (ε, δ); the dashed line is the Gaussian curve with the same ε at this δ, which
-    allows much less at most false-positive rates (there is none at δ = 0). The band holds at each of its
-    rates with the given confidence, not at all of them at once, and for independent trials: it shows, and
-    `audit` decides.
+    allows much less at most false-positive rates (there is none at δ = 0, nor at 1). The band holds at each
+    of its rates with the given confidence, not at all of them at once, and for independent trials: it shows,
+    and `audit` decides.
 
     Parameters
     ----------
@@ -121,44 +121,42 @@ def one_picture(
     >>> member = np.arange(200) % 2 == 0
     >>> score = np.random.default_rng(0).normal(size=200) + member
     >>> claim = Guarantee(1.0, 0.0, Neighbours.ADD_REMOVE)
-    >>> ax = one_picture(Figure().subplots(), Outcome(score, member), claim)
+    >>> ax = plot_roc_against_claim(Figure().subplots(), Outcome(score, member), claim)
     >>> ax.get_legend_handles_labels()[1]
     ['allowed by (1, 0)', 'the attack']
     """
     roc = roc_curve(outcome)
     smallest = float(10 ** np.ceil(np.log10(max(1 / roc.non_members, 1e-5))))
-    roc_axes(ax, smallest=min(smallest, 0.1))
+    rate_axes(ax, smallest=min(smallest, 0.1))
     region = approximate(claim.epsilon, claim.delta)
     name = f"({claim.epsilon:g}, {claim.delta:g})"
-    draw_region(ax, region, color=COLOURS["third"])
-    draw_curve(ax, region, f"allowed by {name}", color=COLOURS["third"])
-    if claim.delta > 0:
+    plot_region(ax, region, color=COLOURS["third"])
+    plot_curve(ax, region, f"allowed by {name}", color=COLOURS["third"])
+    if 0 < claim.delta < 1:
         gaussian = GaussianCurve(gaussian_mu(claim.epsilon, claim.delta))
-        draw_curve(ax, gaussian, f"Gaussian noise, {name}", color=COLOURS["fourth"], linestyle="--")
+        plot_curve(ax, gaussian, f"Gaussian noise, {name}", color=COLOURS["fourth"], linestyle="--")
     for (label, curve), colour in zip((curves or {}).items(), ("sixth", "second"), strict=False):
-        draw_curve(ax, curve, label, color=COLOURS[colour], linestyle="-.")
+        plot_curve(ax, curve, label, color=COLOURS[colour], linestyle="-.")
     rates = np.geomspace(smallest, 1, 13)
     exact = band(outcome, rates, confidence=confidence)
-    draw_roc(ax, _thin(roc), "the attack", band=exact, color=COLOURS["first"])
+    plot_roc(ax, _thin(roc), "the attack", band=exact, color=COLOURS["first"])
     ax.legend(loc="lower right")
     return ax
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:
-    """Return the μ of the Gaussian curve that is (ε, δ)-private and no more: bisection.
+    """Return the μ of the Gaussian curve that is (ε, δ)-private and no more, for δ in (0, 1).
 
     Examples
     --------
     >>> round(gaussian_mu(4.377178, 1e-5), 4)
     1.0
     """
-    low, high = 0.0, 1.0
-    while GaussianCurve(high).delta(epsilon) <= delta:
-        low, high = high, 2 * high
-    while high - low > _FINE * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if GaussianCurve(middle).delta(epsilon) <= delta else (low, middle)
-    return low
+
+    def private(mu: float) -> bool:
+        return bool(GaussianCurve(mu).delta(epsilon) <= delta)
+
+    return bisect(private, *double(private, 0.0, 1.0))[0]
 
 
 def _thin(roc: Roc) -> Roc:
