@@ -9,8 +9,8 @@ from mialab import metrics, models, norms
 from mialab.game import Outcome
 from mialab.leaks import aggregates
 from mialab.leaks import gradients as gr
-from mialab.leaks.gradients.books import by_books, can_keep
-from mialab.leaks.gradients.per_record import by_vmap
+from mialab.per_example import capture
+from mialab.per_example.gradients import by_record, keeps_apart
 from mialab.tradeoff import GaussianCurve
 
 SENTENCES = ("sentences", lambda: models.token_transformer(9, 5, 4, width=8, heads=2, blocks=2))
@@ -57,12 +57,15 @@ def test_oracle_autograd_in_a_loop(kind, rng):
     assert all(weight.requires_grad and weight.grad is None for weight in model.parameters())
 
 
-@pytest.mark.parametrize("kind", ["sentences", "images", "perceptron", "no bias"])
-def test_oracle_the_books_and_vmap_agree(kind, rng):
+@pytest.mark.parametrize("kind", ["sentences", "images", "perceptron", "no bias", "convolutions"])
+def test_oracle_one_run_and_vmap_agree(kind, rng):
     model, x, y = some(kind, rng)
-    assert can_keep(model)
+    assert keeps_apart(model)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
-    torch.testing.assert_close(by_books(model, inputs, labels), by_vmap(model, inputs, labels))
+    found, expected = capture.gradients(model, inputs, labels), by_record(model, inputs, labels)
+    assert found.keys() == expected.keys()
+    for name, gradients in expected.items():
+        torch.testing.assert_close(found[name].view_as(gradients), gradients)
 
 
 def test_oracle_a_layer_that_is_asked_twice(rng):
@@ -76,16 +79,38 @@ def test_oracle_a_layer_that_is_asked_twice(rng):
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.Conv1d(1, 1, 1), nn.ReLU(inplace=True), nn.Embedding(3, 2, padding_idx=0), nn.Dropout(0.0)]
+    "layer", [nn.BatchNorm1d(3), nn.LSTM(3, 3), nn.Embedding(3, 2, max_norm=1.0), nn.Dropout(0.0)]
 )
-def test_coverage_the_books_decline_what_they_do_not_know(layer):
-    assert not can_keep(nn.Sequential(nn.Linear(3, 3), layer))
+def test_coverage_one_run_is_not_for_layers_that_are_not_known(layer):
+    assert not keeps_apart(nn.Sequential(nn.Linear(3, 3), layer))
 
 
-def test_coverage_tied_weights_are_not_counted_twice():
-    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    model[1].weight = model[0].weight
-    assert not can_keep(model)
+def test_oracle_frozen_unused_and_padded_weights_have_gradients_as_well(rng):
+    """In the order of the parameters; what needs no gradient needs none afterwards."""
+
+    class Reads(nn.Sequential):
+        def __init__(self):
+            layers = nn.Linear(2, 2), nn.Embedding(4, 3, padding_idx=1), nn.Linear(3, 3), nn.Linear(3, 4)
+            super().__init__(*layers, nn.ReLU(inplace=True))
+
+        def forward(self, x):
+            return self[3](self[4](self[2](self[1](x.long()))).mean(1))
+
+    model, x, y = Reads().double(), rng.integers(4, size=(6, 5)), rng.integers(4, size=6)
+    inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
+    expected = torch.cat([one.flatten(1) for one in by_record(model, inputs, labels).values()], dim=1)
+    model[2].weight.requires_grad_(False)
+    np.testing.assert_allclose(gr.per_record(model, x, y), expected, atol=1e-12)
+    assert [weight.requires_grad for weight in model[2].parameters()] == [False, True]
+
+
+def test_oracle_tied_weights_are_not_counted_twice(rng):
+    model = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)).double()
+    model[2].weight = model[0].weight
+    x, y = rng.normal(size=(6, 3)), rng.integers(3, size=6)
+    with pytest.raises(capture.UnsuitableError, match="is shared, or used past its layer"):
+        capture.gradients(model, torch.from_numpy(x), torch.from_numpy(y))
+    np.testing.assert_allclose(gr.per_record(model, x, y), in_a_loop(model, x, y), atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["sentences", "convolutions"])
@@ -420,7 +445,7 @@ def noisy_norm():
         ),
         (
             lambda: gr.per_record(models.mlp(9, (), 2), PIXELS, GOOD[1]),
-            "x must be records that the model can read",
+            "x must hold records that the model can read",
         ),
         (lambda: gr.per_record(nn.Conv2d(1, 2, 1), PIXELS, GOOD[1]), "the model must return logits of shape"),
         (

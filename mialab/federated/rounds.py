@@ -15,11 +15,11 @@ from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
-from mialab.dp_sgd.clipping import clipped_each, common, factors
-from mialab.dp_sgd.layers import gamma, longest
+from mialab.dp_sgd.clipping import clip_factors, clipped, is_common
 from mialab.dp_sgd.recipe import ROUNDING
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
+from mialab.per_example.rounding import gamma, norm_bounds
 from mialab.train import Sgd, _doors, alike, alone
 from mialab.train.fleet import load
 from mialab.train.steps import at_rest, make_step
@@ -234,12 +234,12 @@ class _Run:
         `dp_sgd`. With noise, an update that is not finite counts as 0, and nothing tells of it.
         """
         clip, length = self.recipe.clip, _longest(update.flatten(0, 1)).unflatten(0, self.shape)
-        if common(clip) and torch.isfinite(length).all():
-            share = (factors(length, clip) * there).unsqueeze(1)
+        if is_common(clip) and torch.isfinite(length).all():
+            share = (clip_factors(length, clip) * there).unsqueeze(1)
             blocks = zip(share.split(_CLIENTS, 2), update.split(_CLIENTS, 1), strict=True)
             total = torch.stack([(one @ sent).squeeze(1) for one, sent in blocks]).sum(0, dtype=torch.float64)
         else:
-            rows = clipped_each({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
+            rows = clipped({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
             total = (rows * there.unsqueeze(2)).sum(1)
         if self.recipe.noise_multiplier:
             deviation = self.recipe.noise_multiplier * clip * (1 + ROUNDING)
@@ -252,9 +252,9 @@ class _Run:
 def _longest(rows: Tensor) -> Tensor:
     """Return how long rows can be at most: in short pieces, so that rounding up adds little."""
     whole = rows.shape[1] - rows.shape[1] % _PIECE
-    pieces = [longest(rows[:, whole:])] if whole < rows.shape[1] else []
+    pieces = [norm_bounds(rows[:, whole:])] if whole < rows.shape[1] else []
     if whole:
-        pieces.append(longest(rows[:, :whole].unflatten(1, (-1, _PIECE))))
+        pieces.append(norm_bounds(rows[:, :whole].unflatten(1, (-1, _PIECE))))
     return torch.linalg.vector_norm(torch.stack(pieces), dim=0) * (1 + gamma(6, rows.dtype))
 
 

@@ -24,8 +24,10 @@ from torch import Tensor, nn
 from mialab import _check
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.leaks.gradients.books import RULES, can_keep, listen
-from mialab.leaks.gradients.per_record import check_readable
+from mialab.leaks.gradients.per_record import check_readable, training_only
+from mialab.per_example import capture
+from mialab.per_example.gradients import keeps_apart
+from mialab.per_example.layers import RULES
 from mialab.transformers import Attention, TinyTransformer
 
 _AT_ONCE = 256  # records in one pass
@@ -101,7 +103,7 @@ def _rows(attention: Attention, head: int) -> slice:
 def by_token(
     model: nn.Module, x: Inputs, y: Int[ndarray, "records"], layer: str, *, head: int | None = None
 ) -> Float[ndarray, "records tokens"]:
-    """Return the length of each token's own share of a layer's weight gradient, record by record.
+    """Return the norm of each token's own share of a layer's weight gradient, record by record.
 
     A record's gradient is the sum of its tokens' shares δₜ xₜᵀ, of length |δₜ| |xₜ|. For key and value a
     token is one that was listened to; for query and output, one that listened.
@@ -130,19 +132,25 @@ def by_token(
     inputs, labels, _ = check_readable(model, x, y)
     kinds = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Embedding)}
     _check.one_of("layer", layer, list(kinds))
-    if not can_keep(model):
+    if not keeps_apart(model):
         known = ", ".join(kind.__name__ for kind in RULES)
         _check.refuse("the model", f"consist of {known} and our attention", type(model).__name__)
     cut = _cut(model, layer, head)
-    pieces = []
-    for some, their in zip(inputs.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
-        heard = [one for one in listen(model, some, their) if one.name == layer]
-        if len(heard) != 1 or heard[0].back.ndim != 3:
-            _check.refuse("layer", "be asked once for every token", repr(layer))
-        back, read = heard[0].back[..., cut[0]], heard[0].x
-        lengths = back.norm(dim=-1)
-        pieces.append(lengths if read.dtype == torch.int64 else lengths * read[..., cut[1]].norm(dim=-1))
-    return torch.cat(pieces).cpu().numpy()
+
+    def share(seen: capture.LayerRecord) -> Tensor:
+        if seen.errors.ndim != 3:
+            raise capture.UnsuitableError
+        norms = seen.errors[..., cut[0]].norm(dim=-1)
+        return norms if seen.inputs.dtype == torch.int64 else norms * seen.inputs[..., cut[1]].norm(dim=-1)
+
+    shares = []
+    with training_only(kinds[layer], model):
+        for some, their in zip(inputs.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
+            try:
+                shares.append(capture.run(model, {layer: kinds[layer]}, some, their, share)[layer])
+            except (capture.UnsuitableError, KeyError):
+                _check.refuse("layer", "be asked once for every token", repr(layer))
+    return torch.cat(shares).cpu().numpy()
 
 
 def _cut(model: nn.Module, layer: str, head: int | None) -> tuple[slice, slice]:
