@@ -2,7 +2,7 @@
 
 Either is a function ``(inputs, labels, there) -> (sums, norms)``. The models' batches differ in size, so
 they are filled up to the longest with records that are not ``there``: their gradients count zero times.
-`_any_clipper` takes any module; `_perceptron_clipper` writes the backward pass of a perceptron out, where the
+`general_clipper` takes any module; `perceptron_clipper` writes the backward pass of a perceptron out, where the
 gradient of a record in one layer is a product of two vectors, whose norm is the product of theirs
 (Goodfellow 2015).
 
@@ -30,11 +30,11 @@ def make_fleet_clipper(template: nn.Module, state: State, clip: float) -> FleetC
     """Choose the clipper for a module: perceptrons by hand, everything else in general."""
     layers = linear_layers(template)
     if layers is None or len(trainable(template)) < 2 * len(layers):  # some are frozen, or used at two places
-        return _any_clipper(template, state, clip)
-    return _perceptron_clipper(layers, state, clip)
+        return general_clipper(template, state, clip)
+    return perceptron_clipper(layers, state, clip)
 
 
-def _any_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:
+def general_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:
     """Return the sums of any module: the gradient of every record of every model, side by side."""
     names = list(trainable(template))
     weights = {name: state[name] for name in names}
@@ -55,7 +55,7 @@ def _any_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper
     return partial(vmap(one_model), weights, rest)
 
 
-def _perceptron_clipper(names: list[str], state: State, clip: float) -> FleetClipper:
+def perceptron_clipper(names: list[str], state: State, clip: float) -> FleetClipper:
     """Return the sums of a stack of linear layers with ReLU between them, activations features-first."""
     weights = [(state[f"{name}.weight"], state[f"{name}.bias"].unsqueeze(2)) for name in names]
 
