@@ -2,8 +2,8 @@
 
 Either is a function ``(inputs, labels, there) -> (sums, norms)``. The models' batches differ in size, so
 they are filled up to the longest with records that are not ``there``: their gradients count zero times.
-`general_clipper` takes any module; `perceptron_clipper` writes the backward pass of a perceptron out, where the
-gradient of a record in one layer is a product of two vectors, whose norm is the product of theirs
+`general_clipper` takes any module; `perceptron_clipper` writes the backward pass of a perceptron out, where
+the gradient of a record in one layer is a product of two vectors, whose norm is the product of theirs
 (Goodfellow 2015).
 
 Shapes: inputs (models, batch, …), labels and there (models, batch), sums (models, weights), norms (models,
