@@ -106,7 +106,7 @@ def clipped_sum(layers: dict[str, LayerGradients], factors: Tensor) -> Tensors:
 
 def gradients(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensors:
     """Return the per-example gradients themselves, of the weights that were used."""
-    return _by_weight(_run_rules(model, inputs, labels, "materialise", lambda form: form.gradients()))
+    return _by_weight(_run_rules(model, inputs, labels, "ghost", lambda form: form.gradients()))
 
 
 def _run_rules(
@@ -141,7 +141,7 @@ def _check_uses(layers: dict[str, nn.Module], asked: set[str], loss: Tensor) -> 
     count = _uses(loss)
     for name, layer in layers.items():
         for weight in trained(layer):
-            if count.get(id(layer.get_parameter(weight)), 0) != (name in asked):
+            if count.get(id(layer._parameters[weight]), 0) != (name in asked):
                 raise UnsuitableError(f"{weight!r} of the layer {name!r} is shared, or used past its layer")
 
 

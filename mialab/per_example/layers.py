@@ -70,28 +70,34 @@ class Dense:
 
 @dataclass(eq=False)
 class Affine:
-    """Σ_t e_t a_tᵀ for the weight; and the bias's gradient, if it has one."""
+    """Σ_t e_t a_tᵀ for the weight, and Σ_t e_t for the ``bias``, if that is trained."""
 
     a: Tensor  # (records, inputs) or (records, tokens, inputs)
     e: Tensor  # (records, outputs) or (records, tokens, outputs)
-    bias: Tensors
+    bias: bool
+
+    @cached_property
+    def total(self) -> Tensor:
+        """Σ_t e_t (records, outputs)."""
+        return self.e if self.e.ndim == 2 else _over_tokens(self.e)
 
     def squared_norms(self) -> Tensor:
         """Return upper bounds on their squared norms (records,)."""
         if self.a.ndim == 2:
-            return norm_bounds(self.e).square_() * (norm_bounds(self.a).square_() + len(self.bias))
-        return Dense(self.bias).squared_norms() + _ghost(self.a, self.e)
+            return norm_bounds(self.e).square_() * (norm_bounds(self.a).square_() + self.bias)
+        ghost = _ghost(self.a, self.e)
+        return norm_bounds(self.total).square_() + ghost if self.bias else ghost
 
     def clipped_sum(self, factors: Tensor) -> Tensors:
         """Return their sum, each times its record's factor."""
         shorter = self.e * factors.view(-1, *[1] * (self.e.ndim - 1))
-        weight = product_of_rows(shorter.flatten(0, -2), self.a.flatten(0, -2))
-        return {"weight": weight, **Dense(self.bias).clipped_sum(factors)}
+        total = {"weight": product_of_rows(shorter.flatten(0, -2), self.a.flatten(0, -2))}
+        return {**total, "bias": weighted_sum(factors, self.total)} if self.bias else total
 
     def gradients(self) -> Tensors:
         """Return them, records first."""
         a, e = (one.unsqueeze(1) if one.ndim == 2 else one for one in (self.a, self.e))
-        return {"weight": e.mT @ a, **self.bias}
+        return {"weight": e.mT @ a, "bias": e.sum(1)} if self.bias else {"weight": e.mT @ a}
 
 
 @dataclass(eq=False)
@@ -219,15 +225,16 @@ def rule_of(layer: nn.Module) -> Rule | None:
 
 def _affine(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Form:
     """Choose the form for a layer that multiplies: a (records, [tokens,] inputs), e likewise."""
-    bias = _dense(layer, bias=lambda: e if e.ndim == 2 else _over_tokens(e))
+    affine = Affine(a, e, bias="bias" in trained(layer))
     if "weight" not in trained(layer):
-        return bias
-    if e.ndim == 3:
-        (tokens, inputs), outputs = a.shape[1:], e.shape[2]
-        ghost = tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens
-        if norm == "materialise" or (norm == "auto" and not ghost):
-            return Dense({"weight": e.mT @ a, **bias.each})
-    return Affine(a, e, bias.each)
+        return Dense({"bias": affine.total})
+    if e.ndim == 2 or norm == "ghost":
+        return affine
+    (tokens, inputs), outputs = a.shape[1:], e.shape[2]
+    if norm == "auto" and tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens:
+        return affine
+    weight = {"weight": e.mT @ a}
+    return Dense({**weight, "bias": affine.total} if affine.bias else weight)
 
 
 def _dense(layer: nn.Module, **each: Callable[[], Tensor]) -> Dense:

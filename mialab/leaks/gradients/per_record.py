@@ -87,14 +87,15 @@ def per_record(
 @contextmanager
 def training_only(layer: nn.Module, model: nn.Module) -> Iterator[None]:
     """Run a block in which the weights of one layer of a model are trained, and no others."""
-    before = {weight: weight.requires_grad for weight in model.parameters()}
+    chosen = {id(weight) for weight in layer.parameters()}
+    changed = [weight for weight in model.parameters() if weight.requires_grad != (id(weight) in chosen)]
     try:
-        model.requires_grad_(False)
-        layer.requires_grad_(True)
+        for weight in changed:
+            weight.requires_grad_(not weight.requires_grad)
         yield
     finally:
-        for weight, trained in before.items():
-            weight.requires_grad_(trained)
+        for weight in changed:
+            weight.requires_grad_(not weight.requires_grad)
 
 
 def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> tuple[Tensor, Tensor, int]:
