@@ -437,8 +437,6 @@ def noisy_norm():
             r"be sentences of 5 tokens, got shape \(2, 4\)",
         ),
         (lambda: gr.per_record(READER, GOOD[0], GOOD[1] + 3), r"y must be in 0 … 3, got values from 3 to 4"),
-        (lambda: gr.per_record(READER, GOOD[0], GOOD[1][:1]), "the same number of records, got 2 and 1"),
-        (lambda: gr.per_record(READER, GOOD[0] * np.nan, GOOD[1]), "x must hold no NaN, got 10 of 10 values"),
         (
             lambda: gr.per_record(READER, GOOD[0][:0], GOOD[1][:0]),
             "x must hold records, got none",
@@ -463,7 +461,6 @@ def noisy_norm():
             lambda: gr.per_record(READER, *GOOD, columns=np.ones(3, bool)),
             "columns must have one entry for each",
         ),
-        (lambda: gr.per_record(READER, *GOOD, columns=np.ones(3)), "columns must be an array of bool"),
         (
             lambda: gr.per_record(READER, *GOOD, memory_bytes=0),
             "memory_bytes must be a finite number above 0",
@@ -481,17 +478,8 @@ def noisy_norm():
         ),
         (lambda: gr.by_token(READER, *GOOD, "embed", head=0), "head must be a head of embed, got 0"),
         (
-            lambda: gr.attention_maps(models.mlp(16, (), 2), PIXELS),
-            "model must be a TinyTransformer, got Sequential",
-        ),
-        (lambda: gr.tokens_in(np.array([[np.nan]])), "embedding must hold no NaN, got 1 of 1 values"),
-        (
             lambda: gr.first_input(EYE, np.zeros(3)),
             "bias must have a gradient that is not zero, got all zeros",
-        ),
-        (
-            lambda: gr.first_input(EYE, np.ones(2)),
-            "weight and bias must have the same number of outputs, got 3 and 2",
         ),
         (
             lambda: gr.local_updates(READER, *GOOD, np.array([[0, 2]]), steps=1, learning_rate=1),
@@ -506,10 +494,6 @@ def noisy_norm():
             "learning_rate must be a finite number above 0, got 0",
         ),
         (
-            lambda: gr.alignment(np.ones(2), EYE),
-            r"update and gradients must have the same number of features, got 2 and 3",
-        ),
-        (
             lambda: gr.weights(np.ones(3), np.ones((2, 3))),
             "be linearly independent, got rank 1 for 2 candidates",
         ),
@@ -517,10 +501,6 @@ def noisy_norm():
         (lambda: gr.Ridge.of(EYE[:1], 0.1), "reference must hold at least 2 records, got 1"),
         (lambda: gr.Ridge.of(EYE, 0.0), "relative must be a finite number above 0, got 0"),
         (lambda: gr.Ridge.of(0 * EYE, 0.1), "reference must vary in at least one direction"),
-        (
-            lambda: gr.Ridge.of(EYE, 0.1).log_ratio(np.ones(2), EYE, 4),
-            "update and gradients must have the same number of features, got 2 and 3",
-        ),
         (lambda: gr.Ridge.of(EYE, 0.1).log_ratio(np.ones(3), EYE, 0), "n must be at least 1, got 0"),
         (lambda: gr.participation_ratio(0 * EYE), "gradients must vary in at least one direction"),
         (lambda: gr.clip(EYE, 0.0), "bound must be a finite number above 0, got 0"),
