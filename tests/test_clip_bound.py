@@ -1,7 +1,7 @@
 """No record adds more than the clip: a search for the one that does.
 
 Records of every size whose tokens, patches, words or places nearly cancel, for every kind of layer and every
-way to a length. The old way to the ghost's length stands beside them, and is found out.
+method. The old ghost norm stands beside them, and is found out.
 """
 
 import math
@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from mialab import models
-from mialab.dp_sgd import DpSgd, clipped_sum, clipping, fit_private, layers
+from mialab.dp_sgd import DpSgd, clipped_sum, fit_private, precision
 from mialab.dp_sgd.clipping import make_clipper
-from mialab.dp_sgd.fleet_sums import make_sums
+from mialab.dp_sgd.fleet_clipping import make_fleet_clipper
+from mialab.per_example import layers
 from mialab.train import Fleet
 
 TOKENS, WIDE = 4, 12
@@ -62,7 +63,7 @@ LAYERS = {
 LAYERS["convolution 2×2"] = lambda: Cancels(
     nn.Conv2d(WIDE, 8, 2, padding=(1, 0)), lambda x: image(x)[..., :2]
 )
-WAYS = ["auto", "ghost", "materialise", "per record"]
+METHODS = ["auto", "ghost", "materialise", "per record"]
 
 
 def adversary(layer, dtype, seed, far=12):
@@ -85,9 +86,9 @@ def adversary(layer, dtype, seed, far=12):
     return model, record
 
 
-def added(model, record, way, *clips):
+def added(model, record, method, *clips):
     """Return how long what the record adds is at most, in clips, however large the numbers are."""
-    clipper = make_clipper(model, record if way == "auto" else torch.randn_like(record), way)
+    clipper = make_clipper(model, record if method == "auto" else torch.randn_like(record), method)
     found = []
     for clip in clips:
         total, _ = clipper(record, torch.tensor([1]), clip)
@@ -97,9 +98,9 @@ def added(model, record, way, *clips):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_definition_no_record_adds_more_than_the_clip(layer, way, dtype):
+def test_definition_no_record_adds_more_than_the_clip(layer, method, dtype):
     found = []
     for seed in range(12):
         model, record = adversary(layer, DTYPES[dtype], seed, 12 if seed % 3 else 30)
@@ -107,7 +108,7 @@ def test_definition_no_record_adds_more_than_the_clip(layer, way, dtype):
             record = record * 1e150
         if seed % 5 == 4:
             record = record * 0 + 1e-30 * torch.randn_like(record)
-        found.append(added(model, record, way, 0.01, 1.0, 1e3, 1e-25, 1e25))
+        found.append(added(model, record, method, 0.01, 1.0, 1e3, 1e-25, 1e25))
     assert max(found) <= 1 + 1e-6
     assert max(found) > 0.99  # the search does reach it
 
@@ -117,8 +118,8 @@ def test_definition_no_record_adds_more_than_the_clip(layer, way, dtype):
 def test_definition_no_record_adds_more_than_the_clip_in_many_more_trials(layer):
     for seed in range(300):
         model, record = adversary(layer, list(DTYPES.values())[seed % 2], 1000 + seed, 5 + seed % 20)
-        for way in WAYS:
-            assert added(model, record, way, 0.01, 10.0 ** (seed % 30 - 15)) <= 1 + 1e-6, (seed, way)
+        for method in METHODS:
+            assert added(model, record, method, 0.01, 10.0 ** (seed % 30 - 15)) <= 1 + 1e-6, (seed, method)
 
 
 def as_it_was(a, e):
@@ -151,8 +152,8 @@ def test_definition_tokens_that_differ_a_little_at_full_width():
         torch.manual_seed(seed)
         model, base = Reads(), torch.randn(64) * 1e5 / 8
         record = torch.stack([base, base + 3 * torch.randn(64)])[None]
-        for way in WAYS:
-            assert added(model, record, way, 0.01) <= 1 + 1e-6, (seed, way)
+        for method in METHODS:
+            assert added(model, record, method, 0.01) <= 1 + 1e-6, (seed, method)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1.0, 1e12, 1e30])
@@ -186,17 +187,17 @@ def batch():
     return inputs, labels
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_limit_a_record_without_a_finite_gradient_adds_nothing_and_one_that_overflows_is_scaled(way):
+@pytest.mark.parametrize("method", METHODS)
+def test_limit_a_record_without_a_finite_gradient_adds_nothing_and_one_that_overflows_is_scaled(method):
     model, (inputs, labels) = explodes(), batch()
-    total, norms = make_clipper(model, torch.randn(6, 4), way)(inputs, labels, 1.0)
+    total, norms = make_clipper(model, torch.randn(6, 4), method)(inputs, labels, 1.0)
     others = [0, 1, 3, 5]
-    rest, theirs = make_clipper(model, torch.randn(6, 4), way)(inputs[others], labels[others], 1.0)
+    rest, theirs = make_clipper(model, torch.randn(6, 4), method)(inputs[others], labels[others], 1.0)
     torch.testing.assert_close(norms[others], theirs, rtol=1e-6, atol=0)
     assert not torch.isfinite(norms[4])
     moved = torch.cat([(total[name] - rest[name]).flatten() for name in total])
     assert 0.9 < moved.norm() <= 1 + 1e-5  # record 2 alone; the others were added in another order
-    with pytest.raises(ValueError, match=r"gradients must be finite, got .* as length of 1 of 6 gradients"):
+    with pytest.raises(ValueError, match=r"gradients must be finite, got .* as norm of 1 of 6 gradients"):
         clipped_sum(model, inputs, labels, 1.0)
 
 
@@ -238,11 +239,11 @@ def everything():
 
 @pytest.fixture
 def settings():
-    places = clipping._precisions(torch.device("cpu"))
+    places = precision._precisions(torch.device("cpu"))
     before = [one.fp32_precision for one in places]
     yield places
-    for one, precision in zip(places, before, strict=True):
-        one.fp32_precision = precision
+    for one, setting in zip(places, before, strict=True):
+        one.fp32_precision = setting
     torch.set_float32_matmul_precision("highest")
 
 
@@ -269,7 +270,7 @@ def test_full_precision_inside_whatever_is_set_outside(settings, lower):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_refused(at_the_door, dtype):
-    with pytest.raises(ValueError, match="model must have parameters in single or double precision"):
+    with pytest.raises(ValueError, match="model must be one with parameters in single or double precision"):
         clipped_sum(models.mlp(4, (), 3).to(dtype), torch.randn(2, 4).to(dtype), torch.tensor([0, 1]), 1.0)
 
 
@@ -296,14 +297,14 @@ def alike(kind, records):
     return model, inputs
 
 
-@pytest.mark.parametrize("way", ["ghost", "materialise"])
+@pytest.mark.parametrize("method", ["ghost", "materialise"])
 @pytest.mark.parametrize("kind", ["one vector", "tokens", "tokens that cancel"])
 @pytest.mark.parametrize("records", [90, 2048])
-def test_coverage_the_rounding_of_the_sum_is_within_what_is_added_to_the_noise(kind, way, records):
+def test_coverage_the_rounding_of_the_sum_is_within_what_is_added_to_the_noise(kind, method, records):
     """With and without one more record, in whatever place."""
     model, inputs = alike(kind, records + 1)
     labels, clip = torch.ones(records + 1, dtype=torch.long), 1e-3
-    clipper = make_clipper(model, torch.randn_like(inputs[:3]), way)
+    clipper = make_clipper(model, torch.randn_like(inputs[:3]), method)
     more, _ = clipper(inputs, labels, clip)
     for place in (0, records // 2, records):
         kept = torch.arange(records + 1) != place
@@ -336,8 +337,8 @@ def test_definition_no_record_adds_more_than_the_clip_in_a_fleet(layer):
             model[2] = nn.ReLU()
         fleet = Fleet.of([model])
         state = {name: tensor.clone() for name, tensor in fleet.state.items()}
-        sums = make_sums(fleet.template, state, 0.01)
-        total, norms = sums(record[None], torch.tensor([[1]]), torch.ones(1, 1))
+        clipper = make_fleet_clipper(fleet.template, state, 0.01)
+        total, norms = clipper(record[None], torch.tensor([[1]]), torch.ones(1, 1))
         if torch.isfinite(norms).all():
             assert float(total.double().norm()) <= 0.01 * (1 + 1e-6)
 
@@ -478,7 +479,7 @@ class Sorts(nn.Module):
         return self.two(torch.relu(self.one(x))[order])[torch.argsort(order)]
 
 
-def test_definition_records_that_are_put_in_another_order_are_not_for_books():
+def test_definition_records_that_are_put_in_another_order_are_not_for_one_run():
     torch.manual_seed(0)
     model, base = Sorts(), torch.randn(8).abs()
     base[7] = 0
@@ -524,18 +525,18 @@ class Two(nn.Module):
         return self.two(torch.tanh(self.one(x.double())).float())
 
 
-@pytest.mark.parametrize("way", ["auto", "per record"])
-def test_definition_layers_of_two_precisions_are_clipped_together(way):
+@pytest.mark.parametrize("method", ["auto", "per record"])
+def test_definition_layers_of_two_precisions_are_clipped_together(method):
     torch.manual_seed(0)
     model, inputs, labels = Two(), torch.randn(1, 4), torch.tensor([1])
-    total, _ = clipped_sum(model, inputs, labels, 0.1, way)
+    total, _ = clipped_sum(model, inputs, labels, 0.1, method)
     assert float(sum(one.double().square().sum() for one in total.values()) ** 0.5) == pytest.approx(
         0.1, rel=1e-5
     )
 
 
-@pytest.mark.parametrize("way", ["auto", "per record"])
-def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_counted(way):
+@pytest.mark.parametrize("method", ["auto", "per record"])
+def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_counted(method):
     """A column of two numbers, added up over thousands of records that are nearly alike."""
 
     class Narrow(nn.Module):
@@ -550,7 +551,7 @@ def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_count
     model, records, clip = Narrow(), 4096, 1e-4
     inputs = torch.cat([torch.zeros(records + 1, 1), 1 + 0.5 * torch.rand(records + 1, 2)], 1)
     labels = torch.ones(records + 1, dtype=torch.long)
-    clipper = make_clipper(model, inputs[:3], way)
+    clipper = make_clipper(model, inputs[:3], method)
     more, _ = clipper(inputs, labels, clip)
     for place in (0, records // 2, records):
         kept = torch.arange(records + 1) != place
@@ -560,10 +561,10 @@ def test_coverage_a_narrow_sum_over_many_records_is_rounded_within_what_is_count
 
 
 def test_full_precision_in_older_torch(monkeypatch):
-    older, seen = clipping._Older(), []
-    monkeypatch.setattr(clipping, "_precisions", lambda device: [older])
+    older, seen = precision._Older(), []
+    monkeypatch.setattr(precision, "_precisions", lambda device: [older])
     torch.set_float32_matmul_precision("medium")
-    with clipping.full_precision(torch.device("cpu")):
+    with precision.full_precision(torch.device("cpu")):
         seen.append(torch.get_float32_matmul_precision())
     seen.append(torch.get_float32_matmul_precision())
     torch.set_float32_matmul_precision("highest")

@@ -1,4 +1,4 @@
-"""All ways to the clipped sum, held to the loop over the records and to each other."""
+"""All methods for the clipped sum, held to the loop over the records and to each other."""
 
 import copy
 
@@ -8,14 +8,15 @@ from torch import nn
 from torch.nn import functional
 
 from mialab import models
-from mialab.dp_sgd import bookkeeping, clipped_sum, layers
+from mialab.dp_sgd import clipped_sum
 from mialab.dp_sgd.clipping import make_clipper
+from mialab.per_example import capture, layers
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
     pytest.mark.filterwarnings("ignore:There is a performance drop because we have not yet implemented"),
 ]
-WAYS = ["auto", "ghost", "materialise", "per record"]
+METHODS = ["auto", "ghost", "materialise", "per record"]
 
 
 class Reader(nn.Module):
@@ -134,7 +135,7 @@ def conv(*args, **how):
     )
 
 
-BOOKS = {
+ONE_RUN = {
     "perceptron": (lambda: models.mlp(12, (9, 8), 3), rows),
     "in place": (lambda: nn.Sequential(nn.Linear(12, 9), nn.ReLU(inplace=True), nn.Linear(9, 3)), rows),
     "no bias": (lambda: nn.Sequential(nn.Linear(12, 9, bias=False), nn.Tanh(), nn.Linear(9, 3)), rows),
@@ -173,7 +174,7 @@ BOOKS = {
     "frozen kernel": (lambda: frozen(models.small_cnn(2, 8, 3, width=4), "0.weight"), images),
     "idle": (Idle, rows),
 }
-NO_BOOKS = {
+NOT_ONE_RUN = {
     "tied": (Tied, words, "'weight' of the layer 'embed' is shared, or used past its layer"),
     "twice": (Twice, rows, "the layer 'mix' is asked twice"),
     "shared": (Shared, rows, "is shared, or used past its layer"),
@@ -217,22 +218,22 @@ def case(maker, draw):
     return model, inputs, torch.randint(3, (len(inputs),))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", BOOKS)
-def test_definition_every_way_is_the_loop_over_the_records(name, way):
-    model, inputs, labels = case(*BOOKS[name])
-    total, norms = clipped_sum(model, inputs, labels, 0.7, way)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ONE_RUN)
+def test_definition_every_method_is_the_loop_over_the_records(name, method):
+    model, inputs, labels = case(*ONE_RUN[name])
+    total, norms = clipped_sum(model, inputs, labels, 0.7, method)
     expected, lengths = loop(model, inputs, labels, 0.7, norms)
     assert list(total) == list(expected)
     assert (norms >= lengths * (1 - 1e-6)).all()  # rounded up, by very little where no tokens may cancel
-    assert (norms <= lengths * (1 + (5e-4 if way == "ghost" else 1e-5)) + 1e-5).all()
+    assert (norms <= lengths * (1 + (5e-4 if method == "ghost" else 1e-5)) + 1e-5).all()
     for weight, tensor in expected.items():
         torch.testing.assert_close(total[weight], tensor, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", NO_BOOKS)
-def test_definition_where_books_would_be_wrong_every_gradient_is_made(at_the_door, name):
-    maker, draw, why = NO_BOOKS[name]
+@pytest.mark.parametrize("name", NOT_ONE_RUN)
+def test_definition_where_one_run_would_be_wrong_every_gradient_is_made(at_the_door, name):
+    maker, draw, why = NOT_ONE_RUN[name]
     model, inputs, labels = case(maker, draw)
     if name != "by frequency":  # it changes its weights in every forward pass, which no functional call may
         expected, lengths = loop(model, inputs, labels, 0.7)
@@ -240,15 +241,15 @@ def test_definition_where_books_would_be_wrong_every_gradient_is_made(at_the_doo
         torch.testing.assert_close(norms, lengths, atol=1e-5, rtol=1e-5)
         for weight, tensor in expected.items():
             torch.testing.assert_close(total[weight], tensor, atol=1e-5, rtol=1e-5)
-        with pytest.raises(ValueError, match="way must be 'auto' or 'per record' here") as error:
+        with pytest.raises(ValueError, match="method must be 'auto' or 'per record' here") as error:
             clipped_sum(model, inputs, labels, 0.7, "ghost")
         assert why in str(error.value)
     else:
-        with pytest.raises(bookkeeping.UnsuitableError, match=why):
-            bookkeeping.parts(model, inputs, labels, "auto")
+        with pytest.raises(capture.UnsuitableError, match=why):
+            capture.measured(model, inputs, labels, "auto")
 
 
-def test_coverage_books_are_not_kept_for_what_was_not_asked_in_the_trial():
+def test_coverage_one_run_is_not_trusted_with_what_was_not_asked_in_the_trial():
     """A model that changes its ways after it was looked at: the step itself notices."""
 
     class Turns(Twice):
@@ -268,16 +269,14 @@ def test_coverage_books_are_not_kept_for_what_was_not_asked_in_the_trial():
             torch.testing.assert_close(total[weight], tensor, atol=1e-5, rtol=1e-5)
 
 
-def test_coverage_a_wrong_length_is_seen_in_the_trial(monkeypatch):
-    right = layers.KINDS[nn.Linear]
+def test_coverage_a_wrong_norm_is_seen_in_the_trial(monkeypatch):
+    right = layers.norm_bounds
 
-    def wrong(*args):
-        part = right(*args)
-        return part._replace(squares=0.9 * part.squares)
-
-    model, inputs, labels = case(*BOOKS["perceptron"])
-    monkeypatch.setitem(layers.KINDS, nn.Linear, wrong)
-    with pytest.raises(ValueError, match="gradients do not have the lengths that the books give them"):
+    model, inputs, labels = case(*ONE_RUN["perceptron"])
+    monkeypatch.setattr(layers, "norm_bounds", lambda vectors: 0.97 * right(vectors))
+    with pytest.raises(
+        ValueError, match="per-example gradients do not have the norms that one run gives them"
+    ):
         clipped_sum(model, inputs, labels, 1.0, "ghost")
 
 
@@ -296,30 +295,31 @@ def test_limit_tokens_that_cancel_have_a_length_of_nothing_but_rounding(norm, mo
 
     torch.manual_seed(3)
     model, inputs = Cancels(), torch.randn(40, 1, 4).expand(40, 3, 4).contiguous()
-    parts = bookkeeping.parts(model, inputs, torch.randint(3, (40,)), norm)
-    lengths = bookkeeping.lengths(parts)
+    lengths = capture.norms(capture.measured(model, inputs, torch.randint(3, (40,)), norm))
     assert (lengths >= 0).all()
     assert (lengths <= most * (1.4 * inputs[:, 0].norm(dim=1))).all()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_model_is_left_as_it_was(way):
-    model, inputs, labels = case(*BOOKS["transformer"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_model_is_left_as_it_was(method):
+    model, inputs, labels = case(*ONE_RUN["transformer"])
     model.train()
     model.blocks[0].eval()
     before = copy.deepcopy(model.state_dict())
-    clipped_sum(model, inputs, labels, 1.0, way)
+    clipped_sum(model, inputs, labels, 1.0, method)
     assert [layer.training for layer in (model, model.blocks[0], model.blocks[1])] == [True, False, True]
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(layer._forward_hooks for layer in model.modules())
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_clipped_sum_refuses_batch_norm_and_unknown_ways(at_the_door):
+def test_clipped_sum_refuses_batch_norm_and_unknown_methods(at_the_door):
     model = models.small_cnn(2, 8, 3, norm="batch")
     with pytest.raises(
         ValueError, match="model must be one in which what a record does depends on that record"
     ):
         clipped_sum(model, images(), torch.zeros(6, dtype=torch.long), 1.0)
-    with pytest.raises(ValueError, match="way must be one of 'auto', 'ghost', 'materialise', 'per record'"):
+    with pytest.raises(
+        ValueError, match="method must be one of 'auto', 'ghost', 'materialise', 'per record'"
+    ):
         clipped_sum(models.mlp(12, (), 3), rows(), torch.zeros(6, dtype=torch.long), 1.0, "fast")

@@ -19,8 +19,8 @@ from torch import nn
 from mialab import _rng, models
 from mialab.accounting import Steps, privacy_loss, renyi
 from mialab.dp_sgd import DpSgd, clipped_sum, fit_many_private, fit_private
-from mialab.dp_sgd.descent import released
 from mialab.dp_sgd.sampling import poisson_batches
+from mialab.dp_sgd.update import noisy_mean
 from mialab.train import predict
 
 MAKERS = {
@@ -236,7 +236,7 @@ def test_clipped_sum_refuses_gradients_that_are_not_finite():
     model = models.mlp(4, (), 2)
     inputs = torch.zeros(3, 4)
     inputs[1] = math.inf
-    with pytest.raises(ValueError, match="gradients must be finite, got nan as length of 1 of 3 gradients"):
+    with pytest.raises(ValueError, match="gradients must be finite, got nan as norm of 1 of 3 gradients"):
         clipped_sum(model, inputs, torch.zeros(3, dtype=torch.long), 1.0)
 
 
@@ -357,7 +357,7 @@ def test_coverage_the_noise_has_the_promised_size_in_however_many_parts_the_batc
 def test_coverage_the_noise_of_different_weights_is_independent():
     """Off its diagonal a Wishart matrix has a spread of 1/√draws: any common part would widen it."""
     noise, draws = _rng.Noise(seeded()), 400
-    moves = torch.stack([released(torch.zeros(200), RECIPE, noise) for _ in range(draws)]) * 20 / 0.4
+    moves = torch.stack([noisy_mean(torch.zeros(200), RECIPE, noise) for _ in range(draws)]) * 20 / 0.4
     covariance = moves.T @ moves / draws
     off = covariance[~torch.eye(200, dtype=bool)] * draws**0.5
     assert off.std().item() == pytest.approx(1, abs=0.03)

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mialab import models
-from mialab.dp_sgd import DpSgd, _doors, fit_private
+from mialab.dp_sgd import DpSgd, fit_private
+from mialab.dp_sgd._validation import check_private
 
 WIDE, CLASSES = 6, 3
 TRACE = "and no buffer, weight or attribute that its forward pass changes, got "
@@ -16,7 +17,7 @@ MIXED = "depends on that record alone, got logits that changed with another reco
 
 
 def at_door(make, x):
-    _doors.check_private(make, x, np.arange(len(x)) % CLASSES, "cpu", dropout=True)
+    check_private(make, x, np.arange(len(x)) % CLASSES, "cpu", dropout=True)
 
 
 def vectors(count=40, *shape):

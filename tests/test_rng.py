@@ -14,7 +14,7 @@ import mialab
 from mialab import _rng, models
 from mialab.canaries import dirac, mislabelled, watch
 from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
-from mialab.dp_sgd.descent import released
+from mialab.dp_sgd.update import noisy_mean
 from mialab.federated import FedAvg, federate
 from mialab.mechanisms.discrete import DiscreteLaplace
 from mialab.mechanisms.noise import Gaussian, Laplace, Neighbours
@@ -362,7 +362,7 @@ def as_it_was(total, std, noise):
 
 def blurred(total, std, noise):
     recipe = DpSgd(clip=1.0, noise_multiplier=std / (1 + 2**-10), sampling_rate=1.0, steps=1, nominal_batch=1)
-    return released(total.clone(), recipe, noise)
+    return noisy_mean(total.clone(), recipe, noise)
 
 
 def share_on_it(seen, std):

@@ -12,7 +12,8 @@ from mialab import _check
 from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.dp_sgd.clipping import clipped_each, per_record
+from mialab.dp_sgd.clipping import clipped
+from mialab.per_example.gradients import by_record
 from mialab.train._doors import for_model
 
 Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
@@ -128,6 +129,6 @@ def as_gradients(
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
         x, y = as_tensor(for_model(model, inputs)).to(device), as_tensor(labels).to(device)
-        return clipped_each(per_record(model, x, y), clip)
+        return clipped(by_record(model, x, y), clip)
 
     return gradients

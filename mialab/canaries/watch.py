@@ -16,11 +16,11 @@ from mialab._types import Inputs, Member, Score
 from mialab._validation import door
 from mialab.canaries.plant import Gradients
 from mialab.dp_sgd import DpSgd
-from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd._validation import check_private
 from mialab.dp_sgd.clipping import make_clipper
-from mialab.dp_sgd.descent import gather, optimizer, released, scatter
 from mialab.dp_sgd.fit import clipped_vector
 from mialab.dp_sgd.sampling import poisson_batches
+from mialab.dp_sgd.update import gather, noisy_mean, optimizer, scatter
 from mialab.game import Design, Outcome
 
 
@@ -126,7 +126,7 @@ def watch(
             total = clipped_vector(clipper, records, rows, recipe, step + 1)
             planted, units, length[step] = _planted(canaries, model, recipe.clip)
             there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
-            weights.grad = released(total.add_(there @ planted.to(total)), recipe, noise, weights.dtype)
+            weights.grad = noisy_mean(total.add_(there @ planted.to(total)), recipe, noise, weights.dtype)
             seen[step] = (units @ weights.grad.double()).cpu() * (recipe.nominal_batch / recipe.clip)
             descent.step()
     scatter(model)

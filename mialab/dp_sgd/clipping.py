@@ -1,9 +1,9 @@
 """The sum of clipped gradients, one gradient a record, in several ways to the same numbers.
 
-**What a record adds is never longer than the clip.** Lengths are rounded up (`layers`). A gradient whose
-square does not fit into a float is divided by its largest number first. One that is not finite adds nothing:
-then the sum is finite whatever the records are, and says no more of that one than that it was short. Products
-are made in full precision, whatever the global settings for TF32, bfloat16 and autocast are.
+**What a record adds is never longer than the clip.** Norms are rounded up (`per_example.layers`). A gradient
+whose square does not fit into a float is divided by its largest number first. One that is not finite adds
+nothing: then the sum is finite whatever the records are, and says no more of that one than that it was short.
+Products are made in full precision (`precision`).
 
 **What a record adds is not all that it moves.** A sum of floats is rounded, and a record that joins changes
 the order and the partial sums of all others. Where nothing is known of the order, a sum of n records of
@@ -16,38 +16,28 @@ records that are nearly alike or whose tokens cancel, was less than half of it. 
 library's products round one record's numbers alike whoever stands beside it.
 """
 
-import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from functools import cache
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor, nn
-from torch.func import grad, vmap
 
 from mialab import _check
-from mialab._functional import call
 from mialab._validation import door
 from mialab.accounting.steps import check_clip
-from mialab.dp_sgd import bookkeeping
-from mialab.dp_sgd._doors import check_layers
-from mialab.dp_sgd.layers import added_up, gamma, longest
+from mialab.dp_sgd._validation import check_layers
+from mialab.dp_sgd.precision import full_precision
+from mialab.per_example import capture
+from mialab.per_example.gradients import Norms, by_record, norms, trainable, why_not
+from mialab.per_example.layers import Tensors
+from mialab.per_example.rounding import weighted_sum
 
-Gradients = dict[str, Tensor]
-Norms = Float[Tensor, "records"]
-Way = Literal["auto", "ghost", "materialise", "per record"]
-Clipper = Callable[[Tensor, Tensor, float], tuple[Gradients, Norms]]
+Method = Literal["auto", "ghost", "materialise", "per record"]
+Clipper = Callable[[Tensor, Tensor, float], tuple[Tensors, Norms]]
 
-_CLOSE = 1e-3  # relative; what a wrong use of a layer does to a length is of another size
-_NOTHING = 1e-100  # a length in double precision that may be 0: what squares too small for a float leave open
 _COMMON = 2.0**-20, 2.0**40  # clips with which no factor, and no product with one, comes near a float's ends
-
-
-def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that training may change, by name; one that is shared has one name."""
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 @door
@@ -56,8 +46,8 @@ def clipped_sum(
     inputs: Shaped[Tensor, "records *features"],
     labels: Int[Tensor, "records"],
     clip: float,
-    way: Way = "auto",
-) -> tuple[Gradients, Norms]:
+    method: Method = "auto",
+) -> tuple[Tensors, Norms]:
     """Return the sum of the records' gradients, each shortened to length ``clip`` if it is longer.
 
     With g_i the gradient of record i's own cross-entropy in all trainable parameters together,
@@ -75,22 +65,22 @@ def clipped_sum(
         The batch; it may be empty.
     clip
         C, in 2⁻¹⁰⁰ … 2¹⁰⁰, or infinite.
-    way
+    method
         ``"per record"`` makes every gradient: for any model, at the price of its memory. ``"ghost"`` and
-        ``"materialise"`` keep books instead, and find the lengths in the one way or the other (`layers`),
-        where a layer has both. ``"auto"`` keeps books wherever that is right, chooses for each layer the way
-        with less arithmetic, and makes every gradient for all other models.
+        ``"materialise"`` run the model once instead, and find norms in the one way or the other
+        (`per_example.layers`), where a layer has both. ``"auto"`` does so wherever that is right, chooses for
+        each layer what needs less arithmetic, and makes every gradient for all other models.
 
     Returns
     -------
-    The sum, a tensor for each trainable parameter, by name; and the lengths ‖g_i‖ before clipping, rounded up
+    The sum, a tensor for each trainable parameter, by name; and the norms ‖g_i‖ before clipping, rounded up
     by what their computation may have lost.
 
     Raises
     ------
     ValueError
         If ``clip`` is out of its range, records and labels differ in number, a gradient is not finite, the
-        model has layers that mix records or other precisions, or books were asked for and would be wrong.
+        model has layers that mix records or other precisions, or the method would be wrong for it.
 
     Examples
     --------
@@ -103,138 +93,87 @@ def clipped_sum(
     if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
         shapes = f"{tuple(inputs.shape)} and {tuple(labels.shape)}"
         _check.refuse("inputs and labels", "have shapes (records, features …) and (records)", shapes)
-    total, norms = make_clipper(model, inputs, way)(inputs, labels, clip)
-    check_finite(norms)
-    return {name: total[name].to(weight.dtype) for name, weight in trainable(model).items()}, norms
+    check_layers(model)
+    total, lengths = make_clipper(model, inputs, method)(inputs, labels, clip)
+    check_finite(lengths)
+    return {name: total[name].to(weight.dtype) for name, weight in trainable(model).items()}, lengths
 
 
-def make_clipper(model: nn.Module, example: Tensor, way: Way = "auto") -> Clipper:
+def make_clipper(model: nn.Module, example: Tensor, method: Method = "auto") -> Clipper:
     """Look at a model once, with some records at hand, and return the function for its clipped sums.
 
-    A record whose gradient is not finite adds nothing, and its length says so; whether that is an error is
-    for the caller to say. Long sums are in double precision.
+    `check_layers` has been asked. A record whose gradient is not finite adds nothing, and its norm says so;
+    whether that is an error is for the caller to say. Long sums are in double precision.
     """
-    _check.one_of("way", way, ("auto", "ghost", "materialise", "per record"))
-    check_layers(model)
-    for name, weight in model.named_parameters():
-        if weight.dtype not in (torch.float32, torch.float64):
-            rule = "have parameters in single or double precision: the clip would not bound what others round"
-            _check.refuse("model", rule, f"{weight.dtype} at {name!r}")
-    if way == "per record":
-        return _clipper(model, by_record)
+    if method == "per record":
+        return _clipper(model, _clip_by_record)
     with full_precision(example.device):
-        reason = _try(model, example[:3]) if len(example) else None
-    if reason and way != "auto":
-        _check.refuse("way", f"be 'auto' or 'per record' here ({reason})", repr(way))
-    if reason:
-        return _clipper(model, by_record)
-
-    def by_book(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
-        if not common(clip):
-            return by_record(model, inputs, labels, clip)
-        try:
-            parts = bookkeeping.parts(model, inputs, labels, way)
-        except bookkeeping.UnsuitableError:  # this time the model did something else
-            return by_record(model, inputs, labels, clip)
-        norms = bookkeeping.lengths(parts)
-        if (apart := ~torch.isfinite(norms)).any():
-            return _without(by_book, apart, model, inputs, labels, clip)
-        return bookkeeping.weighted(parts, factors(norms, clip)), norms
-
-    return _clipper(model, by_book)
+        reason = why_not(model, example[:3]) if len(example) else None
+    if reason is None:
+        return _clipper(model, partial(_clip_in_one_run, method))
+    if method != "auto":
+        _check.refuse("method", f"be 'auto' or 'per record' here ({reason})", repr(method))
+    return _clipper(model, _clip_by_record)
 
 
-def _without(
-    way: Callable, apart: Tensor, model: nn.Module, inputs: Tensor, labels: Tensor, clip: float
-) -> tuple[Gradients, Norms]:
-    """Make the gradients of some records, and find the others' sum as before."""
-    total, norms = by_record(model, inputs[apart], labels[apart], clip)
-    if apart.all():
-        return total, norms
-    others, theirs = way(model, inputs[~apart], labels[~apart], clip)
-    every = theirs.new_empty(apart.shape)
-    every[apart], every[~apart] = norms.to(theirs), theirs
-    return {name: total[name] + others[name] if name in others else total[name] for name in total}, every
+def _clipper(model: nn.Module, clip_and_sum: Callable[..., tuple[Tensors, Norms]]) -> Clipper:
+    """Give a method its model, and add zeros for empty batches and for weights that a step did not use."""
 
-
-def _clipper(model: nn.Module, clipped: Callable[..., tuple[Gradients, Norms]]) -> Clipper:
-    """Give a way its model, and add zeros for empty batches and for weights that a step did not use."""
-
-    def run(inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
-        weights = trainable(model)
-        total, norms = {}, torch.zeros(0, device=labels.device)
+    def clipper(inputs: Tensor, labels: Tensor, clip: float) -> tuple[Tensors, Norms]:
+        total, lengths = {}, torch.zeros(0, device=labels.device)
         if len(labels):
             with full_precision(labels.device):
-                total, norms = clipped(model, inputs, labels, clip)
-        unused = {name: torch.zeros_like(weight) for name, weight in weights.items() if name not in total}
-        return {name: total[name] if name in total else unused[name] for name in weights}, norms
+                total, lengths = clip_and_sum(model, inputs, labels, clip)
+        weights = trainable(model)
+        return {
+            name: total[name].view_as(weight) if name in total else torch.zeros_like(weight)
+            for name, weight in weights.items()
+        }, lengths
 
-    return run
+    return clipper
 
 
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Run a block in which products of floats are as precise as floats: the bounds rest on it."""
-    lower = [(one, now) for one in _precisions(device) if (now := one.fp32_precision) not in ("none", "ieee")]
-    autocast = torch.is_autocast_enabled(device.type)
+def _clip_in_one_run(
+    norm: capture.Norm, model: nn.Module, inputs: Tensor, labels: Tensor, clip: float
+) -> tuple[Tensors, Norms]:
+    """Run the model once; ask record by record where a clip, or a gradient, is too near a float's ends."""
+    if not is_common(clip):
+        return _clip_by_record(model, inputs, labels, clip)
     try:
-        for one, _ in lower:
-            one.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False) if autocast else nullcontext():
-            yield
-    finally:
-        for one, before in lower:
-            one.fp32_precision = before
+        layers = capture.measured(model, inputs, labels, norm)
+    except capture.UnsuitableError:  # this time the model did something else
+        return _clip_by_record(model, inputs, labels, clip)
+    lengths = capture.norms(layers)
+    apart = ~torch.isfinite(lengths)
+    if not apart.any():
+        return capture.clipped_sum(layers, clip_factors(lengths, clip)), lengths
+    total, lengths[apart] = _clip_by_record(model, inputs[apart], labels[apart], clip)
+    if not apart.all():
+        others, lengths[~apart] = _clip_in_one_run(norm, model, inputs[~apart], labels[~apart], clip)
+        for name, one in others.items():
+            total[name] = total[name] + one.view_as(total[name])
+    return total, lengths
 
 
-class _Older:
-    """What torch before 2.9 has instead: one setting for products, and one for convolutions on a GPU."""
-
-    @property
-    def fp32_precision(self) -> str | tuple[str, bool]:
-        """Return ``"ieee"``, or what is set."""
-        now = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-        return "ieee" if now == ("highest", False) else now
-
-    @fp32_precision.setter
-    def fp32_precision(self, value: str | tuple[str, bool]) -> None:
-        products, convolutions = ("highest", False) if isinstance(value, str) else value
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
-
-
-@cache
-def _precisions(device: torch.device) -> list:
-    """List where torch keeps how precise products may be."""
-    if not hasattr(torch.backends, "fp32_precision"):
-        return [_Older()]
-    libraries = [torch.backends.mkldnn]
-    if device.type == "cuda":
-        libraries = [torch.backends.cuda, torch.backends.cudnn]
-    names = ("matmul", "conv", "rnn")
-    found = [torch.backends, *libraries, *(getattr(one, name, None) for one in libraries for name in names)]
-    return [one for one in found if hasattr(one, "fp32_precision")]
-
-
-def by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Gradients, Norms]:
+def _clip_by_record(model: nn.Module, inputs: Tensor, labels: Tensor, clip: float) -> tuple[Tensors, Norms]:
     """Make every record's gradient, then measure, shorten and add."""
-    gradients = per_record(model, inputs, labels)
-    norms = lengths(gradients)
-    if common(clip) and torch.isfinite(norms).all():
-        factor = factors(norms, clip)
+    gradients = by_record(model, inputs, labels)
+    lengths = norms(gradients)
+    if is_common(clip) and torch.isfinite(lengths).all():
+        factors = clip_factors(lengths, clip)
     else:
-        gradients, factor, norms = _scaled(gradients, clip)
-    return {name: added_up(factor.to(one.dtype), one) for name, one in gradients.items()}, norms
+        gradients, factors, lengths = _scaled(gradients, clip)
+    return {name: weighted_sum(factors.to(one.dtype), one) for name, one in gradients.items()}, lengths
 
 
-def clipped_each(gradients: Gradients, clip: float) -> Float[Tensor, "records weights"]:
+def clipped(gradients: Tensors, clip: float) -> Tensor:
     """Return every record's gradient, shortened to the clip if it is longer, as one row."""
-    scaled, factor, _ = _scaled(gradients, clip)
-    return factor.unsqueeze(1) * torch.cat([one.reshape(len(one), -1) for one in scaled.values()], dim=1)
+    scaled, factors, _ = _scaled(gradients, clip)
+    return factors.unsqueeze(1) * torch.cat([one.reshape(len(one), -1) for one in scaled.values()], dim=1)
 
 
-def _scaled(gradients: Gradients, clip: float) -> tuple[Gradients, Tensor, Norms]:
-    """Divide every gradient by its largest number; return what is left, the factor to use, and the length.
+def _scaled(gradients: Tensors, clip: float) -> tuple[Tensors, Tensor, Norms]:
+    """Divide every gradient by its largest number; return what is left, the factor to use, and the norm.
 
     A gradient that is not finite is left with nothing.
     """
@@ -246,96 +185,26 @@ def _scaled(gradients: Gradients, clip: float) -> tuple[Gradients, Tensor, Norms
         name: torch.where(there.unsqueeze(1), row, 0).div_(unit.unsqueeze(1)).view_as(gradients[name])
         for name, row in rows.items()
     }
-    norms = lengths(scaled)
-    factor = torch.minimum(unit, clip / norms) * there
-    return scaled, factor, torch.where(there, (unit * norms).clamp(max=torch.finfo(unit.dtype).max), largest)
+    lengths = norms(scaled)
+    factors = torch.minimum(unit, clip / lengths) * there
+    top = torch.finfo(unit.dtype).max
+    return scaled, factors, torch.where(there, (unit * lengths).clamp(max=top), largest)
 
 
-def common(clip: float) -> bool:
+def is_common(clip: float) -> bool:
     """Tell whether factors, and products with them, stay far from a float's ends for this clip."""
     return clip == float("inf") or _COMMON[0] <= clip <= _COMMON[1]
 
 
-def _try(model: nn.Module, records: Tensor) -> str | None:
-    """Return why book-keeping would be wrong for a model, or None: try it with two and with three records.
-
-    Sizes tell which axis the records are in, and the lengths must be those of every record's own gradient. In
-    double precision, where the model has one, so that rounding does not look like a wrong length. Dropout
-    is switched off: its masks differ from one time to the next.
-    """
-    batch = records.repeat(3, *[1] * (records.ndim - 1))[:3]
-    try:
-        model = copy.deepcopy(model).eval()
-    except Exception:  # what cannot be copied is not tried
-        return "the model cannot be copied"
-    try:
-        wide = batch.double() if batch.is_floating_point() else batch
-        return _compare(copy.deepcopy(model).double(), wide)
-    except Exception:  # a forward pass that has numbers of its own in single precision
-        return _compare(model, batch)
-
-
-def _compare(model: nn.Module, batch: Tensor) -> str | None:
-    """Hold the books of two and three records to their own gradients."""
-    label = torch.zeros(3, dtype=torch.long, device=batch.device)
-    truth = lengths(_in_a_loop(model, batch, label))
-    widest = max(sum(weight.shape) for weight in trainable(model).values())
-    close = _CLOSE + 2 * gamma(widest, truth.dtype)  # by so much lengths are rounded up
-    for count in (2, 3):
-        try:
-            parts = bookkeeping.parts(model, batch[:count], label[:count], "materialise")
-        except bookkeeping.UnsuitableError as error:
-            return str(error)
-        books = bookkeeping.lengths(parts)
-        if not torch.allclose(books, truth[:count], rtol=close, atol=_NOTHING, equal_nan=True):
-            return "gradients do not have the lengths that the books give them"
-    return None
-
-
-def per_record(model: nn.Module, inputs: Tensor, labels: Tensor) -> Gradients:
-    """Return every record's own gradient, records first: for any module, and with much memory.
-
-    By one tensor program; by a loop over the records where torch's `vmap` cannot follow the model.
-    """
-    weights = {name: weight.detach() for name, weight in trainable(model).items()}
-
-    def loss(weights: Gradients, record: Tensor, label: Tensor) -> Tensor:
-        logits = call(model, weights, record.unsqueeze(0))
-        return nn.functional.cross_entropy(logits, label.unsqueeze(0))
-
-    try:
-        return vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")(weights, inputs, labels)
-    except Exception:  # of many kinds; what is wrong with the model itself is raised by the loop
-        return _in_a_loop(model, inputs, labels)
-
-
-def _in_a_loop(model: nn.Module, inputs: Tensor, labels: Tensor) -> Gradients:
-    """Ask the model about one record after the other."""
-    weights = trainable(model)
-    rows = []
-    for record, label in zip(inputs, labels, strict=True):
-        with torch.enable_grad():
-            loss = nn.functional.cross_entropy(model(record.unsqueeze(0)), label.unsqueeze(0))
-        found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True, allow_unused=True)
-        rows.append(found)
-    return {name: torch.stack(pieces) for name, pieces in zip(weights, zip(*rows, strict=True), strict=True)}
-
-
-def lengths(gradients: Gradients) -> Norms:
-    """Return how long every record's gradient can be at most, all parameters together."""
-    parts = torch.stack([longest(one.unsqueeze(1) if one.ndim == 1 else one) for one in gradients.values()])
-    return torch.linalg.vector_norm(parts, dim=0).mul_(1 + gamma(len(parts) + 4, parts.dtype))
-
-
-def factors(norms: Tensor, clip: float) -> Tensor:
-    """Return min(1, C/‖g‖), which is 1 where there is no gradient, given a length that was rounded up."""
+def clip_factors(norms: Tensor, clip: float) -> Tensor:
+    """Return min(1, C/‖g‖), which is 1 where there is no gradient, given a norm that was rounded up."""
     return (clip / norms).clamp(max=1)
 
 
 def check_finite(norms: Norms, when: str = "") -> None:
-    """Refuse gradients that have no length to clip."""
+    """Refuse gradients that have no norm to clip."""
     wrong = ~torch.isfinite(norms)
     if wrong.any():
         first = int(wrong.nonzero()[0, 0])
-        got = f"{norms[first].item()} as length of {int(wrong.sum())} of {len(norms)} gradients{when}"
+        got = f"{norms[first].item()} as norm of {int(wrong.sum())} of {len(norms)} gradients{when}"
         _check.refuse("gradients", "be finite", got)

@@ -14,11 +14,11 @@ from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.dp_sgd._doors import check_private
+from mialab.dp_sgd._validation import check_private
 from mialab.dp_sgd.clipping import Clipper, check_finite, make_clipper
-from mialab.dp_sgd.descent import check_weights, gather, optimizer, released, scatter
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
+from mialab.dp_sgd.update import check_weights, gather, noisy_mean, optimizer, scatter
 
 
 @door
@@ -81,18 +81,30 @@ def fit_private(
     """
     _, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
-    model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.Noise(rng, device)
     records = as_tensor(x).to(device), as_tensor(y).to(device)
+    return fit_checked(make_model, *records, recipe, rng, physical_batch)
+
+
+def fit_checked(
+    make_model: Callable[[], nn.Module],
+    x: Tensor,
+    y: Tensor,
+    recipe: DpSgd,
+    rng: np.random.Generator,
+    physical_batch: int | None = None,
+) -> nn.Module:
+    """Train one model, on the device where the records are; `check_private` has seen all of this."""
+    model = _rng.fresh(make_model, rng).to(x.device).train()
+    noise = _rng.Noise(rng, x.device)
     weights = gather(model)
     descent = optimizer(weights, recipe)
     batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
     with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
-        clipper = make_clipper(model, records[0])
+        clipper = make_clipper(model, x)
         for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
-            parts = torch.from_numpy(batch).to(device).split(physical_batch or max(1, len(batch)))
-            sums = (clipped_vector(clipper, records, part, recipe, step) for part in parts)
-            weights.grad = released(reduce(Tensor.add_, sums), recipe, noise, weights.dtype)
+            parts = torch.from_numpy(batch).to(x.device).split(physical_batch or max(1, len(batch)))
+            sums = (clipped_vector(clipper, (x, y), part, recipe, step) for part in parts)
+            weights.grad = noisy_mean(reduce(Tensor.add_, sums), recipe, noise, weights.dtype)
             descent.step()
     scatter(model)
     check_weights(weights)

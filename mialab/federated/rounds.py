@@ -14,11 +14,11 @@ from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
-from mialab.dp_sgd.clipping import clipped_each, common, factors
-from mialab.dp_sgd.descent import released
-from mialab.dp_sgd.layers import gamma, longest
+from mialab.dp_sgd.clipping import clip_factors, clipped, is_common
+from mialab.dp_sgd.update import noisy_mean
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
+from mialab.per_example.rounding import gamma, norm_bounds
 from mialab.train import Sgd, _doors, alike, alone
 from mialab.train.fleet import load
 from mialab.train.steps import at_rest, make_step
@@ -239,24 +239,24 @@ class _Run:
         Lengths are rounded up. With noise, an update that is not finite counts as 0, and nothing tells of it.
         """
         clip, length = self.recipe.clip, _longest(update.flatten(0, 1)).unflatten(0, self.shape)
-        if common(clip) and torch.isfinite(length).all():
-            share = (factors(length, clip) * there).unsqueeze(1)
+        if is_common(clip) and torch.isfinite(length).all():
+            share = (clip_factors(length, clip) * there).unsqueeze(1)
             blocks = zip(share.split(_CLIENTS, 2), update.split(_CLIENTS, 1), strict=True)
             total = torch.stack([(one @ sent).squeeze(1) for one, sent in blocks]).sum(0, dtype=torch.float64)
         else:
-            rows = clipped_each({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
+            rows = clipped({"": update.double().flatten(0, 1)}, clip).unflatten(0, self.shape)
             total = (rows * there.unsqueeze(2)).sum(1)
         server = self.recipe.server_step
-        means = [released(row, server, one, row.dtype) for row, one in zip(total, self.noises, strict=True)]
+        means = [noisy_mean(row, server, one, row.dtype) for row, one in zip(total, self.noises, strict=True)]
         return torch.stack(means).to(update.dtype)
 
 
 def _longest(rows: Tensor) -> Tensor:
     """Return how long rows can be at most: in short pieces, so that rounding up adds little."""
     whole = rows.shape[1] - rows.shape[1] % _PIECE
-    pieces = [longest(rows[:, whole:])] if whole < rows.shape[1] else []
+    pieces = [norm_bounds(rows[:, whole:])] if whole < rows.shape[1] else []
     if whole:
-        pieces.append(longest(rows[:, :whole].unflatten(1, (-1, _PIECE))))
+        pieces.append(norm_bounds(rows[:, :whole].unflatten(1, (-1, _PIECE))))
     return torch.linalg.vector_norm(torch.stack(pieces), dim=0) * (1 + gamma(6, rows.dtype))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_REGISTERED = ("_parameters", "_buffers", "_modules", "training")
+REGISTERED = ("_parameters", "_buffers", "_modules", "training")
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -61,7 +61,8 @@ class _Walk:
 
     def say(self, *words: object) -> None:
         """Add words to the checksum."""
-        self.digest.update(repr(words).encode())
+        for word in words:
+            self.digest.update(word if isinstance(word, bytes) else f"{word!r},".encode())
 
     def module(self, root: nn.Module) -> None:
         """Go through a module: first what is registered, so that it is known wherever it is met again."""
@@ -77,7 +78,7 @@ class _Walk:
             if isinstance(layer, torch.jit.ScriptModule):
                 self.say(id(layer))
             else:
-                self.walk({name: one for name, one in vars(layer).items() if name not in _REGISTERED})
+                self.walk({name: one for name, one in vars(layer).items() if name not in REGISTERED})
 
     def walk(self, value: object, captured: bool = False) -> None:
         """Go through a value; ``captured`` if it was met inside a function, which no copy of it can reach."""

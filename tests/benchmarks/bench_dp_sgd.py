@@ -25,7 +25,7 @@ from mialab import models
 from mialab._rng import Noise
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd.clipping import make_clipper
-from mialab.dp_sgd.descent import gather, optimizer, released
+from mialab.dp_sgd.update import gather, noisy_mean, optimizer
 from mialab.secure import SystemGenerator
 
 
@@ -108,9 +108,9 @@ def plain_step(model, inputs, labels):
     return run
 
 
-def clipped(way):
+def clipped(method):
     def make(model, inputs, labels):
-        clipper = make_clipper(model, inputs, way)
+        clipper = make_clipper(model, inputs, method)
         return lambda: clipper(inputs, labels, 1.0)
 
     return make
@@ -125,7 +125,7 @@ def private_step(rng):
         def run():
             total, norms = clipper(inputs, labels, RECIPE.clip)
             assert torch.isfinite(norms).all()
-            weights.grad = released(
+            weights.grad = noisy_mean(
                 torch.cat([one.double().flatten() for one in total.values()]), RECIPE, noise
             )
             descent.step()

@@ -1,9 +1,9 @@
-"""Per-record gradients of the small transformer, batch 128: with books, with vmap, and what training pays.
+"""Per-record gradients of the small transformer, batch 128: in one run, with vmap, and what training pays.
 
 Against `vmap` of `grad`, and against one plain forward and backward pass that returns only their mean.
-Every way runs on one thread and on two, interleaved; what the books are compared with is the *better* of the
+Every way runs on one thread and on two, interleaved; what one run is compared with is the *better* of the
 other's one and two threads, so that nobody wins by the number of threads they were given; the last row is
-the better of the books' own. Each time is the minimum of single calls: on a busy machine one call of a few
+the better of its own. Each time is the minimum of single calls: on a busy machine one call of a few
 milliseconds can go by undisturbed, and five in a row cannot. Two threads there wait for each other, and their
 ratios are those of whoever else is at work.
 """
@@ -16,8 +16,8 @@ from torch import nn
 
 from mialab import models
 from mialab.leaks.gradients import per_record
-from mialab.leaks.gradients.books import by_books
-from mialab.leaks.gradients.per_record import by_vmap
+from mialab.per_example import capture
+from mialab.per_example.gradients import by_record
 
 BATCH, ROUNDS, REPEATS, THREADS = 128, 10, 5, (1, 2)
 
@@ -54,15 +54,16 @@ def main():
     x, y = rng.normal(size=(BATCH, 1, 8, 8)).astype(np.float32), rng.integers(10, size=BATCH)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
     print(
-        f"{'per-record gradients, batch 128':32}{'threads':>9}{'plain':>10}{'vmap':>10}{'books':>10}", end=""
+        f"{'per-record gradients, batch 128':32}{'threads':>9}{'plain':>10}{'vmap':>10}{'one run':>10}",
+        end="",
     )
-    print(f"{'door':>10}{'books/vmap (≤ 1)':>20}{'books/plain (≤ 1.8)':>22}")
+    print(f"{'door':>10}{'one run/vmap (≤ 1)':>20}{'one run/plain (≤ 1.8)':>22}")
     for blocks in (1, 2):
         model = models.tiny_transformer(1, 8, 10, blocks=blocks)
         ways = {
             "plain": lambda model=model: plain(model, inputs, labels),
-            "vmap": lambda model=model: by_vmap(model, inputs, labels),
-            "books": lambda model=model: by_books(model, inputs, labels),
+            "vmap": lambda model=model: by_record(model, inputs, labels),
+            "one run": lambda model=model: capture.gradients(model, inputs, labels),
             "door": lambda model=model: per_record(model, x, y),  # public: checks and copies included
         }
         best = best_of(ways)
@@ -70,7 +71,7 @@ def main():
         rows = {str(threads): {name: best[name, threads] for name in ways} for threads in THREADS}
         for threads, row in (rows | {"better": rival}).items():
             columns = "".join(f"{1e3 * row[name]:7.2f} ms" for name in ways)
-            ratios = [row["books"] / rival[name] for name in ("vmap", "plain")]
+            ratios = [row["one run"] / rival[name] for name in ("vmap", "plain")]
             name = f"transformer of {blocks} block(s)"
             print(f"{name:32}{threads:>9}{columns}{ratios[0]:20.2f}{ratios[1]:22.2f}")
 

@@ -9,7 +9,9 @@ from torch import nn
 
 from golden.cases import Area, generator
 from mialab import canaries, data, dp_sgd, federated, models, norms, signals, train, transformers
-from mialab.dp_sgd import clipping, fleet_sums, layers, sampling
+from mialab.dp_sgd import clipping, fleet_clipping, sampling
+from mialab.per_example import gradients as per_example_gradients
+from mialab.per_example import rounding as floats
 
 AREA = Area()
 add = AREA.add
@@ -281,30 +283,30 @@ def vectors(dtype: torch.dtype) -> torch.Tensor:
 
 
 def lengths(precision):
-    return clipping.lengths({"weight": vectors(PRECISIONS[precision])})
+    return per_example_gradients.norms({"weight": vectors(PRECISIONS[precision])})
 
 
 def longest(precision):
-    return layers.longest(vectors(PRECISIONS[precision]))
+    return floats.norm_bounds(vectors(PRECISIONS[precision]))
 
 
 def factors(precision, clip):
-    return clipping.factors(lengths(precision), clip)
+    return clipping.clip_factors(lengths(precision), clip)
 
 
 def each_clipped(precision, clip):
-    return clipping.clipped_each({"weight": vectors(PRECISIONS[precision])}, clip)
+    return clipping.clipped({"weight": vectors(PRECISIONS[precision])}, clip)
 
 
 def weighted_sum(number):
     rng = generator()
-    return layers.added_up(
+    return floats.weighted_sum(
         torch.from_numpy(rng.random(number)), torch.from_numpy(rng.normal(size=(number, 3)))
     )
 
 
 def rounding(operations, precision):
-    return layers.gamma(operations, PRECISIONS[precision])
+    return floats.gamma(operations, PRECISIONS[precision])
 
 
 for precision in PRECISIONS:
@@ -334,7 +336,7 @@ for number in (5, 300):
 
 def sums_of_fleet(way, kind):
     fleet = train.Fleet.of([fresh(kind, torch.float64) for _ in range(2)])
-    made = {"general": fleet_sums.general_sums, "chosen": fleet_sums.make_sums}[way](
+    made = {"general": fleet_clipping.general_clipper, "chosen": fleet_clipping.make_fleet_clipper}[way](
         fleet.template, fleet.state, 0.5
     )
     x, y = batch(kind, torch.float64, 10)

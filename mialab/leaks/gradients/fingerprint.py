@@ -24,11 +24,14 @@ from torch import Tensor, nn
 from mialab import _check
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.leaks.gradients.books import RULES, can_keep, listen
-from mialab.leaks.gradients.per_record import check_readable
+from mialab.leaks.gradients.per_record import check_readable, training_only
+from mialab.per_example import capture
+from mialab.per_example.gradients import keeps_apart
+from mialab.per_example.layers import RULES
 from mialab.transformers import Attention, TinyTransformer
 
 _AT_ONCE = 256  # records in one pass
+_ALL = slice(None)
 
 
 @door
@@ -64,11 +67,14 @@ def part(model: nn.Module, name: str = "", *, head: int | None = None) -> Bool[n
         _check.refuse("name", "be a layer or a parameter of the model", repr(name))
     marks = []
     for (own, weight), asked in zip(model.named_parameters(), inside, strict=True):
-        mark = (
-            torch.full(weight.shape, asked) if head is None else torch.zeros(weight.shape, dtype=torch.bool)
-        )
-        if head is not None and asked:
-            _mark_head(model, own, head, mark)
+        mark = torch.full(weight.shape, asked and head is None)
+        layer, _, kind = own.rpartition(".")
+        if asked and head is not None and (cut := _of_head(model, layer, head)):
+            outputs, inputs = cut
+            if kind == "weight":
+                mark[outputs, inputs] = True
+            elif outputs != _ALL:
+                mark[outputs] = True
         marks.append(mark.flatten())
     marked = torch.cat(marks).numpy()
     if not marked.any():
@@ -76,32 +82,24 @@ def part(model: nn.Module, name: str = "", *, head: int | None = None) -> Bool[n
     return marked
 
 
-def _mark_head(model: nn.Module, name: str, head: int, mark: Tensor) -> None:
-    """Set the entries of one head, if the parameter belongs to a layer of attention."""
-    path, _, kind = name.rpartition(".")
-    owner, _, projection = path.rpartition(".")
+def _of_head(model: nn.Module, layer: str, head: int) -> tuple[slice, slice] | None:
+    """Return which outputs and inputs of a layer belong to a head, or None if it is no part of attention."""
+    owner, _, projection = layer.rpartition(".")
     attention = model.get_submodule(owner)
     if not isinstance(attention, Attention):
-        return
+        return None
     if not 0 <= head < attention.heads:
         _check.refuse("head", f"be in 0 … {attention.heads - 1}", head)
-    rows = _rows(attention, head)
-    if projection != "output":
-        mark[rows] = True
-    elif kind == "weight":
-        mark[:, rows] = True
-
-
-def _rows(attention: Attention, head: int) -> slice:
     wide = attention.query.out_features // attention.heads
-    return slice(head * wide, (head + 1) * wide)
+    own = slice(head * wide, (head + 1) * wide)
+    return (_ALL, own) if projection == "output" else (own, _ALL)
 
 
 @door
 def by_token(
     model: nn.Module, x: Inputs, y: Int[ndarray, "records"], layer: str, *, head: int | None = None
 ) -> Float[ndarray, "records tokens"]:
-    """Return the length of each token's own share of a layer's weight gradient, record by record.
+    """Return the norm of each token's own share of a layer's weight gradient, record by record.
 
     A record's gradient is the sum of its tokens' shares δₜ xₜᵀ, of length |δₜ| |xₜ|. For key and value a
     token is one that was listened to; for query and output, one that listened.
@@ -130,32 +128,28 @@ def by_token(
     inputs, labels, _ = check_readable(model, x, y)
     kinds = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear | nn.Embedding)}
     _check.one_of("layer", layer, list(kinds))
-    if not can_keep(model):
+    if not keeps_apart(model):
         known = ", ".join(kind.__name__ for kind in RULES)
         _check.refuse("the model", f"consist of {known} and our attention", type(model).__name__)
-    cut = _cut(model, layer, head)
-    pieces = []
-    for some, their in zip(inputs.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
-        heard = [one for one in listen(model, some, their) if one.name == layer]
-        if len(heard) != 1 or heard[0].back.ndim != 3:
-            _check.refuse("layer", "be asked once for every token", repr(layer))
-        back, read = heard[0].back[..., cut[0]], heard[0].x
-        lengths = back.norm(dim=-1)
-        pieces.append(lengths if read.dtype == torch.int64 else lengths * read[..., cut[1]].norm(dim=-1))
-    return torch.cat(pieces).cpu().numpy()
+    cut = (_ALL, _ALL) if head is None else _of_head(model, layer, head)
+    if cut is None:
+        _check.refuse("head", f"be a head of {layer}", head)
+    outputs, features = cut
 
+    def share(seen: capture.LayerRecord) -> Tensor:
+        if seen.errors.ndim != 3:
+            raise capture.UnsuitableError
+        norms = seen.errors[..., outputs].norm(dim=-1)
+        return norms if seen.inputs.dtype == torch.int64 else norms * seen.inputs[..., features].norm(dim=-1)
 
-def _cut(model: nn.Module, layer: str, head: int | None) -> tuple[slice, slice]:
-    """Return which of a layer's outputs and inputs belong to the head."""
-    everything = slice(None)
-    if head is None:
-        return everything, everything
-    owner, _, projection = layer.rpartition(".")
-    attention = model.get_submodule(owner)
-    if isinstance(attention, Attention) and 0 <= head < attention.heads:
-        rows = _rows(attention, head)
-        return (everything, rows) if projection == "output" else (rows, everything)
-    raise ValueError(f"head must be a head of {layer}, got {head}")
+    shares = []
+    with training_only(kinds[layer], model):
+        for some, their in zip(inputs.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
+            try:
+                shares.append(capture.run(model, {layer: kinds[layer]}, some, their, share)[layer])
+            except (capture.UnsuitableError, KeyError):
+                _check.refuse("layer", "be asked once for every token", repr(layer))
+    return torch.cat(shares).cpu().numpy()
 
 
 @door

@@ -1,22 +1,22 @@
 """One gradient for each record."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.func import grad, vmap
 
 from mialab import _check, _logits
-from mialab._functional import as_tensor, call
+from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.leaks.gradients.books import by_books, can_keep
 from mialab.norms import NoisyBatchNorm2d
-from mialab.train.fleet import reads
+from mialab.per_example.gradients import per_example
+from mialab.train.fleet import reading, reads
 from mialab.transformers import TinyTransformer
-
-Gradients = Float[ndarray, "records parameters"]
 
 
 @door
@@ -30,9 +30,9 @@ def per_record(
 ) -> Float[ndarray, "records columns"]:
     """Return the gradient of each record's cross-entropy, for all parameters in their order, flattened.
 
-    A model of linear, embedding and layer-norm layers and our attention takes one pass over the batch, with
-    the books kept layer by layer; any other takes `torch.func.vmap` of the gradient of one record. Both
-    are exact. The mean of the rows is what a training step on the batch would use.
+    A model of known layers, our attention among them, takes one pass over the batch, which keeps what every
+    layer saw and got back; any other takes `torch.func.vmap` of the gradient of one record. Both are exact.
+    The mean of the rows is what a training step on the batch would use.
 
     Parameters
     ----------
@@ -71,28 +71,31 @@ def per_record(
     if keep.shape != (parameters,):
         _check.refuse("columns", f"have one entry for each of the {parameters} parameters", keep.shape)
     rows = max(1, int(memory_bytes / (3 * inputs.element_size() * (parameters + outputs))))
-    way = by_books if can_keep(model) else by_vmap
     chosen = torch.from_numpy(np.flatnonzero(keep)).to(inputs.device)
     gradients = np.empty(
         (len(x), len(chosen)), dtype=np.float64 if inputs.element_size() == 8 else np.float32
     )
-    for start in range(0, len(x), rows):
-        chunk = slice(start, start + rows)
-        found = way(model, inputs[chunk], labels[chunk])
-        gradients[chunk] = (found if keep.all() else found[:, chosen]).cpu().numpy()
+    with training_only(model, model):
+        for start in range(0, len(x), rows):
+            chunk = slice(start, start + rows)
+            each = per_example(model, inputs[chunk], labels[chunk])
+            found = torch.cat([one.flatten(1) for one in each.values()], dim=1)
+            gradients[chunk] = (found if keep.all() else found[:, chosen]).cpu().numpy()
     return gradients
 
 
-def by_vmap(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Return the per-record gradients (records, parameters) of any model: `vmap` of `grad`."""
-    state = {name: weight.detach() for name, weight in model.named_parameters()}
-
-    def loss(state: dict[str, Tensor], record: Tensor, label: Tensor) -> Tensor:
-        logits = call(model, state, record[None])
-        return nn.functional.cross_entropy(logits, label[None])
-
-    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(state, inputs, labels)
-    return torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1)
+@contextmanager
+def training_only(layer: nn.Module, model: nn.Module) -> Iterator[None]:
+    """Run a block in which the weights of one layer of a model are trained, and no others."""
+    chosen = {id(weight) for weight in layer.parameters()}
+    changed = [weight for weight in model.parameters() if weight.requires_grad != (id(weight) in chosen)]
+    try:
+        for weight in changed:
+            weight.requires_grad_(not weight.requires_grad)
+        yield
+    finally:
+        for weight in changed:
+            weight.requires_grad_(not weight.requires_grad)
 
 
 def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> tuple[Tensor, Tensor, int]:
@@ -106,7 +109,7 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
     inputs = as_tensor(x).to(weight.device)
     if inputs.is_floating_point() or not reads(model, inputs[:1]):
         inputs = inputs.to(weight.dtype)
-    logits, outputs = _one_pass(model, inputs[:1])
+    logits, outputs = _outputs_per_record(model, inputs[:1])
     if logits.ndim != 2:
         _check.refuse("the model", "return logits of shape (records, classes)", tuple(logits.shape))
     _logits.refuse_probabilities("the model's answers", logits.cpu().numpy(), "leave out the softmax")
@@ -136,23 +139,14 @@ def _check_sentences(model: TinyTransformer, x: Inputs) -> None:
         _check.refuse("x", f"hold token numbers in 0 … {vocabulary - 1}", strange[0])
 
 
-def _one_pass(model: nn.Module, record: Tensor) -> tuple[Tensor, int]:
-    """Ask the model one record, and count the numbers that its layers return."""
-    count = 0
+def _outputs_per_record(model: nn.Module, record: Tensor) -> tuple[Tensor, int]:
+    """Ask the model one record; return its logits, and how many numbers its layers return."""
+    counts: list[int] = []
 
-    def add(_layer: nn.Module, _inputs: object, output: object) -> None:
-        nonlocal count
-        count += output.numel() if isinstance(output, Tensor) else 0
+    def count(_layer: nn.Module, _inputs: object, output: object) -> None:
+        counts.append(output.numel() if isinstance(output, Tensor) else 0)
 
-    hooks = [layer.register_forward_hook(add) for layer in model.modules()]
-    try:
-        with torch.no_grad():
-            return model(record), count
-    except (RuntimeError, IndexError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"x must be records that the model can read, got {tuple(record.shape[1:])}: {reason}"
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, reading(record), torch.no_grad():
+        for layer in model.modules():
+            hooks.enter_context(layer.register_forward_hook(count))
+        return model(record), sum(counts)

@@ -1,17 +1,20 @@
 """What a client sends."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from torch import Tensor, nn
+from torch import nn
 from torch.func import grad, vmap
 
 from mialab import _check
-from mialab._functional import as_tensor, call
+from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
 from mialab.leaks.gradients.per_record import check_readable
+from mialab.per_example.gradients import loss
 
 _RECORDS_AT_ONCE = 4096
 _RATES = (1e-6, 1e6)  # outside, the step or its quotient is lost in single precision
@@ -69,16 +72,13 @@ def local_updates(
     _check.hold("batches", batches.T, 1, "records a client")
     _check.labels("batches", batches, classes=len(x))
     start = {name: weight.detach() for name, weight in model.named_parameters()}
-
-    def loss(state: dict[str, Tensor], records: Tensor, their: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(call(model, state, records), their)
-
+    push = vmap(grad(partial(loss, model)))
     sent = []
     for some in as_tensor(batches).split(max(1, _RECORDS_AT_ONCE // batches.shape[1])):
         state = {name: weight.expand(len(some), *weight.shape) for name, weight in start.items()}
         for _ in range(steps):
-            push = vmap(grad(loss))(state, inputs[some], labels[some])
-            state = {name: weight - learning_rate * push[name] for name, weight in state.items()}
+            pushes = push(state, inputs[some], labels[some])
+            state = {name: weight - learning_rate * pushes[name] for name, weight in state.items()}
         moved = [(start[name] - state[name]).flatten(1) for name in start]
         sent.append(torch.cat(moved, dim=1) / (steps * learning_rate))
     return np.asarray(torch.cat(sent).cpu().numpy())

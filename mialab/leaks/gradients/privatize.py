@@ -10,8 +10,6 @@ from mialab.accounting import Neighbours
 from mialab.leaks.aggregates import Features, Release
 from mialab.mechanisms.noise import Gaussian
 
-_SMALL = 1e-140
-
 
 @door
 def clip(gradients: Features, bound: float) -> Features:
@@ -35,24 +33,13 @@ def clip(gradients: Features, bound: float) -> Features:
     _check.magnitude("bound", bound)
     _check.secret("gradients", gradients)
     exact = np.asarray(gradients, dtype=float)
-    with np.errstate(over="ignore"):
-        lengths = np.linalg.norm(exact, axis=1, keepdims=True)
-        clipped = exact / np.maximum(lengths / bound, 1)
-    extreme = ~((lengths > _SMALL) & (lengths < 1 / _SMALL))[:, 0]  # squares may have left the floats
-    if extreme.any():
-        clipped[extreme] = _clip_in_units(exact[extreme], float(bound))
-    return clipped
-
-
-def _clip_in_units(gradients: Features, bound: float) -> Features:
-    """Return the same where squares are no floats: in units of each row's largest number."""
-    unit = np.abs(gradients).max(axis=1, keepdims=True, initial=0.0)
+    unit = np.abs(exact).max(axis=1, keepdims=True, initial=0.0)  # in which squares are floats
     unit[unit == 0] = 1.0
-    shape = gradients / unit
-    lengths = np.linalg.norm(shape, axis=1, keepdims=True)
+    shape = exact / unit
+    norms = np.linalg.norm(shape, axis=1, keepdims=True)
     with np.errstate(over="ignore"):
-        too_long = lengths > bound / unit
-    return np.where(too_long, shape / np.where(lengths > 0, lengths, 1) * bound, gradients)
+        too_long = norms > bound / unit
+    return np.where(too_long, shape / np.where(norms > 0, norms, 1) * bound, exact)
 
 
 @door

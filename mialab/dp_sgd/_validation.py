@@ -7,7 +7,7 @@ changes the gradients of others, or the model by another way.
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,29 +48,32 @@ def check_private(
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
     model, x = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
     check_layers(model, "make_model", "return a module")
-    check_readable(model, x)
+    with _rng.torch_undisturbed():
+        predict(model, x)  # so that no record is drawn later that the model cannot read
     check_alone(make_model, x, device)
     return model.train(), x
 
 
-def check_readable(model: nn.Module, x: np.ndarray) -> None:
-    """Refuse records that the model cannot read, before one of them is drawn and stops the training."""
-    with _rng.torch_undisturbed():
-        predict(model, x)
-
-
 def check_layers(model: nn.Module, who: str = "model", must: str = "be one") -> None:
-    """Refuse the layers that are known to mix records, and say why."""
+    """Refuse layers that are known to mix records, and say why; and parameters in half precision."""
     for name, layer in model.named_modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            why = "batch normalisation shows every record the whole batch, so no clip bounds what one changes"
+        if why := _why_mixing(layer):
             _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
-        if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
-            why = "running averages of the records go into the model without noise"
-            _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
-        if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.max_norm:
-            why = "max_norm shortens the rows of a record's words as it passes, without noise"
-            _check.refuse(who, f"{must} {_ALONE} ({why})", f"{layer} at {name!r}")
+    for name, weight in model.named_parameters():
+        if weight.dtype not in (torch.float32, torch.float64):
+            rule = "with parameters in single or double precision: the clip would not bound what others round"
+            _check.refuse(who, f"{must} {rule}", f"{weight.dtype} at {name!r}")
+
+
+def _why_mixing(layer: nn.Module) -> str | None:
+    """Return what a layer does to other records than its own, if it is known to."""
+    if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+        return "batch normalisation shows every record the whole batch, so no clip bounds what one changes"
+    if isinstance(layer, nn.modules.instancenorm._InstanceNorm) and layer.track_running_stats:
+        return "running averages of the records go into the model without noise"
+    if isinstance(layer, nn.Embedding | nn.EmbeddingBag) and layer.max_norm:
+        return "max_norm shortens the rows of a record's words as it passes, without noise"
+    return None
 
 
 def check_alone(make_model: Callable[[], nn.Module], x: np.ndarray, device: str) -> None:
@@ -105,20 +108,18 @@ def _check_same_after(model: nn.Module, twin: nn.Module, ones: Tensor, others: T
     What a model does to its weights once and for all, such as a clamp, is no record's doing.
     """
     mine, its = _held(model), _held(twin)
-    strange = {name for name in mine.keys() | its.keys() if not _is_same(mine.get(name), its.get(name))}
+    strange = {name for name in mine.keys() | its.keys() if mine.get(name) != its.get(name)}
     _answer(model, ones)
     _answer(twin, others)
-    held = _held(model)
-    before = {name: one.detach().clone() if isinstance(one, Tensor) else one for name, one in held.items()}
+    before = _held(model)
     for seed in range(1, 4):
         for one, rows in ((model, ones), (twin, others)):
             _answer(one, rows[: _BATCH >> seed], seed)
     mine, its = _held(model), _held(twin)
     for name in [*mine, *(its.keys() - mine.keys())]:
-        one = mine.get(name)
-        steady = isinstance(one, Tensor) or name in strange
-        changed = steady and not _is_same(before.get(name), one)
-        if changed or (name not in strange and not _is_same(one, its.get(name))):
+        steady = name in strange or (name in mine and mine[name].is_tensor)
+        changed = steady and before.get(name) != mine.get(name)
+        if changed or (name not in strange and mine.get(name) != its.get(name)):
             rule = f"{_RETURN}, and no buffer, weight or attribute that its forward pass changes"
             _check.refuse("make_model", rule, repr(name))
 
@@ -131,8 +132,8 @@ def _is_mixed(model: nn.Module, twin: nn.Module, record: Tensor, ones: Tensor, o
     """
     for seed in range(_SEEDS):
         for place in (0, -1):
-            mine, drawn = _answer_at(model, record, place, ones, seed)
-            its, drawn_too = _answer_at(twin, record, place, others, seed)
+            mine, drawn = _answer(model, ones.select_scatter(record, 0, place), seed)
+            its, drawn_too = _answer(twin, others.select_scatter(record, 0, place), seed)
             scale = float(torch.stack([mine, its]).nan_to_num(0.0, 0.0, 0.0).abs().max())
             same = torch.allclose(mine[place], its[place], rtol=1e-4, atol=1e-5 * scale, equal_nan=True)
             if not same and (place == 0 or torch.equal(drawn, drawn_too)):
@@ -158,13 +159,20 @@ def _is_mixed_when_shaken(model: nn.Module, record: Tensor, ones: Tensor, others
         return False
 
 
-def _held(model: nn.Module) -> dict[str, Tensor | str]:
-    """Return whatever a module holds, by name: tensors, and a checksum of all else."""
-    held: dict[str, Tensor | str] = {}
+class _Value(NamedTuple):
+    """Something that a module holds."""
+
+    is_tensor: bool
+    checksum: str
+
+
+def _held(model: nn.Module) -> dict[str, _Value]:
+    """Return whatever a module holds, by name."""
+    held = {}
     for path, layer in model.named_modules():
         for name, one in [*vars(layer).items(), *layer._parameters.items(), *layer._buffers.items()]:
-            if name not in hidden._REGISTERED and not nn.parameter.is_lazy(one):
-                held[f"{path}.{name}".removeprefix(".")] = one if isinstance(one, Tensor) else _checksum(one)
+            if name not in hidden.REGISTERED and not nn.parameter.is_lazy(one):
+                held[f"{path}.{name}".removeprefix(".")] = _Value(isinstance(one, Tensor), _checksum(one))
     return held
 
 
@@ -181,29 +189,12 @@ def _checksum(value: object) -> str:
         return repr(id(value))
 
 
-def _is_same(one: Tensor | str | None, other: Tensor | str | None) -> bool:
-    """Compare two tensors, or checksums; NaN is like NaN."""
-    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-        return one is other or (isinstance(one, str) and one == other)
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return False
-    return torch.equal(one, other) or bool(((one == other) | ((one != one) & (other != other))).all())
-
-
 @torch.no_grad()
-def _answer(model: nn.Module, inputs: Tensor, seed: int = 0) -> Tensor:
-    """Return the logits of a model as it trains, with the same random numbers at every call of a seed."""
-    with _draws(seed):
-        return model.train()(inputs)
+def _answer(model: nn.Module, inputs: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return the logits of a model as it trains, and the state that its draws led to.
 
-
-@torch.no_grad()
-def _answer_at(
-    model: nn.Module, record: Tensor, place: int, batch: Tensor, seed: int
-) -> tuple[Tensor, Tensor]:
-    """Return the logits of a batch with a record put in, and the state that its draws led to."""
-    inputs = batch.clone()
-    inputs[place] = record
+    The random numbers are the same at every call with the same seed.
+    """
     with _draws(seed):
         return model.train()(inputs), torch.get_rng_state()
 
@@ -212,17 +203,11 @@ def _answer_at(
 def _draws(seed: int) -> Iterator[None]:
     """Run a block with all global generators set from a seed, and put theirs back after it."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (a model may draw from it)
-    random.setstate(_states(seed)[0])
-    np.random.set_state(_states(seed)[1])  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     try:
         with _rng.torch_stream(np.random.default_rng(seed)):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-
-
-@cache
-def _states(seed: int) -> tuple:
-    """Return a state for Python's global generator, and one for NumPy's."""
-    return random.Random(seed).getstate(), np.random.RandomState(seed).get_state()

@@ -14,13 +14,14 @@ from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
-from mialab.dp_sgd._doors import check_private
-from mialab.dp_sgd.clipping import check_finite, common, make_clipper, trainable
-from mialab.dp_sgd.descent import check_weights, optimizer, released
-from mialab.dp_sgd.fit import fit_private
-from mialab.dp_sgd.fleet_sums import make_sums
+from mialab.dp_sgd._validation import check_private
+from mialab.dp_sgd.clipping import check_finite, is_common, make_clipper
+from mialab.dp_sgd.fit import fit_checked
+from mialab.dp_sgd.fleet_clipping import make_fleet_clipper
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
+from mialab.dp_sgd.update import check_weights, noisy_mean, optimizer
+from mialab.per_example.gradients import trainable
 from mialab.train import Fleet, _doors, alike
 from mialab.train.fleet import State, assemble, load, stack
 from mialab.train.steps import linear_layers
@@ -88,7 +89,7 @@ def fit_many_private(
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
     records = as_tensor(x).to(device), as_tensor(y).to(device)
-    why = alike.why_not(example, records[0], 1) if common(recipe.clip) else "the clip is hardly a float"
+    why = alike.why_not(example, records[0], 1) if is_common(recipe.clip) else "the clip is hardly a float"
     if why is None:
         try:
             with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
@@ -101,9 +102,10 @@ def fit_many_private(
             why = str(error)
     if why:
         alike.notice(why)
+    rows = torch.from_numpy(member).to(device)
     models = [
-        fit_private(make_model, x[row], y[row], recipe, rng=one, device=device, pretrained=pretrained)
-        for row, one in zip(member, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
+        fit_checked(make_model, records[0][row], records[1][row], recipe, one)
+        for row, one in zip(rows, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
     ]
     return Fleet(models[0], stack(models), tuple(models))
 
@@ -126,11 +128,11 @@ def _shard(
     noises = [_rng.Noise(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(template)))
     descent = optimizer(weights, recipe)
-    sums, clipper = make_sums(template, state, recipe.clip), make_clipper(witness, x)
+    fleet_clipper, clipper = make_fleet_clipper(template, state, recipe.clip), make_clipper(witness, x)
     for step, (batch, there) in enumerate(_filled(member, recipe, rngs), start=1):
         rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
         inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
-        total, norms = alike.attempt(sums, inputs, y[rows], weight)
+        total, norms = alike.attempt(fleet_clipper, inputs, y[rows], weight)
         if not recipe.noise_std:
             check_finite(norms.flatten(), f" at step {step}")
         elif (
@@ -143,7 +145,7 @@ def _shard(
             alone, _ = alike.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
             _check_sum(total[-1], torch.cat([part.to(total).flatten() for part in alone.values()]))
         weights.grad = torch.stack(
-            [released(one, recipe, noise, weights.dtype) for one, noise in zip(total, noises, strict=True)]
+            [noisy_mean(one, recipe, noise, weights.dtype) for one, noise in zip(total, noises, strict=True)]
         )
         descent.step()
         bar.update()

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mialab import _check
 from mialab._rng import Noise
-from mialab.dp_sgd.clipping import trainable
 from mialab.dp_sgd.recipe import DpSgd
+from mialab.per_example.gradients import trainable
 
 
 def gather(model: nn.Module) -> nn.Parameter:
@@ -44,15 +44,15 @@ def check_weights(weights: Tensor) -> None:
 
 
 @torch.no_grad()
-def released(total: Tensor, recipe: DpSgd, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
+def noisy_mean(total: Tensor, recipe: DpSgd, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
     """Add the noise to a sum of clipped gradients, and divide by the nominal batch: all that a step reveals.
 
     In double precision, rounded once at the end to what the weights have: so what comes out can be had from
     any sum. Where the weights are in double precision, the noise comes in two parts, for the same reason.
     (The proof is about real numbers; Mironov 2012 has what comes of floats.) ``total`` may be changed.
     """
-    blurred = total.double()
+    noisy = total.double()
     if recipe.noise_std:
         for share in (0.6, 0.8) if dtype == torch.float64 else (1.0,):
-            blurred = noise.normal(blurred).mul_(share * recipe.noise_std).add_(blurred)
-    return blurred.div_(recipe.nominal_batch).to(dtype)
+            noisy = noise.normal(noisy).mul_(share * recipe.noise_std).add_(noisy)
+    return noisy.div_(recipe.nominal_batch).to(dtype)
