@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mialab import models
-from mialab.train import Fleet, Sgd, checkpoint, fit, fit_many, predict, steps, together
-from mialab.train.streams import batches
+from mialab.train import Fleet, Sgd, checkpoint, fit, fit_many, predict, steps
+from mialab.train.batching import batches
 
 MAKERS = {
     "perceptron": lambda: models.mlp(64, (16, 12), 5),
@@ -154,7 +154,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(rng, tmp_path, monkeypatch, 
     arguments = (MAKERS[maker], x, y, member, RECIPE)
     straight = fit_many(*arguments, rng=seeded(), memory_bytes=memory)
 
-    monkeypatch.setattr(together, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SAVE_EVERY_SECONDS", 0.0)
     write, written = checkpoint.write, []
 
     def write_until_the_end(path, arrays, fingerprint):

@@ -14,7 +14,7 @@ from mialab.leaks.batch_norm.company import (
     draw_mates,
     predict_batches,
     predict_in_company,
-    without_memory,
+    without_running_stats,
 )
 from mialab.leaks.batch_norm.exact import exact_log_ratio
 from mialab.leaks.batch_norm.probe import (
@@ -49,5 +49,5 @@ __all__ = [
     "predict_in_company",
     "probe_score",
     "read_statistics",
-    "without_memory",
+    "without_running_stats",
 ]

@@ -19,14 +19,14 @@ from mialab._functional import as_tensor
 from mialab._types import Inputs, Member
 from mialab._validation import door
 from mialab.train import Fleet
-from mialab.train._doors import for_model
-from mialab.train.fleet import reading
+from mialab.train._model_checks import cast_records
+from mialab.train.fleet import explain_unreadable
 
 _ROWS_AT_ONCE = 2**16  # records in one forward pass: bounds the memory of `predict_batches`
 
 
 @door
-def without_memory(module: nn.Module) -> nn.Module:
+def without_running_stats(module: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode, whose batch-norm layers have only the batch at hand to go by.
 
     They forget their running averages, so that querying cannot change them; all other layers, dropout
@@ -34,7 +34,7 @@ def without_memory(module: nn.Module) -> nn.Module:
 
     Examples
     --------
-    >>> layer = without_memory(nn.BatchNorm1d(1))
+    >>> layer = without_running_stats(nn.BatchNorm1d(1))
     >>> layer(torch.tensor([[1.0], [3.0]])).flatten().detach().round(decimals=3)
     tensor([-1.,  1.])
     """
@@ -124,11 +124,11 @@ def predict_batches(
         _check.refuse("batches", f"be given for each of {len(fleet)} models", f"{len(everyones)}")
     if everyones.shape[2] < 2:
         _check.refuse("batches", "have at least 2 records each", everyones.shape[2])
-    records, logits = as_tensor(for_model(fleet[0], x)), []
+    records, logits = as_tensor(cast_records(fleet[0], x)), []
     for one, rows in enumerate(everyones):
-        model = without_memory(fleet[one])
+        model = without_running_stats(fleet[one])
         pieces = torch.tensor(rows).split(max(1, _ROWS_AT_ONCE // rows.shape[1]))
-        with reading(x):
+        with explain_unreadable(x):
             logits.append(torch.cat([_forward(model, records[piece]) for piece in pieces]))
     answers = torch.stack(logits).numpy()
     return answers if isinstance(models, Fleet) else answers[0]

@@ -23,7 +23,6 @@ from torch import nn
 from mialab import _check
 from mialab._validation import door
 from mialab.leaks.aggregates import Release
-from mialab.norms import check_momentum
 
 _MOST = 2**31  # batches: all their weights are listed
 
@@ -94,7 +93,7 @@ def batch_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     >>> batch_weights(0.5, 3)
     array([0.5  , 0.25 , 0.125])
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     _check.at_least("batches", batches, 1)
     if int(batches) > _MOST:
         _check.refuse("batches", f"be at most {_MOST}", batches)
@@ -110,7 +109,7 @@ def effective_batches(momentum: float) -> float:
     >>> effective_batches(1.0), round(effective_batches(0.1), 6)
     (1.0, 19.0)
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     return (2 - momentum) / momentum
 
 
@@ -142,7 +141,7 @@ def batch_between(before: Snapshot, after: Snapshot, momentum: float, n: int) ->
     >>> mean.round(6), variance.round(6)
     (array([5.]), array([1.5]))
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     _check.count("n", n, 2)
     if after.batches - before.batches != 1:
         _check.refuse("snapshots", "be one batch apart", after.batches - before.batches)

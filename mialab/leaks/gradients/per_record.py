@@ -13,7 +13,7 @@ from mialab._types import Inputs
 from mialab._validation import door
 from mialab.leaks.gradients.books import by_books, can_keep
 from mialab.norms import NoisyBatchNorm2d
-from mialab.train.fleet import reads
+from mialab.train.fleet import accepts_integers
 from mialab.transformers import TinyTransformer
 
 Gradients = Float[ndarray, "records parameters"]
@@ -104,7 +104,7 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
         _check_sentences(model, x)
     weight = next(model.parameters())
     inputs = as_tensor(x).to(weight.device)
-    if inputs.is_floating_point() or not reads(model, inputs[:1]):
+    if inputs.is_floating_point() or not accepts_integers(model, inputs[:1]):
         inputs = inputs.to(weight.dtype)
     logits, outputs = _one_pass(model, inputs[:1])
     if logits.ndim != 2:

@@ -1,12 +1,9 @@
-"""Many models, trained as one tensor program, in shards, with checkpoints."""
+"""Training many models as one tensor program, in shards, with checkpoints."""
 
 import copy
 import hashlib
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -18,20 +15,19 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mialab import _check, _rng
-from mialab._functional import as_tensor
+from mialab._functional import as_tensor, class_logits
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
-from mialab.train import _doors, alike, checkpoint, hidden
-from mialab.train.alone import descend, optimizer, step
-from mialab.train.fleet import Fleet, State, assemble, bytes_per_record, stack, state_of, to_arrays
+from mialab.train import hidden, vectorize
+from mialab.train._model_checks import check_member, check_training
+from mialab.train.batching import fleet_batches
+from mialab.train.checkpoint import Checkpoint, to_arrays
+from mialab.train.fit import fit_tensors, optimizer, train_step
+from mialab.train.fleet import Fleet, State, concatenate, stack, state_of
 from mialab.train.recipe import Sgd
-from mialab.train.steps import at_rest, make_step
-from mialab.train.streams import fleet_batches
-
-SAVE_EVERY_SECONDS = 10.0
+from mialab.train.steps import make_step, zero_velocity
 
 _PROBED = 8  # records that an untrained model is asked about
-_SAME: dict = {"rtol": 1e-4, "atol": 1e-5, "equal_nan": True}  # another processor rounds otherwise
 
 
 @door
@@ -60,7 +56,7 @@ def fit_many(
     make_model
         Called without arguments, returns a module of its own with fresh random weights.
     x, y
-        All records and their labels 0 … classes - 1.
+        All records and their labels 0 … classes - 1; 0 or 1 for models with a single logit.
     member
         Bool (models, records); every row holds at least one record.
     recipe
@@ -102,16 +98,20 @@ def fit_many(
     >>> (train.predict(fleet, x).argmax(axis=-1) == y)[member].all()
     np.True_
     """
-    example, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
-    _doors.check_member(member)
+    example, x, bytes_per_record = check_training(make_model, x, y, device, pretrained=pretrained)
+    check_member(member)
     _check.positive("memory_bytes", memory_bytes)
-    size = max(1, int(memory_bytes / _bytes_per_model(example, x, recipe.batch_size)))
-    cuts = range(0, len(member), size)
+    # Weights, velocities, gradients, and twice all that a forward pass makes: a rule of thumb, not a bound.
+    weights = sum(weight.numel() for weight in example.parameters())
+    bytes_per_model = 12 * weights + 2 * recipe.batch_size * (bytes_per_record + x[0].nbytes)
+    size = max(1, int(memory_bytes / bytes_per_model))
+    starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
-    steps = recipe.steps * len(cuts)
-    with tqdm(total=steps, desc=f"training {len(member)} models", delay=2, leave=False) as bar:
+    total = recipe.steps * len(starts)
+    with tqdm(total=total, desc=f"training {len(member)} models", delay=2, leave=False) as bar:
         run = _Run(make_model, example, x, y, recipe, device, checkpoint_folder, bar)
-        return assemble([run.shard(cut, member[cut : cut + size], rngs[cut : cut + size]) for cut in cuts])
+        shards = [slice(start, start + size) for start in starts]
+        return concatenate([run.shard(one.start, member[one], rngs[one]) for one in shards])
 
 
 class _Run:
@@ -133,117 +133,90 @@ class _Run:
         self.x, self.y = as_tensor(x).to(device), as_tensor(y).to(device)
         self.about = f"{recipe} {example} {device.split(':')[0]}"
         if folder is not None:
-            self.about += "".join(map(_checksum, (x, y)))
-        self.one_by_one = alike.why_not(example, self.x, recipe.batch_size)
+            self.about += _checksum(x) + _checksum(y)
+        self.one_by_one = vectorize.why_not(example, self.x, recipe.batch_size)
         if self.one_by_one:
-            alike.notice(self.one_by_one)
+            vectorize.warn_one_by_one(self.one_by_one)
 
     def shard(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
         """Train one shard, from its checkpoint if there is one."""
         if not self.one_by_one:
             try:
-                return self.together(first, member, copy.deepcopy(rngs))
-            except alike.UnlikeError as error:
+                return self.fit_vectorized(first, member, copy.deepcopy(rngs))
+            except vectorize.NotVectorizableError as error:
                 self.one_by_one = str(error)
-                alike.notice(self.one_by_one)
+                vectorize.warn_one_by_one(self.one_by_one)
         models = []
         for number, (row, rng) in enumerate(zip(member, rngs, strict=True), start=first):
-            models.append(self.alone(number, row, rng))
+            models.append(self.fit_one(number, row, rng))
             self.bar.update(self.recipe.steps / len(member))
         return Fleet(models[0], stack(models), tuple(models))
 
-    def together(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
+    def fit_vectorized(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
         """Train models as one tensor program."""
-        witness, again = self.fresh(copy.deepcopy(rngs[-1])), copy.deepcopy(rngs[0])
+        witness, first_rng = self.fresh(copy.deepcopy(rngs[-1])), copy.deepcopy(rngs[0])
         modules = [self.fresh(rng) for rng in rngs]
-        alike.check_alike(modules)
-        template, state = modules[0].train(), alike.attempt(stack, modules)
+        vectorize.check_same_structure(modules)
+        template, state = modules[0].train(), vectorize.attempt(stack, modules)
         del modules
-        velocity = at_rest(template, state)
+        velocity = zero_velocity(template, state)
         tensors = state | {f"velocity/{name}": speed for name, speed in velocity.items()}
-        saved = self.saved(f"models-{first:06d}", again, member, rngs, tensors) if self.folder else None
+        saved = self.checkpoint(f"models-{first:06d}", first_rng, member, rngs, tensors)
         done = saved.restore() if saved else 0
         self.bar.update(done)
 
         steps = self.recipe.steps
-        step = alike.attempt(make_step, template, state, velocity, self.recipe)
-        step = alike.tried(step, state, velocity, self.recipe, witness.train(), steps, done)
+        step = vectorize.attempt(make_step, template, state, velocity, self.recipe)
+        step = vectorize.checked_step(step, state, velocity, self.recipe, witness.train(), steps, done)
         members = [np.flatnonzero(row) for row in member]
-        stream = fleet_batches(members, steps, self.recipe.batch_size, rngs=rngs)
-        for number, batch in enumerate(islice(stream, done, None), start=done + 1):
+        batches = fleet_batches(members, steps, self.recipe.batch_size, rngs=rngs)
+        for number, batch in enumerate(islice(batches, done, None), start=done + 1):
             records = torch.from_numpy(batch).to(self.device)
             inputs = self.x.index_select(0, records.flatten()).view(*batch.shape, *self.x.shape[1:])
             step(inputs, self.y[records])
             self.bar.update()
             if saved:
-                saved.keep(number, last=number == steps)
+                saved.save(number, last=number == steps)
         return Fleet(template.eval(), {name: tensor.detach() for name, tensor in state.items()})
 
-    def alone(self, number: int, row: np.ndarray, rng: np.random.Generator) -> nn.Module:
-        """Train one model by `fit`, or read it back."""
+    def fit_one(self, number: int, row: np.ndarray, rng: np.random.Generator) -> nn.Module:
+        """Train one model by the plain loop, or read it back."""
+        start = self.fresh(copy.deepcopy(rng)) if self.folder else None
+        lazy = start and any(isinstance(one, nn.UninitializedParameter) for one in start.parameters())
+        saved = None
+        if start and not lazy:
+            name = f"model-{number:06d}"
+            saved = self.checkpoint(name, copy.deepcopy(rng), row, [copy.deepcopy(rng)], state_of(start))
+            if saved and saved.restore():
+                return start.eval()
         rows = torch.from_numpy(np.flatnonzero(row)).to(self.device)
-        records, again = (self.x[rows], self.y[rows]), copy.deepcopy(rng)
-        trained = partial(descend, self.make_model, *records, self.recipe, rng=rng)
-        model = self.fresh(again) if self.folder else None
-        if model is None or any(isinstance(one, nn.UninitializedParameter) for one in model.parameters()):
-            return trained()
-        saved = self.saved(f"model-{number:06d}", copy.deepcopy(rng), row, [again], state_of(model))
-        if saved.restore():
-            return model.eval()
-        done = trained()
-        if hidden.fingerprint(done) == hidden.fingerprint(model):
-            saved.tensors = state_of(done)
-            saved.keep(self.recipe.steps, last=True)
-        return done
+        model = fit_tensors(self.make_model, self.x[rows], self.y[rows], self.recipe, rng=rng)
+        if saved and start and hidden.fingerprint(model) == hidden.fingerprint(start):
+            saved.tensors = state_of(model)
+            saved.save(self.recipe.steps, last=True)
+        return model
 
     def fresh(self, rng: np.random.Generator) -> nn.Module:
         """Return one more model."""
         return _rng.fresh(self.make_model, rng).to(self.device)
 
-    def saved(
+    def checkpoint(
         self,
         name: str,
         rng: np.random.Generator,
         member: np.ndarray,
         rngs: list[np.random.Generator],
         tensors: State,
-    ) -> "_Saved":
-        """Name a checkpoint; ``rng`` makes its first model, to ask what it was before training."""
+    ) -> Checkpoint | None:
+        """Return the checkpoint of a run, if it keeps any; ``rng`` makes its first model, to be probed."""
+        if not self.folder:
+            return None
         with np.printoptions(threshold=sys.maxsize):
             states = [f"{one.bit_generator.seed_seq} {one.bit_generator.state}" for one in rngs]
         arrays = [_checksum(array) for array in (member, *to_arrays(tensors).values())]
         fingerprint = hashlib.sha256(f"{self.about} {name} {states} {arrays}".encode()).hexdigest()
         probe = _probe(self.fresh(rng), self.x, self.y, self.recipe)
-        return _Saved(Path(self.folder or "") / f"{name}.npz", fingerprint, probe, tensors)
-
-
-@dataclass
-class _Saved:
-    """A checkpoint: what training changes, the number of steps behind it, and what the model was at first."""
-
-    path: Path
-    fingerprint: str
-    probe: np.ndarray
-    tensors: State
-    saved_at: float = field(default_factory=time.monotonic)
-
-    def restore(self) -> int:
-        """Put back what was saved, and return the number of steps it had taken."""
-        arrays = checkpoint.read(self.path, self.fingerprint)
-        if arrays is None:
-            return 0
-        steps, probe = arrays.pop(".steps", np.array(0)), arrays.pop(".probe", np.zeros(0))
-        if probe.shape != self.probe.shape or not np.allclose(probe, self.probe, **_SAME):
-            checkpoint.refuse(self.path)
-        checkpoint.restore(self.path, arrays, self.tensors)
-        return int(steps)
-
-    def keep(self, steps: int, *, last: bool) -> None:
-        """Save after the last step, and every so often before it."""
-        if last or time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            arrays = to_arrays(self.tensors) | {".steps": np.array(steps), ".probe": self.probe}
-            checkpoint.write(self.path, arrays, self.fingerprint)
-            self.saved_at = time.monotonic()
+        return Checkpoint(Path(self.folder) / f"{name}.npz", fingerprint, probe, tensors)
 
 
 def _checksum(array: np.ndarray) -> str:
@@ -251,24 +224,12 @@ def _checksum(array: np.ndarray) -> str:
 
 
 def _probe(model: nn.Module, x: Tensor, y: Tensor, recipe: Sgd) -> np.ndarray:
-    """Return what an untrained model answers to a few records, and how far each weight would go by them."""
+    """Return an untrained model's logits on a few records, and for each weight a number of its gradient."""
     rows = np.resize(np.arange(len(x)), min(recipe.batch_size, _PROBED))
     with _rng.torch_stream(np.random.default_rng(0)):
         with torch.no_grad():
-            logits = model.eval()(x[rows]).flatten()
-        step(model.train(), optimizer(model, recipe), x[rows], y[rows], recipe)
-    pulls = [weight.grad.to_dense().flatten() for weight in model.parameters() if weight.grad is not None]
-    pulls = [
-        pull @ torch.arange(len(pull)).to(pull).cos() for pull in pulls
-    ]  # one number each, with its sign
-    return torch.stack([*logits, *pulls]).cpu().to(torch.complex128).numpy()
-
-
-def _bytes_per_model(model: nn.Module, x: np.ndarray, batch_size: int) -> float:
-    """Estimate what one member of a shard takes while it trains: a rule of thumb, not a bound.
-
-    Weights, velocities and gradients, and all that a forward pass makes twice over.
-    """
-    inputs = as_tensor(x[[0, -1]]).to(next(model.parameters()).device)
-    weights = sum(weight.numel() for weight in model.parameters())
-    return 12 * weights + 2 * batch_size * (bytes_per_record(model.eval(), inputs) + x[0].nbytes)
+            logits = class_logits(model.eval()(x[rows])).flatten()
+        train_step(model.train(), optimizer(model, recipe), x[rows], y[rows], recipe)
+    gradients = [weight.grad.to_dense().flatten() for weight in model.parameters() if weight.grad is not None]
+    signed = [one @ torch.arange(len(one)).to(one).cos() for one in gradients]  # a sum would hide the order
+    return torch.stack([*logits, *signed]).cpu().to(torch.complex128).numpy()
