@@ -46,7 +46,9 @@ def check_private(
     """
     if x.ndim < 2:
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
-    model, x, _ = _model_checks.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
+    model, x, _ = _model_checks.check_training(
+        make_model, x, y, device, draws=dropout, single_logit=False, pretrained=pretrained
+    )
     check_layers(model, "make_model", "return a module")
     check_readable(model, x)
     check_alone(make_model, x, device)

@@ -25,12 +25,14 @@ def check_training(
     device: str,
     *,
     draws: bool = False,
+    single_logit: bool = True,
     pretrained: bool = False,
 ) -> tuple[nn.Module, np.ndarray, float]:
     """Refuse what is no maker of fresh modules, records that do not fit, and labels out of range.
 
-    Layers that draw random numbers are refused as well, unless ``draws``. Returns the throw-away model that
-    was tried, on its device; the records in its precision; and the bytes that it makes of one record.
+    Layers that draw random numbers are refused as well, unless ``draws``; models with a single logit, unless
+    ``single_logit``. Returns the throw-away model that was tried, on its device; the records in its
+    precision; and the bytes that it makes of one record.
     """
     check_device(device)
     if isinstance(make_model, nn.Module):
@@ -49,8 +51,11 @@ def check_training(
     with explain_unreadable(inputs):
         output, bytes_per_record = forward_and_bytes(model.to(device).eval(), inputs)
     logits = check_logits(model, output, len(inputs))
-    advice = "leave out the softmax, training has its own"
-    _logits.refuse_probabilities("the module's answers", logits.detach().cpu().double().numpy(), advice)
+    if logits is output:
+        advice = "leave out the softmax, training has its own"
+        _logits.refuse_probabilities("the module's answers", logits.detach().cpu().double().numpy(), advice)
+    elif not single_logit:
+        _check.refuse("the module", "return logits of two classes or more", "a single logit")
     _check.labels("y", y, classes=logits.shape[1])
     return model, x, bytes_per_record
 

@@ -185,8 +185,8 @@ def draw_mates(mates):
     )
 
 
-def without_memory():
-    return batch_norm.without_memory(network())(torch.from_numpy(IMAGES))
+def without_running_stats():
+    return batch_norm.without_running_stats(network())(torch.from_numpy(IMAGES))
 
 
 for momentum, n, batches in [(0.1, 4, 1), (0.5, 16, 1), (1.0, 2, 1)]:
@@ -216,7 +216,7 @@ add("logits in training mode, two batches", "exact", predict_batches)
 add("logits of queries with their batch-mates", "exact", predict_in_company)
 for mates in (1, 4):
     add(f"{mates} batch-mates drawn for three queries", "exact", draw_mates, mates)
-add("logits without running statistics", "exact", without_memory)
+add("logits without running statistics", "exact", without_running_stats)
 
 
 # Genomes.
