@@ -122,10 +122,9 @@ def test_observe_asks_every_model_of_a_fleet(rng):
 @pytest.mark.parametrize(
     ("logits", "y", "message"),
     [
-        (np.array([[np.nan, 0.0]]), np.array([0]), r"logits must hold no NaN, got 1 of 2 values"),
+        (np.array([[np.inf, 0.0]]), np.array([0]), r"logits must be finite, got inf at \(0, 0\)"),
         (np.zeros((2, 3)), np.array([0, 3]), "y must be in 0 … 2, got values from 0 to 3"),
         (np.zeros((2, 3)), np.array([-1, 0]), "y must be in 0 … 2, got values from -1 to 0"),
-        (np.zeros((2, 3)), np.array([0.0, 1.0]), "y must be integers, got dtype float64"),
         (
             np.zeros((2, 3)),
             np.array([0]),
@@ -233,11 +232,9 @@ def test_limit_a_softmax_that_underflowed_keeps_what_was_left_of_it():
         ([[1.0, 0.0], [0.1, 0.9]], 0.2, "floor must be at most the least probability above 0, 0.1, got 0.2"),
         ([[1.0, 0.0]], 0.0, "floor must be a finite number above 0, got 0.0"),
         ([[1.0, 0.0]], -1.0, "floor must be a finite number above 0, got -1.0"),
-        ([[1.0, 0.0]], np.nan, "floor must be a number, got nan"),
         ([[60.0, 40.0]], None, r"p must have rows in \[0, 1\] with sum 1, got values from 40.0 to 60.0"),
         ([[0.5, 0.4]], None, r"p must have rows in \[0, 1\] with sum 1, got .*sums from 0.9"),
         ([[1.5, -0.5]], None, r"p must have rows in \[0, 1\]"),
-        ([[np.nan, 0.5]], None, "p must hold no NaN, got 1 of 2 values"),
         ([0.5, 0.5], None, "p must have shape"),
         ([[0.5], [0.5]], None, "p must have shape"),
     ],

@@ -4,6 +4,8 @@ import copy
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -108,35 +110,30 @@ def fit_many(
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
     total = recipe.steps * len(starts)
+    inputs, labels = as_tensor(x).to(device), as_tensor(y).to(device)
+    about = f"{recipe} {example} {device.split(':')[0]}"
+    if checkpoint_folder is not None:
+        about += _checksum(x) + _checksum(y)
+    if why := vectorize.why_not(example, inputs, recipe.batch_size):
+        vectorize.warn_one_by_one(why)
     with tqdm(total=total, desc=f"training {len(member)} models", delay=2, leave=False) as bar:
-        run = _Run(make_model, example, x, y, recipe, device, checkpoint_folder, bar)
+        run = _Run(make_model, inputs, labels, recipe, bar, why, checkpoint_folder, about)
         shards = [slice(start, start + size) for start in starts]
         return concatenate([run.shard(one.start, member[one], rngs[one]) for one in shards])
 
 
+@dataclass
 class _Run:
     """What all shards of a run have in common."""
 
-    def __init__(
-        self,
-        make_model: Callable[[], nn.Module],
-        example: nn.Module,
-        x: np.ndarray,
-        y: np.ndarray,
-        recipe: Sgd,
-        device: str,
-        folder: str | Path | None,
-        bar: tqdm,
-    ):
-        self.make_model, self.recipe, self.device = make_model, recipe, device
-        self.folder, self.bar = folder, bar
-        self.x, self.y = as_tensor(x).to(device), as_tensor(y).to(device)
-        self.about = f"{recipe} {example} {device.split(':')[0]}"
-        if folder is not None:
-            self.about += _checksum(x) + _checksum(y)
-        self.one_by_one = vectorize.why_not(example, self.x, recipe.batch_size)
-        if self.one_by_one:
-            vectorize.warn_one_by_one(self.one_by_one)
+    make_model: Callable[[], nn.Module]
+    x: Tensor
+    y: Tensor
+    recipe: Sgd
+    bar: tqdm
+    one_by_one: str | None  # why, if they are
+    folder: str | Path | None
+    about: str  # what a checkpoint belongs to
 
     def shard(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
         """Train one shard, from its checkpoint if there is one."""
@@ -161,7 +158,8 @@ class _Run:
         del modules
         velocity = zero_velocity(template, state)
         tensors = state | {f"velocity/{name}": speed for name, speed in velocity.items()}
-        saved = self.checkpoint(f"models-{first:06d}", first_rng, member, rngs, tensors)
+        name = f"models-{first:06d}"
+        saved = self.checkpoint(name, first_rng, member, rngs, tensors) if self.folder else None
         done = saved.restore() if saved else 0
         self.bar.update(done)
 
@@ -171,7 +169,7 @@ class _Run:
         members = [np.flatnonzero(row) for row in member]
         batches = fleet_batches(members, steps, self.recipe.batch_size, rngs=rngs)
         for number, batch in enumerate(islice(batches, done, None), start=done + 1):
-            records = torch.from_numpy(batch).to(self.device)
+            records = torch.from_numpy(batch).to(self.x.device)
             inputs = self.x.index_select(0, records.flatten()).view(*batch.shape, *self.x.shape[1:])
             step(inputs, self.y[records])
             self.bar.update()
@@ -181,24 +179,23 @@ class _Run:
 
     def fit_one(self, number: int, row: np.ndarray, rng: np.random.Generator) -> nn.Module:
         """Train one model by the plain loop, or read it back."""
+        rows, first_rng = torch.from_numpy(np.flatnonzero(row)).to(self.x.device), copy.deepcopy(rng)
+        train = partial(fit_tensors, self.make_model, self.x[rows], self.y[rows], self.recipe, rng=rng)
         start = self.fresh(copy.deepcopy(rng)) if self.folder else None
-        lazy = start and any(isinstance(one, nn.UninitializedParameter) for one in start.parameters())
-        saved = None
-        if start and not lazy:
-            name = f"model-{number:06d}"
-            saved = self.checkpoint(name, copy.deepcopy(rng), row, [copy.deepcopy(rng)], state_of(start))
-            if saved and saved.restore():
-                return start.eval()
-        rows = torch.from_numpy(np.flatnonzero(row)).to(self.device)
-        model = fit_tensors(self.make_model, self.x[rows], self.y[rows], self.recipe, rng=rng)
-        if saved and start and hidden.fingerprint(model) == hidden.fingerprint(start):
+        if start is None or any(isinstance(one, nn.UninitializedParameter) for one in start.parameters()):
+            return train()
+        saved = self.checkpoint(f"model-{number:06d}", first_rng, row, [rng], state_of(start))
+        if saved.restore():
+            return start.eval()
+        model = train()
+        if hidden.fingerprint(model) == hidden.fingerprint(start):
             saved.tensors = state_of(model)
             saved.save(self.recipe.steps, last=True)
         return model
 
     def fresh(self, rng: np.random.Generator) -> nn.Module:
         """Return one more model."""
-        return _rng.fresh(self.make_model, rng).to(self.device)
+        return _rng.fresh(self.make_model, rng).to(self.x.device)
 
     def checkpoint(
         self,
@@ -207,16 +204,14 @@ class _Run:
         member: np.ndarray,
         rngs: list[np.random.Generator],
         tensors: State,
-    ) -> Checkpoint | None:
-        """Return the checkpoint of a run, if it keeps any; ``rng`` makes its first model, to be probed."""
-        if not self.folder:
-            return None
+    ) -> Checkpoint:
+        """Name a checkpoint; ``rng`` makes its first model, to ask what it was before training."""
         with np.printoptions(threshold=sys.maxsize):
             states = [f"{one.bit_generator.seed_seq} {one.bit_generator.state}" for one in rngs]
         arrays = [_checksum(array) for array in (member, *to_arrays(tensors).values())]
         fingerprint = hashlib.sha256(f"{self.about} {name} {states} {arrays}".encode()).hexdigest()
         probe = _probe(self.fresh(rng), self.x, self.y, self.recipe)
-        return Checkpoint(Path(self.folder) / f"{name}.npz", fingerprint, probe, tensors)
+        return Checkpoint(Path(self.folder or "") / f"{name}.npz", fingerprint, probe, tensors)
 
 
 def _checksum(array: np.ndarray) -> str:
