@@ -128,7 +128,7 @@ def predict(models: nn.Module | Fleet, x: Inputs) -> Float[ndarray, "*models rec
 
     Examples
     --------
-    >>> predict(nn.Linear(2, 3), np.eye(2, dtype=np.float32)).shape
+    >>> predict(nn.Linear(2, 3), torch.eye(2)).shape
     (2, 3)
     """
     _check.finite("x", x)
