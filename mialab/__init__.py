@@ -17,7 +17,7 @@ In the order of the story:
     federated  FedAvg, federate                               clients send updates, a server averages them
     signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
     leaks      aggregates, batch_norm, gradients, genomics    what insides and aggregates give away
-    canaries   plant, watch                                   planted to be found, and who looks for them
+    canaries   dirac, as_gradients, …; train_with_canaries    planted to be found, and who looks for them
     attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
     metrics    roc_curve, rates; an interval on every number  how good the accusations were
     tradeoff   DominatingPair, GaussianCurve, pure, …         the best that any attacker can do

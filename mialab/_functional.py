@@ -1,4 +1,4 @@
-"""What torch is given: arrays as tensors, and modules with other weights than their own."""
+"""Between NumPy, torch and this package: arrays as tensors, calls with other weights, logits of classes."""
 
 import numpy as np
 import torch
@@ -9,6 +9,21 @@ from torch.func import functional_call
 def as_tensor(array: np.ndarray) -> Tensor:
     """Return an array as a tensor that shares its memory, where it may be written to."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def class_logits(answer: Tensor) -> Tensor:
+    """Return logits (records, classes), where a model with one logit z has the two logits (0, z).
+
+    Then p(1) = 1/(1 + e⁻ᶻ), and the cross-entropy is the binary one: nothing else need know of such models.
+
+    Examples
+    --------
+    >>> class_logits(torch.tensor([[3.0], [-1.0]]))
+    tensor([[ 0.,  3.],
+            [ 0., -1.]])
+    """
+    columns = answer.unsqueeze(-1) if answer.ndim == 1 else answer
+    return nn.functional.pad(columns, (1, 0)) if columns.shape[-1] == 1 else columns
 
 
 def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor:
@@ -29,7 +44,6 @@ def call(module: nn.Module, state: dict[str, Tensor], *inputs: Tensor) -> Tensor
 
     Examples
     --------
-    >>> import torch
     >>> layer = nn.Linear(2, 2, bias=False)
     >>> twice = nn.Sequential(layer, layer)
     >>> call(twice, {"0.weight": 3 * torch.eye(2)}, torch.ones(1, 2))

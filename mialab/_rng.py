@@ -37,9 +37,9 @@ def torch_stream(rng: np.random.Generator) -> Iterator[None]:
 
     Used for what can only draw from torch's global generators, such as a module's initial weights.
     """
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=(gpus := _gpus())):
+    with torch_undisturbed():
         torch.set_rng_state(_state(_words(rng)))
-        for gpu in gpus:
+        for gpu in _gpus():
             with torch.cuda.device(gpu):
                 torch.cuda.manual_seed(_seed(rng))
         yield

@@ -46,7 +46,7 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     hidden
         Width of each hidden layer; empty for logistic regression.
     classes
-        Number of logits.
+        Number of logits: one for each class, or a single one for label 1 against label 0.
 
     Raises
     ------
@@ -59,9 +59,8 @@ def mlp(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Sequential:
     torch.Size([5, 10])
     """
     widths = (inputs, *hidden, classes)
-    for name, sizes in (("inputs", [inputs]), ("hidden", hidden), ("classes", [classes])):
-        for size in sizes:
-            _check.at_least(name, size, 1)
+    for name, size in zip(["inputs", *["hidden"] * len(hidden), "classes"], widths, strict=True):
+        _check.at_least(name, size, 1)
     layers: list[nn.Module] = [nn.Flatten()]
     for below, above in pairwise(widths):
         layers += [nn.Linear(below, above), nn.ReLU()]

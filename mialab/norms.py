@@ -6,7 +6,7 @@
     group      the record itself, some channels together
     batch      everybody in the batch; when asked alone, a running average over the batches of training
     virtual    a reference batch that was chosen once: `VirtualBatchNorm2d`
-    noisy      everybody in the batch, but clipped and blurred: `NoisyBatchNorm2d`
+    noisy      everybody in the batch, but clipped and with noise: `NoisyBatchNorm2d`
 
 The first four never let one record see another. The other three do.
 """
@@ -116,7 +116,7 @@ class VirtualBatchNorm2d(_Normalise):
 
 @door
 class NoisyBatchNorm2d(_Normalise):
-    """Normalise by batch statistics that were clipped and then blurred.
+    """Normalise by batch statistics that were clipped, and then got noise.
 
     Values are clipped to [−clip, clip] and divided by ``clip``. In every channel, a record's own mean c is
     then in [−1, 1] and its mean square q in [c², 1]. The batch's means of both are released once, with
@@ -175,7 +175,7 @@ class NoisyBatchNorm2d(_Normalise):
     ):
         _check.positive("clip", clip)
         _check.not_negative("noise", noise)
-        check_momentum(momentum)
+        _check.rate("momentum", momentum)
         super().__init__(channels, epsilon)
         self.clip, self.noise, self.kind, self.momentum = clip, noise, kind, momentum
         self.source = Source(rng)
@@ -215,8 +215,8 @@ class NoisyBatchNorm2d(_Normalise):
         inside = x.clamp(-self.clip, self.clip) / self.clip
         if self.noise:
             inside = inside.nan_to_num(nan=0.0)
-        mean = self._blurred(inside.mean(dim=(0, 2, 3), dtype=torch.float64))
-        square = self._blurred((inside**2).mean(dim=(0, 2, 3), dtype=torch.float64))
+        mean = self._noisy(inside.mean(dim=(0, 2, 3), dtype=torch.float64))
+        square = self._noisy((inside**2).mean(dim=(0, 2, 3), dtype=torch.float64))
         variance = (square - mean**2).clamp(min=self.noise)
         return (self.clip * mean).to(x.dtype), (self.clip**2 * variance).to(x.dtype)
 
@@ -231,14 +231,8 @@ class NoisyBatchNorm2d(_Normalise):
             average.lerp_(now.detach(), self.momentum)
         return self.apply_to(x, *released)
 
-    def _blurred(self, statistic: PerChannel) -> PerChannel:
+    def _noisy(self, statistic: PerChannel) -> PerChannel:
         """Add the noise."""
         if self.kind == "gaussian":
             return statistic + self.noise * self.source.normal(statistic)
         return statistic + self.noise / 2**0.5 * self.source.laplace(statistic)
-
-
-@door
-def check_momentum(momentum: float) -> None:
-    """Refuse a share of the newest batch that is not in (0, 1]."""
-    _check.rate("momentum", momentum)

@@ -29,12 +29,12 @@ class SystemGenerator(np.random.Generator):
     """A `numpy.random.Generator` without a seed: every number comes from the operating system.
 
     For ``rng`` wherever noise is drawn that is to be released: the mechanisms, `dp_sgd.fit_private` and
-    `dp_sgd.fit_many_private`, `federated.federate`, `canaries.watch`, `norms.NoisyBatchNorm2d`. Simulations
-    that need other laws refuse it. It draws from OpenSSL's source of random bytes (from `os.urandom` where
-    Python was built without it) and cannot be repeated. It has the methods ``bytes``, ``random``,
-    ``integers``, ``choice`` (all equally likely), ``permutation``, ``shuffle`` (of an array), ``normal``,
-    ``standard_normal``, ``laplace`` and ``spawn``; all others of NumPy's refuse, so that nothing is drawn
-    from elsewhere by accident.
+    `dp_sgd.fit_many_private`, `federated.federate`, `canaries.train_with_canaries`, `norms.NoisyBatchNorm2d`.
+    Simulations that need other laws refuse it. It draws from OpenSSL's source of random bytes (from
+    `os.urandom` where Python was built without it) and cannot be repeated. It has the methods ``bytes``,
+    ``random``, ``integers``, ``choice`` (all equally likely), ``permutation``, ``shuffle`` (of an array),
+    ``normal``, ``standard_normal``, ``laplace`` and ``spawn``; all others of NumPy's refuse, so that nothing
+    is drawn from elsewhere by accident.
 
     **Normal and Laplace numbers are sums**, of four normal numbers over 2, and of two products, so that the
     last bits of a result do not tell from which uniform numbers it was made (Holohan & Braghin 2021; the

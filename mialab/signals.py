@@ -1,10 +1,11 @@
 """Signals: what is observed of a model on a record, one number each. Higher always means "member".
 
-The functions take logits and labels as NumPy arrays, so they serve models trained anywhere; `observe`
-asks a model or a fleet of ours. Probabilities are no logits, and are refused: `logits_from_probabilities`
-makes logits of them. All are computed in float64 from differences of logits, so that a model
-that is certain in float32 still gives finite signals in the right order: no probability is ever
-rounded to 1 before its complement is taken, and no constant is added to rescue a logarithm.
+The functions take logits and labels as NumPy arrays, so they serve models trained anywhere; `observe` asks a
+model or a fleet of ours. A single logit z of label 1, (records, 1), is taken as the two logits (0, z).
+Probabilities are no logits, and are refused: `logits_from_probabilities` makes logits of them. All are
+computed in float64 from differences of logits, so that a model that is certain in float32 still gives finite
+signals in the right order: no probability is ever rounded to 1 before its complement is taken, and no
+constant is added to rescue a logarithm.
 """
 
 from collections.abc import Callable
@@ -56,9 +57,10 @@ def observe(models: nn.Module | Fleet, x: Inputs, y: Labels, signal: Signal | No
     >>> observe(mlp(4, (8,), 3), np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])).shape
     (4,)
     """
-    logits = predict(models, x)
-    _doors(logits, y)
-    return (signal or logit_gap)(logits, y)
+    logits, signal = predict(models, x), signal or logit_gap
+    if signal not in _OWN:  # which check their logits themselves
+        _checked(logits, y)
+    return signal(logits, y)
 
 
 @door
@@ -153,12 +155,12 @@ def logit_gap(logits: Logits, y: Labels) -> Signals:
     """Return log p − log(1 − p) for the label's probability p.
 
     Carlini et al. 2022: nearly Gaussian over models, which the loss is not. Computed as the
-    label's logit minus the log-sum-exp of the other logits.
+    label's logit minus the log-sum-exp of the other logits. Of a single logit z: z for label 1, −z for 0.
 
     Examples
     --------
-    >>> logit_gap(np.array([[3.0, 1.0]]), np.array([0]))
-    array([2.])
+    >>> logit_gap(np.array([[3.0, 1.0]]), np.array([0])), logit_gap(np.array([[2.0]]), np.array([0]))
+    (array([2.]), array([-2.]))
     """
     own, others = _split(logits, y)
     return own - logsumexp(others, axis=-1)
@@ -188,8 +190,7 @@ def correctness(logits: Logits, y: Labels) -> Signals:
     >>> correctness(np.array([[3.0, 1.0], [3.0, 1.0]]), np.array([0, 1]))
     array([1., 0.])
     """
-    _doors(logits, y)
-    return (logits.argmax(axis=-1) == y).astype(np.float64)
+    return (_checked(logits, y).argmax(axis=-1) == y).astype(np.float64)
 
 
 @door
@@ -203,8 +204,7 @@ def entropy(logits: Logits, y: Labels) -> Signals:
     >>> entropy(np.array([[0.0, 0.0]]), np.array([0]))
     array([-0.69314718])
     """
-    _doors(logits, y)
-    log_p, _ = _log_probabilities(logits)
+    log_p, _ = _log_probabilities(_checked(logits, y))
     return (np.exp(log_p) * log_p).sum(axis=-1)
 
 
@@ -220,33 +220,36 @@ def modified_entropy(logits: Logits, y: Labels) -> Signals:
     >>> modified_entropy(np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]]), np.array([0, 0, 0])).round(4)
     array([ -0.6931,  -0.    , -17.998 ])
     """
-    _doors(logits, y)
-    log_p, log_rest = _log_probabilities(logits)
-    at_label = y[:, None] == np.arange(logits.shape[-1])
+    log_p, log_rest = _log_probabilities(_checked(logits, y))
+    at_label = y[:, None] == np.arange(log_p.shape[-1])
     weight = np.where(at_label, np.exp(log_rest), np.exp(log_p))
     return (weight * np.where(at_label, log_p, log_rest)).sum(axis=-1)
 
 
-def _doors(logits: Logits, y: Labels) -> None:
-    """Refuse logits that are not finite, or are probabilities; too few classes; labels that do not fit."""
-    if np.ndim(logits) < 2 or logits.shape[-1] < 2:
-        _check.refuse("logits", "have shape (…, records, classes) with two classes or more", np.shape(logits))
-    if np.isneginf(logits).any() and _logits.are_probabilities(np.exp(np.minimum(logits, 1.0))):
-        zeros = "logarithms of 0: logits_from_probabilities(np.exp(logits), floor=…) makes them finite"
-        _check.refuse("logits", "be finite", zeros)
-    _check.finite("logits", logits)
+_OWN = (loss, confidence, logit_gap, margin, correctness, entropy, modified_entropy)
+
+
+def _checked(logits: Logits, y: Labels) -> Float[ndarray, "*models records two_or_more"]:
+    """Return logits in float64, a single one as two; refuse probabilities, and labels that do not fit."""
+    if not np.isfinite(logits).all():
+        if _logits.are_probabilities(np.exp(np.minimum(logits, 1.0))):
+            zeros = "logarithms of 0: logits_from_probabilities(np.exp(logits), floor=…) makes them finite"
+            _check.refuse("logits", "be finite", zeros)
+        _check.finite("logits", logits)
+    if not logits.shape[-1]:
+        _check.refuse("logits", "have shape (…, records, classes) with one logit or more", logits.shape)
     _logits.refuse_probabilities("logits", logits, "logits_from_probabilities makes them logits")
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     _check.labels("y", y, classes=logits.shape[-1])
-    if y.shape != (logits.shape[-2],):
-        _check.refuse("y", f"have one label for each of the {logits.shape[-2]} records", f"shape {y.shape}")
+    return logits.astype(np.float64)
 
 
 def _split(logits: Logits, y: Labels) -> tuple[Signals, Float[ndarray, "*models records others"]]:
-    """Return the label's logit and the logits of the other classes, in float64."""
-    _doors(logits, y)
+    """Return the label's logit and the logits of the other classes."""
+    logits = _checked(logits, y)
     at_label = np.broadcast_to(y[:, None] == np.arange(logits.shape[-1]), logits.shape)
-    wide = logits.astype(np.float64)
-    return wide[at_label].reshape(logits.shape[:-1]), wide[~at_label].reshape(*logits.shape[:-1], -1)
+    return logits[at_label].reshape(logits.shape[:-1]), logits[~at_label].reshape(*logits.shape[:-1], -1)
 
 
 def _log_probabilities(logits: Logits) -> tuple[Logits, Logits]:
@@ -255,7 +258,7 @@ def _log_probabilities(logits: Logits) -> tuple[Logits, Logits]:
     With the largest logit taken out, p = 1/(1 + s) for it, where s is the sum of the others' odds, and
     log s is a log-sum-exp: neither logarithm meets a rounded 1.
     """
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    shifted = logits - logits.max(axis=-1, keepdims=True)
     top = logits.argmax(axis=-1)[..., None] == np.arange(logits.shape[-1])
     log_odds_of_rest = np.asarray(logsumexp(np.where(top, -np.inf, shifted), axis=-1, keepdims=True))
     log_p = shifted - np.logaddexp(0, log_odds_of_rest)

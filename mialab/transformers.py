@@ -74,8 +74,7 @@ class Position(nn.Module):
     """Say where each token is: add a learned vector for its place."""
 
     def __init__(self, tokens: int, width: int):
-        _check.at_least("tokens", tokens, 1)
-        _check.at_least("width", width, 1)
+        _check_sizes(tokens=tokens, width=width)
         super().__init__()
         self.weight = nn.Parameter(0.02 * torch.randn(tokens, width))
 
@@ -104,8 +103,7 @@ class TinyTransformer(nn.Module):
         patch: int | None = None,
         read: Read = "mean",
     ):
-        for name, size in (("length", length), ("classes", classes), ("width", width)):
-            _check.at_least(name, size, 1)
+        _check_sizes(length=length, classes=classes, width=width)
         _check.at_least("blocks", blocks, 0)
         super().__init__()
         self.patch = patch
@@ -170,8 +168,7 @@ def tiny_transformer(
     >>> tiny_transformer(1, 8, 10)(torch.zeros(5, 1, 8, 8)).shape
     torch.Size([5, 10])
     """
-    sizes = {"channels": channels, "side": side, "classes": classes, "patch": patch}
-    _check_transformer(sizes, width, heads, blocks)
+    _check_sizes(channels=channels, side=side, patch=patch, width=width, blocks=blocks)
     if side % patch:
         _check.refuse("patch", f"divide the side {side}", patch)
     embed = nn.Linear(channels * patch**2, width)
@@ -213,15 +210,12 @@ def token_transformer(
     >>> token_transformer(9, 6, 3)(torch.zeros(5, 6)).shape
     torch.Size([5, 3])
     """
-    sizes = {"vocabulary": vocabulary, "length": length, "classes": classes}
-    _check_transformer(sizes, width, heads, blocks)
+    _check_sizes(vocabulary=vocabulary, width=width, blocks=blocks)
     embed = nn.Embedding(vocabulary, width)
     return TinyTransformer(embed, length, classes, width, heads, blocks, read=read)
 
 
-def _check_transformer(sizes: dict[str, int], width: int, heads: int, blocks: int) -> None:
-    """Refuse sizes below 1, and a width that the heads cannot share evenly."""
-    for name, size in {**sizes, "heads": heads, "blocks": blocks}.items():
+def _check_sizes(**sizes: int) -> None:
+    """Refuse sizes below 1."""
+    for name, size in sizes.items():
         _check.at_least(name, size, 1)
-    if width < 1 or width % heads:
-        _check.refuse("width", f"be a multiple of the {heads} heads", width)

@@ -1,6 +1,7 @@
 """Checkpoints: they belong to one experiment, are whole or absent, and give back what was trained."""
 
 import copy
+import sys
 import warnings
 from unittest import mock
 
@@ -11,8 +12,9 @@ from torch import nn
 
 import zoo
 from mialab import models
-from mialab.train import Sgd, checkpoint, fit_many, together
+from mialab.train import Sgd, checkpoint, fit_many
 
+MODULE = sys.modules["mialab.train.fit_many"]  # beside the function of that name
 RECIPE = Sgd(8, batch_size=6)
 MEMBER = np.random.default_rng(1).random((3, 40)) < 0.5
 
@@ -147,15 +149,15 @@ def test_models_that_are_trained_one_by_one_end_with_the_same_bits(tmp_path, nam
             rng = np.random.default_rng(seed)
             return fit_many(kind.make, x, y, MEMBER, RECIPE, rng=rng, checkpoint_folder=folder)
 
-    straight, descend, trained = train(None), together.descend, []
+    straight, fit_tensors, trained = train(None), MODULE.fit_tensors, []
 
     def pulled(*arguments, **options):
         if len(trained) == 2:
             raise PulledThePlugError
-        trained.append(descend(*arguments, **options))
+        trained.append(fit_tensors(*arguments, **options))
         return trained[-1]
 
-    with mock.patch.object(together, "descend", pulled), pytest.raises(PulledThePlugError):
+    with mock.patch.object(MODULE, "fit_tensors", pulled), pytest.raises(PulledThePlugError):
         train(tmp_path)
     assert same(train(tmp_path), straight)
     again = train(tmp_path)
@@ -166,7 +168,7 @@ def test_models_that_are_trained_one_by_one_end_with_the_same_bits(tmp_path, nam
 def test_finished_models_are_not_trained_again(tmp_path):
     make = zoo.KINDS["rrelu"].make
     first = run(make, tmp_path)
-    with mock.patch.object(together, "descend", side_effect=AssertionError):
+    with mock.patch.object(MODULE, "fit_tensors", side_effect=AssertionError):
         assert same(run(make, tmp_path), first)
 
 

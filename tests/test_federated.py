@@ -14,7 +14,7 @@ from mialab.accounting import privacy_loss
 from mialab.dp_sgd import DpSgd
 from mialab.federated import FedAvg, federate
 from mialab.federated.rounds import _Run
-from mialab.train.streams import batches
+from mialab.train.batching import batches
 
 
 def some_records(rng, clients=3, each=8):

@@ -32,7 +32,7 @@ DOORS = {
     "federate": lambda make, **how: federate(
         make, X, Y, np.arange(18) % 2, MEMBER, FedAvg(2, 2), rng=seeded(), **how
     ),
-    "watch": lambda make, **how: canaries.watch(
+    "train_with_canaries": lambda make, **how: canaries.train_with_canaries(
         make, X, Y, PRIVATE, canaries.dirac(np.arange(3), 1.0), rng=seeded(), **how
     ),
 }

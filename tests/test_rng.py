@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest
 
 import mialab
 from mialab import _rng, models
-from mialab.canaries import dirac, mislabelled, watch
+from mialab.canaries import dirac, mislabelled, train_with_canaries
 from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
 from mialab.dp_sgd.update import noisy_mean
 from mialab.federated import FedAvg, federate
@@ -323,7 +323,9 @@ DRAWERS = {
     "fit_private": lambda rng: fit_private(make, X, Y, RECIPE, rng=rng)[1].weight,
     "fit_many_private": lambda rng: fit_many_private(make, X, Y, TWO, RECIPE, rng=rng)[1][1].weight,
     "federate": lambda rng: federate(make, X, Y, OWNER, TWO, SHARED, rng=rng).weights,
-    "watch": lambda rng: watch(make, X, Y, RECIPE, dirac(np.arange(3), 1.0), rng=rng).seen,
+    "train_with_canaries": lambda rng: (
+        train_with_canaries(make, X, Y, RECIPE, dirac(np.arange(3), 1.0), rng=rng).dot_product
+    ),
     "mislabelled": lambda rng: mislabelled(X, Y, 9, classes=4, rng=rng)[0],
     "noisy layer": lambda rng: noisy(rng=rng),
     "noisy layer, Laplace": lambda rng: noisy(rng=rng, kind="laplace"),

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mialab import models
-from mialab.train import Fleet, Sgd, checkpoint, fit, fit_many, predict, steps, together
-from mialab.train.streams import batches
+from mialab.train import Fleet, Sgd, checkpoint, fit, fit_many, predict, steps
+from mialab.train.batching import batches
 
 MAKERS = {
     "perceptron": lambda: models.mlp(64, (16, 12), 5),
@@ -154,7 +154,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(rng, tmp_path, monkeypatch, 
     arguments = (MAKERS[maker], x, y, member, RECIPE)
     straight = fit_many(*arguments, rng=seeded(), memory_bytes=memory)
 
-    monkeypatch.setattr(together, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SAVE_EVERY_SECONDS", 0.0)
     write, written = checkpoint.write, []
 
     def write_until_the_end(path, arrays, fingerprint):
@@ -288,15 +288,11 @@ def bad(**changes):
             bad(member=np.ones((2, 3), dtype=bool)),
             "x and member must have the same number of records, got 4 and 3",
         ),
-        (bad(member=np.ones(4, dtype=bool)), r"member must have shape \(models, records\)"),
-        (bad(member=np.ones((2, 4))), "member must be an array of bool, got dtype float64"),
-        (bad(x=X + np.nan), r"x must hold no NaN, got 12 of 12 values"),
-        (bad(x=X.astype(bool)), "x must be an array of numbers, got dtype bool"),
+        (bad(x=X + np.inf), r"x must be finite, got inf at \(0, 0\) \(12 such values\)"),
         (bad(x=X.astype(float) + 1e39), "x must be numbers in the range of float32, got 12 others"),
         (bad(x=X[:0], y=Y[:0]), "x and member must have the same number of records, got 0 and 4"),
         (bad(y=Y[:3]), "x and y must have the same number of records, got 4 and 3"),
         (bad(y=Y + 1), "y must be in 0 … 1, got values from 1 to 2"),
-        (bad(y=Y * 1.0), "y must be integers, got dtype float64"),
         (bad(device="cuda:9x"), "device must be available .*, got 'cuda:9x'"),
         (bad(device="abacus"), "device must be available .*, got 'abacus'"),
         (bad(make_model=tiny()), "make_model must be a function that returns a fresh module, got a module"),
@@ -309,7 +305,7 @@ def bad(**changes):
         (lambda: Sgd(1, momentum=1.0), r"momentum must be in \[0, 1\), got 1.0"),
         (lambda: Sgd(1, learning_rate=0), "learning_rate must be a finite number above 0, got 0"),
         (lambda: Sgd(1, label_smoothing=2), r"label_smoothing must be in \[0, 1\], got 2"),
-        (lambda: predict(tiny(), X / 0), "x must hold no NaN, got 12 of 12 values"),
+        (lambda: predict(tiny(), X + np.inf), r"x must be finite, got inf at \(0, 0\)"),
     ],
 )
 def test_the_door(call, message):

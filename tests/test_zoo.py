@@ -14,7 +14,7 @@ from mialab import _rng
 from mialab.dp_sgd import DpSgd, fit_many_private, fit_private
 from mialab.federated import FedAvg, federate
 from mialab.train import Sgd, fit, fit_many, predict, steps
-from mialab.train.streams import batches
+from mialab.train.batching import batches
 
 RECIPE = Sgd(12, batch_size=8, learning_rate=0.1, momentum=0.8, weight_decay=0.02, label_smoothing=0.1)
 MODELS = 3

@@ -14,9 +14,9 @@ from mialab._types import Inputs
 from mialab._validation import door
 from mialab.dp_sgd.clipping import clipped
 from mialab.per_example.gradients import by_record
-from mialab.train._doors import for_model
+from mialab.train._model_checks import cast_records
 
-Gradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
+CanaryGradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
 
 @door
@@ -69,7 +69,7 @@ def out_of_distribution(
 
 
 @door
-def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
+def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> CanaryGradients:
     """Return canaries that are gradients: all of the clip, on one weight each, at every step.
 
     No record need have such a gradient, but the proof allows it, and for one of them alone the accountant's
@@ -109,7 +109,7 @@ def dirac(coordinates: Int[ndarray, "canaries"], clip: float) -> Gradients:
 @door
 def as_gradients(
     inputs: Real[ndarray, "canaries *features"], labels: Int[ndarray, "canaries"], clip: float
-) -> Gradients:
+) -> CanaryGradients:
     """Return canaries that are records: their clipped gradients at the weights of the moment.
 
     Raises
@@ -128,7 +128,7 @@ def as_gradients(
 
     def gradients(model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
-        x, y = as_tensor(for_model(model, inputs)).to(device), as_tensor(labels).to(device)
+        x, y = as_tensor(cast_records(model, inputs)).to(device), as_tensor(labels).to(device)
         return clipped(by_record(model, x, y), clip)
 
     return gradients

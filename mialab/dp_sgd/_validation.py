@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mialab import _check, _rng
 from mialab._functional import as_tensor
-from mialab.train import _doors, hidden, predict
+from mialab.train import _model_checks, hidden, predict
 
 _ALONE = "in which what a record does depends on that record alone"
 _RETURN = f"return a module {_ALONE}"
@@ -46,7 +46,9 @@ def check_private(
     """
     if x.ndim < 2:
         _check.refuse("x", "have shape (records, features …)", f"shape {x.shape}")
-    model, x = _doors.check_training(make_model, x, y, device, draws=dropout, pretrained=pretrained)
+    model, x, _ = _model_checks.check_training(
+        make_model, x, y, device, draws=dropout, single_logit=False, pretrained=pretrained
+    )
     check_layers(model, "make_model", "return a module")
     with _rng.torch_undisturbed():
         predict(model, x)  # so that no record is drawn later that the model cannot read

@@ -1,6 +1,6 @@
 """One private model, the plain loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -82,33 +82,62 @@ def fit_private(
     _, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     records = as_tensor(x).to(device), as_tensor(y).to(device)
-    return fit_checked(make_model, *records, recipe, rng, physical_batch)
+    return fit_checked(make_model, records, recipe, rng, physical_batch)
 
 
 def fit_checked(
     make_model: Callable[[], nn.Module],
-    x: Tensor,
-    y: Tensor,
+    records: tuple[Tensor, Tensor],
     recipe: DpSgd,
     rng: np.random.Generator,
     physical_batch: int | None = None,
 ) -> nn.Module:
     """Train one model, on the device where the records are; `check_private` has seen all of this."""
-    model = _rng.fresh(make_model, rng).to(x.device).train()
-    noise = _rng.Noise(rng, x.device)
-    weights = gather(model)
-    descent = optimizer(weights, recipe)
-    batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
+    run = PrivateRun(make_model, records, recipe, rng)
     with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
-        clipper = make_clipper(model, x)
-        for step, batch in enumerate(tqdm(batches, "private steps", recipe.steps, delay=2, leave=False), 1):
-            parts = torch.from_numpy(batch).to(x.device).split(physical_batch or max(1, len(batch)))
-            sums = (clipped_vector(clipper, (x, y), part, recipe, step) for part in parts)
-            weights.grad = noisy_mean(reduce(Tensor.add_, sums), recipe, noise, weights.dtype)
-            descent.step()
-    scatter(model)
-    check_weights(weights)
-    return model.eval()
+        for total in run.clipped_sums(physical_batch):
+            run.step(total)
+    return run.finish()
+
+
+class PrivateRun:
+    """A private training run, step by step: what `fit_private` and an audit from within have in common."""
+
+    def __init__(
+        self,
+        make_model: Callable[[], nn.Module],
+        records: tuple[Tensor, Tensor],
+        recipe: DpSgd,
+        rng: np.random.Generator,
+    ):
+        self.records, self.recipe, self.rng = records, recipe, rng
+        device = records[0].device
+        self.model = _rng.fresh(make_model, rng).to(device).train()
+        self.noise = _rng.Noise(rng, device)
+        self.weights = gather(self.model)
+        self.optimizer = optimizer(self.weights, recipe)
+
+    def clipped_sums(self, physical_batch: int | None = None) -> Iterator[Tensor]:
+        """Yield the sum of clipped gradients of every step's batch, which goes to `step` before the next."""
+        steps, clipper = self.recipe.steps, make_clipper(self.model, self.records[0])
+        batches = poisson_batches(len(self.records[0]), self.recipe.sampling_rate, steps, rng=self.rng)
+        for step, batch in enumerate(tqdm(batches, "private steps", steps, delay=2, leave=False), 1):
+            rows = torch.from_numpy(batch).to(self.weights.device)
+            parts = rows.split(physical_batch or max(1, len(batch)))
+            sums = (clipped_vector(clipper, self.records, part, self.recipe, step) for part in parts)
+            yield reduce(Tensor.add_, sums)
+
+    def step(self, total: Tensor) -> Tensor:
+        """Add the noise to a sum, take the step, and return what it reveals: the noisy mean."""
+        self.weights.grad = noisy_mean(total, self.recipe, self.noise, self.weights.dtype)
+        self.optimizer.step()
+        return self.weights.grad
+
+    def finish(self) -> nn.Module:
+        """Return the trained model, in evaluation mode."""
+        scatter(self.model)
+        check_weights(self.weights)
+        return self.model.eval()
 
 
 def clipped_vector(

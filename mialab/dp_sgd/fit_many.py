@@ -22,8 +22,8 @@ from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.dp_sgd.update import check_weights, noisy_mean, optimizer
 from mialab.per_example.gradients import trainable
-from mialab.train import Fleet, _doors, alike
-from mialab.train.fleet import State, assemble, load, stack
+from mialab.train import Fleet, _model_checks, vectorize
+from mialab.train.fleet import State, concatenate, load, stack
 from mialab.train.steps import linear_layers
 
 
@@ -83,28 +83,30 @@ def fit_many_private(
            [0, 1, 2, 3]])
     """
     example, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
-    _doors.check_member(member)
+    _model_checks.check_member(member)
     _check.positive("memory_bytes", memory_bytes)
     size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
     starts = range(0, len(member), size)
     rngs = rng.spawn(len(member))
     records = as_tensor(x).to(device), as_tensor(y).to(device)
-    why = alike.why_not(example, records[0], 1) if is_common(recipe.clip) else "the clip is hardly a float"
+    why = "the clip is hardly a float"
+    if is_common(recipe.clip):
+        why = vectorize.why_not(example, records[0], 1)
     if why is None:
         try:
             with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
                 shards = [slice(start, start + size) for start in starts]
                 again = copy.deepcopy(rngs)
-                return assemble(
+                return concatenate(
                     [_shard(make_model, records, member[one], recipe, again[one], bar) for one in shards]
                 )
-        except alike.UnlikeError as error:
+        except vectorize.NotVectorizableError as error:
             why = str(error)
     if why:
-        alike.notice(why)
+        vectorize.warn_one_by_one(why)
     rows = torch.from_numpy(member).to(device)
     models = [
-        fit_checked(make_model, records[0][row], records[1][row], recipe, one)
+        fit_checked(make_model, (records[0][row], records[1][row]), recipe, one)
         for row, one in zip(rows, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
     ]
     return Fleet(models[0], stack(models), tuple(models))
@@ -122,8 +124,8 @@ def _shard(
     x, y = records
     witness = _rng.fresh(make_model, copy.deepcopy(rngs[-1])).to(x.device).train()
     modules = [_rng.fresh(make_model, rng).to(x.device) for rng in rngs]
-    alike.check_alike(modules)
-    template, state = modules[0].train(), alike.attempt(stack, modules)
+    vectorize.check_same_structure(modules)
+    template, state = modules[0].train(), vectorize.attempt(stack, modules)
     del modules
     noises = [_rng.Noise(rng, x.device) for rng in rngs]
     weights = _gather(state, list(trainable(template)))
@@ -132,17 +134,17 @@ def _shard(
     for step, (batch, there) in enumerate(_filled(member, recipe, rngs), start=1):
         rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
         inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
-        total, norms = alike.attempt(fleet_clipper, inputs, y[rows], weight)
+        total, norms = vectorize.attempt(fleet_clipper, inputs, y[rows], weight)
         if not recipe.noise_std:
             check_finite(norms.flatten(), f" at step {step}")
         elif (
             not norms.isfinite().all()
         ):  # alone, such a gradient counts as 0, or is scaled before it is squared
-            raise alike.UnlikeError  # without a word: a notice would tell of a record
-        if step in alike.TRIALS or step == recipe.steps:
+            raise vectorize.NotVectorizableError  # without a word: a notice would tell of a record
+        if step in vectorize.CHECKED_STEPS or step == recipe.steps:
             load(witness, {name: tensor[-1] for name, tensor in state.items()})
             one = weight[-1] > 0
-            alone, _ = alike.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
+            alone, _ = vectorize.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
             _check_sum(total[-1], torch.cat([part.to(total).flatten() for part in alone.values()]))
         weights.grad = torch.stack(
             [noisy_mean(one, recipe, noise, weights.dtype) for one, noise in zip(total, noises, strict=True)]
@@ -155,8 +157,10 @@ def _shard(
 
 def _check_sum(total: Tensor, alone: Tensor) -> None:
     """Hold a model's sum against the sum that it has alone."""
-    if not alike.close(total, alone, torch.zeros_like(total), 0.0):
-        raise alike.UnlikeError("as one tensor program, the sum of its clipped gradients is another")
+    if not vectorize.is_close(total, alone, torch.zeros_like(total), 0.0):
+        raise vectorize.NotVectorizableError(
+            "as one tensor program, the sum of its clipped gradients is another"
+        )
 
 
 def _gather(state: State, names: list[str]) -> nn.Parameter:

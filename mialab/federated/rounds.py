@@ -19,10 +19,11 @@ from mialab.dp_sgd.update import noisy_mean
 from mialab.federated.recipe import FedAvg
 from mialab.federated.trace import Trace, flatten, unflatten
 from mialab.per_example.rounding import gamma, norm_bounds
-from mialab.train import Sgd, _doors, alike, alone
+from mialab.train import Sgd, _model_checks, vectorize
+from mialab.train.batching import fleet_batches
+from mialab.train.fit import optimizer, train_step
 from mialab.train.fleet import load
-from mialab.train.steps import at_rest, make_step
-from mialab.train.streams import fleet_batches
+from mialab.train.steps import make_step, zero_velocity
 
 _CLIENTS = 64  # whose updates are added up in the precision they have
 _PIECE = 64  # numbers of an update whose squares are
@@ -97,8 +98,8 @@ def federate(
     >>> trace.updates[0].shape  # one federation, two clients
     torch.Size([1, 2, 76])
     """
-    example, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
-    _doors.check_member(member)
+    example, x, _ = _model_checks.check_training(make_model, x, y, device, pretrained=pretrained)
+    _model_checks.check_member(member)
     holds = _records_of(owner, member)
     if list(example.buffers()):
         _check.refuse("make_model", "return a module without buffers", type(example).__name__)
@@ -109,14 +110,14 @@ def federate(
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
     records, rngs = (as_tensor(x).to(device), as_tensor(y).to(device)), rng.spawn(len(member))
-    why = alike.why_not(example, records[0], recipe.batch_size)
+    why = vectorize.why_not(example, records[0], recipe.batch_size)
     if why is None:
         try:
             run = _Run(make_model, records, holds, recipe, copy.deepcopy(rngs))
             return run.trace(run.together(), set(watch))
-        except alike.UnlikeError as error:
+        except vectorize.NotVectorizableError as error:
             why = str(error)
-    alike.notice(why)
+    vectorize.warn_one_by_one(why)
     run = _Run(make_model, records, holds, recipe, rngs)
     return run.trace(run.one_by_one, set(watch), tuple(run.modules))
 
@@ -182,13 +183,13 @@ class _Run:
 
     def together(self) -> Callable[[Tensor], Tensor]:
         """Return a function from the shared weights to what every client would send: one tensor program."""
-        alike.check_alike(self.modules)
+        vectorize.check_same_structure(self.modules)
         rows = self.start.repeat_interleave(self.shape[1], dim=0)
         state = {name: piece.contiguous() for name, piece in unflatten(rows, self.template).items()}
-        velocity = at_rest(self.template, state)
-        step = alike.attempt(make_step, self.template.train(), state, velocity, self.sgd)
+        velocity = zero_velocity(self.template, state)
+        step = vectorize.attempt(make_step, self.template.train(), state, velocity, self.sgd)
         steps = self.recipe.rounds * self.recipe.local_steps
-        step = alike.tried(step, state, velocity, self.sgd, self.fresh(-1), steps)
+        step = vectorize.checked_step(step, state, velocity, self.sgd, self.fresh(-1), steps)
 
         def run(shared: Tensor) -> Tensor:
             rows = shared.repeat_interleave(self.shape[1], dim=0)
@@ -215,10 +216,10 @@ class _Run:
         """Return what one client would send."""
         local = self.fresh(federation)
         load(local, {name: one[0] for name, one in unflatten(shared.unsqueeze(0), local).items()})
-        descent = alone.optimizer(local, self.sgd)
+        descent = optimizer(local, self.sgd)
         with _rng.torch_stream(self.draws[federation]):
             for inputs, labels in batches:
-                alone.step(local, descent, inputs, labels, self.sgd)
+                train_step(local, descent, inputs, labels, self.sgd)
         return torch.where(self.trained[federation], _vector(local) - shared, 0.0)
 
     def next_batches(self) -> Iterator[tuple[Tensor, Tensor]]:

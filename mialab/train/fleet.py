@@ -1,10 +1,9 @@
-"""The trained models, and what they answer."""
+"""Trained models as stacked tensors, and the logits they return."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from numpy import ndarray
@@ -21,7 +20,7 @@ from mialab.train import hidden
 
 State = dict[str, Tensor]
 
-_BYTES_AT_ONCE = 2**27  # what all layers together may answer in one forward pass
+_BYTES_AT_ONCE = 2**27  # what all layers together may return in one forward pass
 _CLOSE = 1e-2  # of the largest logit; products on a GPU have few digits, a wrong model none
 
 
@@ -60,8 +59,8 @@ class Fleet:
     @door
     def of(cls, modules: list[nn.Module]) -> "Fleet":
         """Stack modules of one shape."""
-        alike = len({hidden.fingerprint(module) for module in modules}) == 1
-        own = () if alike else tuple(hidden.copy_of(module) for module in modules)
+        same = len({hidden.fingerprint(module) for module in modules}) == 1
+        own = () if same else tuple(hidden.copy_of(module) for module in modules)
         return cls(hidden.copy_of(modules[0]), stack(modules), own)
 
     def __len__(self) -> int:
@@ -72,9 +71,9 @@ class Fleet:
         """Return one model as a module of its own, in evaluation mode."""
         if not 0 <= model < len(self):
             raise IndexError(f"model must be in 0 … {len(self) - 1}, got {model}")
-        alone = hidden.copy_of(self.modules[model] if self.modules else self.template)
-        load(alone, {name: stacked[model] for name, stacked in self.state.items()})
-        return alone.eval()
+        single = hidden.copy_of(self.modules[model] if self.modules else self.template)
+        load(single, {name: stacked[model] for name, stacked in self.state.items()})
+        return single.eval()
 
     @door
     def part(self, start: int, stop: int) -> "Fleet":
@@ -113,32 +112,36 @@ def load(module: nn.Module, state: State) -> None:
 def predict(models: nn.Module | Fleet, x: Inputs) -> Float[ndarray, "*models records classes"]:
     """Return the logits of one model, or of every model of a fleet, for every record.
 
-    Models answer in evaluation mode, on the device where they are, a bounded piece of the records at a time,
-    and are left as they were. A module may return its logits alone, as the first of several answers, as
-    ``"logits"`` (or the only tensor) of a dictionary, or as ``.logits`` of an object. The answer is an array
-    of shape (records, classes) for a module and (models, records, classes) for a fleet, in the models'
-    precision, float32 at least. Records are cast to that precision first, the one thing here that may round.
+    Models run in evaluation mode, on the device where they are, on a bounded piece of the records at a time,
+    and are left as they were. A module may return its logits alone, as the first of several results, as
+    ``"logits"`` (or the only tensor) of a dictionary, or as ``.logits`` of an object. A module with a single
+    logit z for label 1, of shape (records, 1) or (records), counts as one with the two logits (0, z). The
+    result is an array of shape (records, classes) for a module and (models, records, classes) for a fleet, in
+    the models' precision, float32 at least. Records are cast to that precision first, the one thing here that
+    may round.
 
     Raises
     ------
     ValueError
-        If a record holds NaN or infinity, or a module returns no logits of shape (records, classes).
+        If a record holds NaN or infinity, or a module returns no logits of shape (records, classes), or a
+        single one that comes out of a sigmoid.
 
     Examples
     --------
-    >>> predict(nn.Linear(2, 3), np.eye(2, dtype=np.float32)).shape
+    >>> predict(nn.Linear(2, 3), torch.eye(2)).shape
     (2, 3)
     """
     _check.finite("x", x)
     # NumPy gives an axis of length 1 any stride; one that looks like channels-last breaks vmap of GroupNorm.
     inputs = as_tensor(x).clone(memory_format=torch.contiguous_format)
-    with reading(x):
-        logits = _ask_fleet(models, inputs) if isinstance(models, Fleet) else _ask(models, inputs)
+    with explain_unreadable(x):
+        many = isinstance(models, Fleet)
+        logits = _predict_fleet(models, inputs) if many else _predict_one(models, inputs)
     return (logits.float() if logits.dtype.itemsize < 4 else logits).numpy()
 
 
 @contextmanager
-def reading(x: ndarray | Tensor) -> Iterator[None]:
+def explain_unreadable(x: ndarray | Tensor) -> Iterator[None]:
     """Say that a model cannot read the records, and in its own words why."""
     try:
         yield
@@ -150,34 +153,34 @@ def reading(x: ndarray | Tensor) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _ask(module: nn.Module, inputs: Tensor) -> Tensor:
-    """Ask one module, piece by piece."""
+def _predict_one(module: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the logits of one module, piece by piece."""
     with _evaluating(module):
         pieces = _pieces(module, inputs, models=1)
-        return torch.cat([_logits(module(piece), len(piece)).cpu() for piece in pieces])
+        return torch.cat([find_logits(module, module(piece), len(piece)).cpu() for piece in pieces])
 
 
 @torch.no_grad()
-def _ask_fleet(fleet: Fleet, inputs: Tensor) -> Tensor:
-    """Ask all models at once, or one by one where that cannot be."""
+def _predict_fleet(fleet: Fleet, inputs: Tensor) -> Tensor:
+    """Return the logits of all models, at once, or one by one where that cannot be."""
     if not fleet.modules and len(inputs):
         with suppress(Exception):  # of a tensor program; the models' own comes again
-            return _ask_together(fleet, inputs)
-    return torch.stack([_ask(fleet[model], inputs) for model in range(len(fleet))])
+            return _predict_vectorized(fleet, inputs)
+    return torch.stack([_predict_one(fleet[model], inputs) for model in range(len(fleet))])
 
 
-def _ask_together(fleet: Fleet, inputs: Tensor) -> Tensor:
+def _predict_vectorized(fleet: Fleet, inputs: Tensor) -> Tensor:
     template = fleet[0]
 
     def forward(state: State, records: Tensor) -> Tensor:
-        return _logits(_functional.call(template, state, records), len(records))
+        return find_logits(template, _functional.call(template, state, records), len(records))
 
     ask, pieces = vmap(forward, in_dims=(0, None)), _pieces(template, inputs, models=len(fleet))
     buffers = {name: fleet.state[name].clone() for name, _ in template.named_buffers()}
     logits = torch.cat([ask({**fleet.state, **buffers}, piece).cpu() for piece in pieces], dim=1)
-    expected, got = _ask(fleet[len(fleet) - 1], inputs[:2]), logits[-1, :2]
+    expected, got = _predict_one(fleet[len(fleet) - 1], inputs[:2]), logits[-1, :2]
     if not torch.allclose(got, expected, rtol=0, atol=_CLOSE * float(expected.abs().amax()), equal_nan=True):
-        raise RuntimeError("one tensor program answers something else")
+        raise RuntimeError("one tensor program returns something else")
     return logits
 
 
@@ -201,18 +204,26 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 
 def _pieces(module: nn.Module, inputs: Tensor, models: int) -> list[Tensor]:
-    """Cut records into pieces of nearly one size that can be asked at once, cast for the module."""
-    own = [*module.parameters(), *module.buffers()]
-    precision = next((one.dtype for one in own if one.is_floating_point()), torch.float32)
-    inputs = inputs.to(own[0].device if own else inputs.device)
-    if inputs.is_floating_point() or not reads(module, inputs[:2]):
-        inputs = inputs.to(precision)
-    rows = _BYTES_AT_ONCE / (models * bytes_per_record(module, inputs))
+    """Cut records into pieces of nearly one size that fit in memory at once, cast for the module."""
+    inputs = inputs.to(next((one.device for one in _tensors(module)), inputs.device))
+    if inputs.is_floating_point() or not accepts_integers(module, inputs[:2]):
+        inputs = inputs.to(precision_of(module))
+    _, bytes_per_record = forward_and_bytes(module, inputs[:2])
+    rows = _BYTES_AT_ONCE / (models * bytes_per_record)
     return list(inputs.tensor_split(-(-len(inputs) // max(1, int(rows))) or 1))
 
 
+def precision_of(module: nn.Module) -> torch.dtype:
+    """Return the type of a module's floating-point weights."""
+    return next((one.dtype for one in _tensors(module) if one.is_floating_point()), torch.float32)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
 @torch.no_grad()
-def reads(module: nn.Module, integers: Tensor) -> bool:
+def accepts_integers(module: nn.Module, integers: Tensor) -> bool:
     """Tell whether a module takes integers as they are, as one that looks up words does."""
     try:
         with _rng.torch_undisturbed():
@@ -223,49 +234,50 @@ def reads(module: nn.Module, integers: Tensor) -> bool:
 
 
 @torch.no_grad()
-def bytes_per_record(module: nn.Module, inputs: Tensor) -> float:
-    """Return how many bytes all operations of a forward pass make of one record; at least 1."""
-    few = inputs[:2]
-    with _rng.torch_undisturbed(), _Made() as made:
-        module(few)
-    return max(1.0, made.bytes / max(1, len(few)))
+def forward_and_bytes(module: nn.Module, inputs: Tensor) -> tuple[object, float]:
+    """Return a module's output, and how many bytes its operations make of one record; at least 1."""
+    with _rng.torch_undisturbed(), _NewBytes() as made:
+        output = module(inputs)
+    return output, max(1.0, made.bytes / max(1, len(inputs)))
 
 
-class _Made(TorchDispatchMode):
+class _NewBytes(TorchDispatchMode):
     """Counts the bytes of all new tensors."""
 
     bytes = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        answer = func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
         if not any(one.alias_info for one in func._schema.returns):
-            self.bytes += sum(one.nbytes for one in tree_leaves(answer) if isinstance(one, Tensor))
-        return answer
+            self.bytes += sum(one.nbytes for one in tree_leaves(output) if isinstance(one, Tensor))
+        return output
 
 
-def _logits(answer: object, records: int) -> Tensor:
-    """Find the logits in what a module returned."""
-    if isinstance(answer, (list, tuple)) and not hasattr(answer, "logits") and answer:
-        return _logits(answer[0], records)
-    if isinstance(answer, Mapping):
-        tensors = [one for one in answer.values() if isinstance(one, Tensor)]
-        answer = answer.get("logits", tensors[0] if len(tensors) == 1 else None)
-    logits = getattr(answer, "logits", answer)
-    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == records:
-        return logits
-    got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    raise ValueError(f"the module must return logits of shape (records, classes), got {got}")
+def find_logits(module: nn.Module, output: object, records: int) -> Tensor:
+    """Find the logits (records, classes) in what a module returned."""
+    if isinstance(output, (list, tuple)) and not hasattr(output, "logits") and output:
+        return find_logits(module, output[0], records)
+    if isinstance(output, Mapping):
+        tensors = [one for one in output.values() if isinstance(one, Tensor)]
+        output = output.get("logits", tensors[0] if len(tensors) == 1 else None)
+    return check_logits(module, getattr(output, "logits", output), records)
 
 
-def assemble(fleets: list[Fleet]) -> Fleet:
+def check_logits(module: nn.Module, output: object, records: int) -> Tensor:
+    """Return a module's output as logits (records, classes), or refuse it."""
+    if not isinstance(output, Tensor) or output.ndim not in (1, 2) or len(output) != records:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        _check.refuse("the module", "return logits of shape (records, classes)", got)
+    logits = _functional.class_logits(output)
+    if logits is not output and isinstance([*module.modules()][-1], nn.Sigmoid):
+        _check.refuse("the module", "return a logit", "a probability: leave out the sigmoid")
+    return logits
+
+
+def concatenate(fleets: list[Fleet]) -> Fleet:
     """Join the shards of a fleet in their order."""
     state = {name: torch.cat([part.state[name] for part in fleets]) for name in fleets[0].state}
     if any(part.modules for part in fleets):
         modules = [part.modules or tuple(part[one] for one in range(len(part))) for part in fleets]
         return Fleet(fleets[0].template, state, sum(modules, ()))
     return Fleet(fleets[0].template, state)
-
-
-def to_arrays(state: State) -> dict[str, np.ndarray]:
-    """Copy a state into NumPy arrays, for a file."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}

@@ -1,6 +1,6 @@
-"""One step of a whole shard, two ways.
+"""One training step of many models at once, in two ways.
 
-Every way is a function ``step(inputs, labels)`` that updates stacked weights and velocities in place; what
+Each is a function ``step(inputs, labels)`` that updates stacked weights and velocities in place; what
 has no velocity is not trained.
 `general_step` takes any module: one `torch.func.vmap` of the forward pass, one ordinary backward pass
 through the sum of the models' losses (they share no weight, so each gets its own gradient).
@@ -24,7 +24,7 @@ from mialab.train.recipe import Sgd
 Step = Callable[[Tensor, Tensor], None]
 
 
-def at_rest(template: nn.Module, state: State) -> State:
+def zero_velocity(template: nn.Module, state: State) -> State:
     """Return a velocity of zero for every parameter that is trained."""
     return {
         name: torch.zeros_like(state[name])
@@ -34,7 +34,7 @@ def at_rest(template: nn.Module, state: State) -> State:
 
 
 def make_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
-    """Choose the way for a module: perceptrons by hand, everything else in general."""
+    """Return the faster step that is right for a module: written out for perceptrons, else general."""
     layers = linear_layers(template)
     if layers is None or len(velocity) < 2 * len(layers):  # some are frozen, or used at two places
         return general_step(template, state, velocity, recipe)
@@ -47,7 +47,7 @@ def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd
     buffers = {name: tensor for name, tensor in state.items() if name not in velocity}
 
     def forward(weights: State, buffers: State, inputs: Tensor) -> Tensor:
-        return _functional.call(template, {**weights, **buffers}, inputs)
+        return _functional.class_logits(_functional.call(template, {**weights, **buffers}, inputs))
 
     def step(inputs: Tensor, labels: Tensor) -> None:
         logits = vmap(forward)(weights, buffers, inputs)
@@ -139,9 +139,14 @@ def _add_all(weights: list[Tensor], others: list[Tensor], factor: float) -> None
 def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, *, out: Tensor) -> None:
     """Write the gradient of the mean cross-entropy: softmax minus the (smoothed) label.
 
-    ``logits`` and ``out`` have shape (models, classes, batch), ``labels`` (models, batch).
+    ``logits`` and ``out`` have shape (models, classes, batch), ``labels`` (models, batch). A single logit is
+    that of label 1.
     """
     classes, batch = logits.shape[1:]
+    if classes == 1:
+        target = labels.unsqueeze(1).to(out).mul_(1 - smoothing).add_(smoothing / 2)
+        torch.sigmoid(logits, out=out).sub_(target).div_(batch)
+        return
     torch.softmax(logits, 1, out=out)
     if smoothing:
         out.sub_(smoothing / classes)

@@ -16,7 +16,7 @@ from torch import nn
 from mialab import models
 from mialab.game import flip_coins
 from mialab.train import Sgd, fit_many
-from mialab.train.streams import batches
+from mialab.train.batching import batches
 
 MODELS, LOOPED, ROUNDS = 64, 8, 5
 CASES = {

@@ -233,7 +233,7 @@ add("logits in training mode, two batches", "exact", predict_batches)
 add("logits of queries with their batch-mates", "exact", predict_in_company)
 for mates in (1, 4):
     add(f"{mates} batch-mates drawn for three queries", "exact", draw_mates, mates)
-add("logits without running statistics", "exact", without_memory)
+add("logits without running statistics", "exact", without_running_stats)
 
 
 # Genomes.

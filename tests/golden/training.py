@@ -137,7 +137,7 @@ def transformer_by_hand():
 
 
 def momentum():
-    return norms.check_momentum(0.1)
+    norms.NoisyBatchNorm2d(2, clip=1.0, noise=0.1, momentum=0.1)
 
 
 add("attention, block and position", "exact", attention)
@@ -495,15 +495,19 @@ def watched(way, noise):
     planted = canaries.dirac(np.arange(8), 0.5)
     if way != "dirac":
         planted = canaries.as_gradients(*records("perceptron", 8), 0.5)
-    run = canaries.watch(perceptron, x, y, recipe_of(noise_multiplier=noise), planted, rng=generator())
-    return [run.seen, run.length, run.member, canaries.last_step(run), canaries.every_step(run)]
+    run = canaries.train_with_canaries(
+        perceptron, x, y, recipe_of(noise_multiplier=noise), planted, rng=generator()
+    )
+    return [run.dot_product, run.norm, run.member, canaries.last_step(run), canaries.every_step(run)]
 
 
 def watched_by_hand():
     seen = np.array([[1.0, 0.2, 0.5], [0.5, -0.4, 0.1]])
     member = np.array([True, False, True])
     recipe = recipe_of(steps=2)
-    run = canaries.Watched(seen, np.array([[1.0, 0.5, 0.2], [1.0, 0.0, 1.0]]), member, nn.Identity(), recipe)
+    run = canaries.CanaryRun(
+        seen, np.array([[1.0, 0.5, 0.2], [1.0, 0.0, 1.0]]), member, nn.Identity(), recipe
+    )
     counts = run.outcome(canaries.last_step(run)).at(0.5)
     return [canaries.last_step(run), canaries.every_step(run), counts.true_positives, counts.false_positives]
 

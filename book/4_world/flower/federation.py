@@ -15,7 +15,7 @@ from torch import nn
 
 from mialab import data, federated, models, train
 from mialab.accounting import renyi
-from mialab.train.streams import batches
+from mialab.train.batching import batches
 
 SIZES = 40, 60, 120  # records of clients 0, 1, 2; then from the front again
 DELTA = 1e-5

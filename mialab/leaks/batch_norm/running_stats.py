@@ -23,7 +23,6 @@ from torch import nn
 from mialab import _check
 from mialab._validation import door
 from mialab.leaks.aggregates import Release
-from mialab.norms import check_momentum
 
 
 @door
@@ -91,7 +90,7 @@ def ema_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
     >>> ema_weights(0.5, 3)
     array([0.5  , 0.25 , 0.125])
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     _check.at_least("batches", batches, 1)
     if batches > 2**31:
         _check.refuse("batches", "be at most 2**31, since all weights are listed", batches)
@@ -107,7 +106,7 @@ def effective_batches(momentum: float) -> float:
     >>> effective_batches(1.0), round(effective_batches(0.1), 6)
     (1.0, 19.0)
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     return (2 - momentum) / momentum
 
 
@@ -141,7 +140,7 @@ def batch_stats_between(
     >>> mean.round(6), variance.round(6)
     (array([5.]), array([1.5]))
     """
-    check_momentum(momentum)
+    _check.rate("momentum", momentum)
     _check.count("n", n, 2)
     if after.batches - before.batches != 1:
         _check.refuse("before and after", "be one batch apart", after.batches - before.batches)

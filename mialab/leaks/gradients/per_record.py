@@ -15,7 +15,7 @@ from mialab._types import Inputs
 from mialab._validation import door
 from mialab.norms import NoisyBatchNorm2d
 from mialab.per_example.gradients import per_example
-from mialab.train.fleet import reading, reads
+from mialab.train.fleet import accepts_integers, explain_unreadable
 from mialab.transformers import TinyTransformer
 
 
@@ -107,7 +107,7 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
         _check_sentences(model, x)
     weight = next(model.parameters())
     inputs = as_tensor(x).to(weight.device)
-    if inputs.is_floating_point() or not reads(model, inputs[:1]):
+    if inputs.is_floating_point() or not accepts_integers(model, inputs[:1]):
         inputs = inputs.to(weight.dtype)
     logits, outputs = _outputs_per_record(model, inputs[:1])
     if logits.ndim != 2:
@@ -146,7 +146,7 @@ def _outputs_per_record(model: nn.Module, record: Tensor) -> tuple[Tensor, int]:
     def count(_layer: nn.Module, _inputs: object, output: object) -> None:
         counts.append(output.numel() if isinstance(output, Tensor) else 0)
 
-    with ExitStack() as hooks, reading(record), torch.no_grad():
+    with ExitStack() as hooks, explain_unreadable(record), torch.no_grad():
         for layer in model.modules():
             hooks.enter_context(layer.register_forward_hook(count))
         return model(record), sum(counts)

@@ -1,4 +1,4 @@
-"""One model, the plain loop."""
+"""Training one model: the plain loop."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from mialab import _rng
-from mialab._functional import as_tensor
+from mialab._functional import as_tensor, class_logits
 from mialab._types import Inputs
 from mialab._validation import door
-from mialab.train import _doors
+from mialab.train._model_checks import check_training
+from mialab.train.batching import batches
 from mialab.train.recipe import Sgd
-from mialab.train.streams import batches
 
 
 @door
@@ -35,7 +35,7 @@ def fit(
     make_model
         Called without arguments, returns a module of its own with fresh random weights.
     x, y
-        Records and their labels 0 … classes - 1.
+        Records and their labels 0 … classes - 1; 0 or 1 for a model with a single logit.
     recipe
         What is done at every step.
     rng
@@ -66,12 +66,12 @@ def fit(
     >>> train.predict(model, x).argmax(axis=-1)
     array([0, 1, 2, 3])
     """
-    _, x = _doors.check_training(make_model, x, y, device, pretrained=pretrained)
+    _, x, _ = check_training(make_model, x, y, device, pretrained=pretrained)
     inputs, labels = as_tensor(x).to(device), as_tensor(y).to(device)
-    return descend(make_model, inputs, labels, recipe, rng=rng)
+    return fit_tensors(make_model, inputs, labels, recipe, rng=rng)
 
 
-def descend(
+def fit_tensors(
     make_model: Callable[[], nn.Module],
     inputs: Tensor,
     labels: Tensor,
@@ -79,17 +79,17 @@ def descend(
     *,
     rng: np.random.Generator,
 ) -> nn.Module:
-    """Make a model and train it, where its records are."""
+    """Make a model and train it, on the device where its records are."""
     with _rng.torch_stream(rng):  # the initial weights, and then what the forward pass draws
         model = make_model().to(inputs.device).train()
         descent = optimizer(model, recipe)
         for batch in batches(len(inputs), recipe.steps, recipe.batch_size, rng=rng):
-            step(model, descent, inputs[batch], labels[batch], recipe)
+            train_step(model, descent, inputs[batch], labels[batch], recipe)
     return model.eval()
 
 
 def optimizer(model: nn.Module, recipe: Sgd) -> torch.optim.Optimizer:
-    """Return torch's own, with the recipe's settings."""
+    """Return torch's optimizer with the recipe's settings."""
     return torch.optim.SGD(
         model.parameters(),
         lr=recipe.learning_rate,
@@ -98,11 +98,11 @@ def optimizer(model: nn.Module, recipe: Sgd) -> torch.optim.Optimizer:
     )
 
 
-def step(
+def train_step(
     model: nn.Module, descent: torch.optim.Optimizer, inputs: Tensor, labels: Tensor, recipe: Sgd
 ) -> None:
     """Take one step of one model."""
     descent.zero_grad()
-    loss = nn.functional.cross_entropy(model(inputs), labels, label_smoothing=recipe.label_smoothing)
-    loss.backward()
+    logits = class_logits(model(inputs))
+    nn.functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing).backward()
     descent.step()

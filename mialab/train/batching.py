@@ -12,16 +12,10 @@ from jaxtyping import Int
 from numpy import ndarray
 
 
-def record_stream(records: int, *, rng: np.random.Generator) -> Iterator[Int[ndarray, "records"]]:
-    """Yield one random order of 0 … records - 1 after another, for ever."""
-    while True:
-        yield rng.permutation(records)
-
-
 def batches(
     records: int, steps: int, batch_size: int, *, rng: np.random.Generator
 ) -> Iterator[Int[ndarray, "batch_size"]]:
-    """Cut the record stream of one model into ``steps`` batches.
+    """Yield ``steps`` batches of record numbers, cut from one random order after another.
 
     Examples
     --------
@@ -29,15 +23,11 @@ def batches(
     >>> np.bincount(seen)  # twelve draws from five records: twice each, and two of them a third time
     array([3, 2, 3, 2, 2])
     """
-    stream = record_stream(records, rng=rng)
     waiting = np.empty(0, dtype=np.int64)
     for _ in range(steps):
-        pieces = [waiting]
-        held = waiting.size
-        while held < batch_size:
-            pieces.append(next(stream))
-            held += records
-        waiting = np.concatenate(pieces)
+        if (missing := batch_size - waiting.size) > 0:
+            orders = (rng.permutation(records) for _ in range(-(-missing // records)))
+            waiting = np.concatenate([waiting, *orders])
         yield waiting[:batch_size]
         waiting = waiting[batch_size:]
 

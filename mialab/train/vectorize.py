@@ -1,8 +1,8 @@
-"""Whether a fleet, as one tensor program, is its single models; where it is not, they are trained one by one.
+"""Whether many models can be trained as one tensor program; where they cannot, they are trained one by one.
 
-Three things decide it. Rules, for what a step need not show: one forward pass in training mode is looked
-at, operation by operation. A trial: at a few steps one model of the fleet takes the same step alone. And any
-error of the tensor program.
+Three things decide it. Rules, for what a step need not show: one forward pass in training mode is inspected,
+operation by operation. A check at run time: at a few steps one model of the fleet takes the same step alone.
+And any error of the tensor program.
 """
 
 import math
@@ -15,27 +15,27 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mialab import _rng
-from mialab.train import alone, hidden
+from mialab.train import hidden
+from mialab.train.fit import optimizer, train_step
 from mialab.train.fleet import State, load, state_of
 from mialab.train.recipe import Sgd
+from mialab.train.steps import Step
 
-Step = Callable[[Tensor, Tensor], None]
-
-TRIALS = (1, 2, 10)  # and the first after an interruption, and the last
-_LOOKED_AT = 32  # records in the forward pass that is looked at
-
-
-class UnlikeError(Exception):
-    """Why a fleet is not, as one tensor program, its single models."""
+CHECKED_STEPS = (1, 2, 10)  # and the first after an interruption, and the last
+_INSPECTED = 32  # records in the forward pass that is inspected
 
 
-def notice(why: str) -> None:
-    """Say that models are trained one by one, and why."""
+class NotVectorizableError(Exception):
+    """Why models cannot be trained as one tensor program."""
+
+
+def warn_one_by_one(why: str) -> None:
+    """Warn that models are trained one by one, and why."""
     warnings.warn(f"the models are trained one by one, which takes longer: {why}", UserWarning, stacklevel=3)
 
 
 def why_not(module: nn.Module, inputs: Tensor, batch_size: int) -> str | None:
-    """Look at a module, which is used up, and return why it cannot be trained as one tensor program.
+    """Inspect a module, which is used up, and return why it cannot be trained as one tensor program, or None.
 
     Examples
     --------
@@ -44,34 +44,33 @@ def why_not(module: nn.Module, inputs: Tensor, batch_size: int) -> str | None:
     >>> why_not(nn.Sequential(nn.Linear(2, 3), nn.RReLU()), torch.ones(4, 2), 4)
     'its forward pass draws random numbers'
     """
-    if any(_hooks(one) for one in (*module.modules(), *module.parameters())):
+    if any(_has_hooks(one) for one in (*module.modules(), *module.parameters())):
         return "it has hooks"
     if any(isinstance(layer, nn.RNNBase) for layer in module.modules()):
         return "it has recurrent layers"
-    rows = np.resize(np.arange(len(inputs)), min(batch_size, _LOOKED_AT))
-    before = [(name, id(tensor)) for name, tensor in _named(module)], hidden.fingerprint(module)
+    rows = np.resize(np.arange(len(inputs)), min(batch_size, _INSPECTED))
+    before = _contents(module)
     try:
-        with _rng.torch_undisturbed(), _Look(module) as look:
+        with _rng.torch_undisturbed(), _Inspect(module) as inspected:
             module.train()(inputs[rows])
     except Exception as error:
-        return said(error)
-    after = [(name, id(tensor)) for name, tensor in _named(module)], hidden.fingerprint(module)
-    if look.why or before == after:
-        return look.why
+        return _first_line(error)
+    if inspected.why or before == _contents(module):
+        return inspected.why
     return "its forward pass changes what it holds"
 
 
-def check_alike(modules: Sequence[nn.Module]) -> None:
+def check_same_structure(modules: Sequence[nn.Module]) -> None:
     """Refuse models that differ in more than parameters and buffers."""
     first = hidden.fingerprint(modules[0])
     if any(hidden.fingerprint(module) != first for module in modules[1:]):
-        raise UnlikeError("the models differ in more than their parameters and buffers")
+        raise NotVectorizableError("the models differ in more than their parameters and buffers")
 
 
-def tried(
+def checked_step(
     step: Step, state: State, velocity: State, recipe: Sgd, witness: nn.Module, steps: int, done: int = 0
 ) -> Step:
-    """Return a step of a fleet that its last model takes alone as well, at a few of the steps.
+    """Return a step of a fleet that, now and then, compares with a step that its last model takes alone.
 
     Parameters
     ----------
@@ -86,25 +85,25 @@ def tried(
 
     Returns
     -------
-    A step that raises `UnlikeError` where the two differ, or the step itself raises.
+    A step that raises `NotVectorizableError` where the two differ, or the step itself raises.
     """
     number = done
-    trials = {*TRIALS, done + 1, steps}
+    checked = {*CHECKED_STEPS, done + 1, steps}
 
     def run(inputs: Tensor, labels: Tensor) -> None:
         nonlocal number
         number += 1
-        if number not in trials:
+        if number not in checked:
             attempt(step, inputs, labels)
             return
         before = {name: tensor[-1].detach().clone() for name, tensor in state.items()}
-        attempt(_alone, witness, before, velocity, recipe, inputs[-1], labels[-1])
+        attempt(_step_alone, witness, before, velocity, recipe, inputs[-1], labels[-1])
         attempt(step, inputs, labels)
         expected = state_of(witness)
         moved = max(_norm(expected[name], before[name]) for name in velocity)
         for name, tensor in state.items():
-            if not close(tensor[-1], expected[name], before[name], moved):
-                raise UnlikeError(f"as one tensor program, step {number} is another for {name!r}")
+            if not is_close(tensor[-1], expected[name], before[name], moved):
+                raise NotVectorizableError(f"as one tensor program, step {number} is another for {name!r}")
 
     return run
 
@@ -113,19 +112,18 @@ def attempt(do: Callable, *arguments):
     """Call a part of a tensor program; its errors are reasons to do without."""
     try:
         return do(*arguments)
-    except UnlikeError:
+    except NotVectorizableError:
         raise
     except Exception as error:
-        raise UnlikeError(said(error)) from error
+        raise NotVectorizableError(_first_line(error)) from error
 
 
-def said(error: Exception) -> str:
-    """Return the first line of an error."""
+def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0]
 
 
-def close(got: Tensor, expected: Tensor, before: Tensor, moved: float) -> bool:
-    """Return whether what one step made of a tensor is, up to rounding, what it should be.
+def is_close(got: Tensor, expected: Tensor, before: Tensor, moved: float) -> bool:
+    """Tell whether what one step made of a tensor is, up to rounding, what it should be.
 
     The error is measured by how far the tensor went; rounding, by its size and by how far others ``moved``.
     On a GPU products are made in fewer digits.
@@ -143,30 +141,32 @@ def _norm(tensor: Tensor, origin: Tensor | None = None) -> float:
     return float(torch.linalg.vector_norm(wide if origin is None else wide - origin.detach().to(wide)))
 
 
-def _alone(
+def _step_alone(
     witness: nn.Module, state: State, velocity: State, recipe: Sgd, inputs: Tensor, labels: Tensor
 ) -> None:
     """Let one model take a step alone, from the fleet's weights and velocities."""
     load(witness, state)
-    descent = alone.optimizer(witness, recipe)
+    descent = optimizer(witness, recipe)
     weights = dict(witness.named_parameters())
     for name, speed in velocity.items():
         descent.state[weights[name]]["momentum_buffer"] = speed[-1].clone()
     with _rng.torch_undisturbed():
-        alone.step(witness, descent, inputs, labels, recipe)
+        train_step(witness, descent, inputs, labels, recipe)
 
 
-def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+def _contents(module: nn.Module) -> tuple[list[tuple[str, int]], str]:
+    """Return what a module holds: which tensors, and a checksum of all else."""
+    named = [*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False)]
+    return [(name, id(tensor)) for name, tensor in named], hidden.fingerprint(module)
 
 
-def _hooks(thing: nn.Module | nn.Parameter) -> bool:
-    """Return whether something is called when a module or a weight is used: a copy or a stack has it not."""
+def _has_hooks(thing: nn.Module | nn.Parameter) -> bool:
+    """Tell whether something is called when a module or a weight is used: a copy or a stack has it not."""
     names = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
     return any(getattr(thing, name, None) for name in (*names, "_post_accumulate_grad_hooks"))
 
 
-class _Look(TorchDispatchMode):
+class _Inspect(TorchDispatchMode):
     """Sees every operation of a forward pass, and remembers why a tensor program would get one wrong."""
 
     def __init__(self, module: nn.Module):
@@ -181,21 +181,17 @@ class _Look(TorchDispatchMode):
     def judge(self, func, args: tuple) -> str | None:
         """Return what is wrong with an operation."""
         name = func.overloadpacket.__name__
-        named = {kind.name: arg for arg, kind in zip(args, func._schema.arguments, strict=False)}
-        attends = name.startswith("_scaled_dot_product") and not named.get("dropout_p")
+        pairs = list(zip(func._schema.arguments, args, strict=False))
+        drops_out = any(arg for kind, arg in pairs if kind.name == "dropout_p")
+        attends = name.startswith("_scaled_dot_product") and not drops_out
         if torch.Tag.nondeterministic_seeded in func.tags and not attends:
             return "its forward pass draws random numbers"
         if torch.Tag.data_dependent_output in func.tags:
             return "its forward pass looks at values"
         if name == "_embedding_bag" or (name == "embedding" and (args[2:] or (-1,)) != (-1,)):
             return "an embedding treats some of its rows in a way of their own"
-        written = [arg for arg, kind in zip(args, func._schema.arguments, strict=False) if _is_written(kind)]
-        if any(
-            isinstance(arg, Tensor) and arg.untyped_storage().data_ptr() in self.weights for arg in written
-        ):
+        written = [arg for kind, arg in pairs if kind.alias_info is not None and kind.alias_info.is_write]
+        tensors = [arg for arg in written if isinstance(arg, Tensor)]
+        if any(tensor.untyped_storage().data_ptr() in self.weights for tensor in tensors):
             return "its forward pass writes to its weights"
         return None
-
-
-def _is_written(argument) -> bool:
-    return argument.alias_info is not None and argument.alias_info.is_write

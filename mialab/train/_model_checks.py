@@ -1,4 +1,4 @@
-"""What training refuses, with the name, the rule and the value."""
+"""What training refuses of models, records and devices, with the name, the rule and the value."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mialab import _check, _logits, _rng
 from mialab._functional import as_tensor
-from mialab.train.fleet import reading
+from mialab.train.fleet import check_logits, explain_unreadable, forward_and_bytes, precision_of
 
 
 def check_device(device: str) -> None:
@@ -25,19 +25,20 @@ def check_training(
     device: str,
     *,
     draws: bool = False,
+    single_logit: bool = True,
     pretrained: bool = False,
-) -> tuple[nn.Module, np.ndarray]:
+) -> tuple[nn.Module, np.ndarray, float]:
     """Refuse what is no maker of fresh modules, records that do not fit, and labels out of range.
 
-    Layers that draw random numbers are refused as well, unless ``draws``. Returns the throw-away model that
-    was asked, on its device, and the records as it reads them.
+    Layers that draw random numbers are refused as well, unless ``draws``; models with a single logit, unless
+    ``single_logit``. Returns the throw-away model that was tried, on its device; the records in its
+    precision; and the bytes that it makes of one record.
     """
     check_device(device)
     if isinstance(make_model, nn.Module):
         _check.refuse("make_model", "be a function that returns a fresh module", "a module")
     if len(x) == 0:
         _check.refuse("x", "hold at least one record", "none")
-    _check.finite("x", x)
     model, other = (_rng.fresh(make_model, np.random.default_rng(seed)) for seed in range(2))
     _check_fresh(model, other, pretrained)
     for layer in model.modules():
@@ -45,22 +46,29 @@ def check_training(
             _check.refuse("make_model", "return a module without layers that draw random numbers", layer)
     if not any(weight.requires_grad for weight in model.parameters()):
         _check.refuse("make_model", "return a module with at least one parameter to train", "none")
-    x = for_model(model, x)
-    with _rng.torch_undisturbed():
-        classes = _classes(model.to(device), as_tensor(x[[0, -1]]).to(device))
-    _check.labels("y", y, classes=classes)
-    return model, x
+    x = cast_records(model, x)
+    inputs = as_tensor(x[[0, -1]]).to(device)
+    with explain_unreadable(inputs):
+        output, bytes_per_record = forward_and_bytes(model.to(device).eval(), inputs)
+    logits = check_logits(model, output, len(inputs))
+    if logits is output:
+        advice = "leave out the softmax, training has its own"
+        _logits.refuse_probabilities("the module's answers", logits.detach().cpu().double().numpy(), advice)
+    elif not single_logit:
+        _check.refuse("the module", "return logits of two classes or more", "a single logit")
+    _check.labels("y", y, classes=logits.shape[1])
+    return model, x, bytes_per_record
 
 
-def for_model(model: nn.Module, x: np.ndarray) -> np.ndarray:
-    """Cast records to the precision of a model: the one cast here that may round."""
-    own = [*model.parameters(), *model.buffers()]
-    precision = next((one.dtype for one in own if one.is_floating_point()), torch.float32)
+def cast_records(model: nn.Module, x: np.ndarray) -> np.ndarray:
+    """Cast finite records to the precision of a model: the one cast here that may round."""
+    precision = precision_of(model)
     if precision not in (torch.float16, torch.float32, torch.float64):  # which NumPy has not
         precision = torch.float32
     with np.errstate(over="ignore"):
         cast = x.astype(torch.empty(0, dtype=precision).numpy().dtype, copy=False)
     if not np.isfinite(cast).all():
+        _check.finite("x", x)
         _check.refuse("x", f"be numbers in the range of {cast.dtype}", f"{int(np.isinf(cast).sum())} others")
     return cast
 
@@ -89,18 +97,6 @@ def _is_plain(weight: Tensor) -> bool:
     """Return whether a tensor looks set and not drawn or learned: one value, or a pattern of two as in I."""
     values = weight.unique().numel()
     return values < 2 or values == 2 < weight.numel()
-
-
-def _classes(model: nn.Module, x: Tensor) -> int:
-    """Ask a model how many logits it returns; refuse one that returns probabilities."""
-    with torch.no_grad(), reading(x):
-        logits = model.eval()(x)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        _check.refuse("the module", "return logits of shape (records, classes)", got)
-    advice = "leave out the softmax, training has its own"
-    _logits.refuse_probabilities("the module's answers", logits.detach().cpu().double().numpy(), advice)
-    return logits.shape[1]
 
 
 def check_member(member: np.ndarray) -> None:

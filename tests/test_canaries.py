@@ -40,7 +40,7 @@ def weights_of(model):
 
 def watched(rng, planted=None, **changes):
     x, y = some_records(rng)
-    return canaries.watch(make_model, x, y, recipe(**changes), planted or border(), rng=rng)
+    return canaries.train_with_canaries(make_model, x, y, recipe(**changes), planted or border(), rng=rng)
 
 
 def watched_wide(rng, noise=1.0):
@@ -49,7 +49,7 @@ def watched_wide(rng, noise=1.0):
     x[:, 60:] = rng.random((5, 2))
     where = np.arange(40 * 62).reshape(40, 62)[:, :60].flatten()
     planted = canaries.dirac(where, 0.5)
-    return canaries.watch(
+    return canaries.train_with_canaries(
         lambda: models.mlp(62, (40,), 2), x, np.array([0, 1, 0, 1, 0]), recipe(noise), planted, rng=rng
     )
 
@@ -106,12 +106,12 @@ def test_definition_a_dirac_canary_is_one_weight_in_the_order_of_the_parameters(
 
 def test_limit_without_noise_every_canary_is_seen_at_once(rng):
     run = watched(rng, noise=0.0, rate=1.0, steps=1)
-    np.testing.assert_allclose(run.seen[0], run.member, atol=1e-6)
+    np.testing.assert_allclose(run.dot_product[0], run.member, atol=1e-6)
 
 
 def test_limit_without_noise_the_sampling_is_all_that_hides(rng):
     run = watched(rng, noise=0.0, rate=0.5, steps=30)
-    took_part = run.seen.round(5)
+    took_part = run.dot_product.round(5)
     assert set(np.unique(took_part)) == {0.0, 1.0}
     assert not took_part[:, ~run.member].any()
     assert (took_part[:, run.member].any(axis=0)).all()
@@ -128,7 +128,7 @@ def test_definition_the_last_step_is_the_way_that_the_weights_went(rng):
     x, y = some_records(rng)
     model, where = make_model(), np.array([48, 9, 82])
     start = weights_of(model)[where]
-    run = canaries.watch(
+    run = canaries.train_with_canaries(
         lambda: copy.deepcopy(model), x, y, recipe(), canaries.dirac(where, 0.5), rng=rng, pretrained=True
     )
     went = (start - weights_of(run.model)[where]) * 10 / (0.3 * 0.5)
@@ -138,7 +138,7 @@ def test_definition_the_last_step_is_the_way_that_the_weights_went(rng):
 def test_definition_every_step_is_the_sum_of_log_likelihood_ratios(rng):
     run = watched(rng, noise=1.3)
     q, sigma, ones = 0.2, 1.3, np.zeros(BORDER)
-    for step in run.seen:
+    for step in run.dot_product:
         with_it = q * norm.pdf(step, 1, sigma) + (1 - q) * norm.pdf(step, 0, sigma)
         ones += np.log(with_it / norm.pdf(step, 0, sigma))
     np.testing.assert_allclose(canaries.every_step(run), ones, atol=1e-9)
@@ -147,10 +147,11 @@ def test_definition_every_step_is_the_sum_of_log_likelihood_ratios(rng):
 def test_definition_a_shorter_gradient_tells_less(rng):
     """A canary of length v that is seen at s has the likelihood ratio of N(v², (σv)²) against N(0, (σv)²)."""
     run = watched(rng, noise=0.7, rate=1.0, steps=3)
-    shorter = canaries.Watched(
-        0.3 * run.seen, np.full_like(run.length, 0.3), run.member, run.model, run.recipe
+    shorter = canaries.CanaryRun(
+        0.3 * run.dot_product, np.full_like(run.norm, 0.3), run.member, run.model, run.recipe
     )
-    by_density = norm.logpdf(shorter.seen, 0.09, 0.7 * 0.3) - norm.logpdf(shorter.seen, 0, 0.7 * 0.3)
+    seen = shorter.dot_product
+    by_density = norm.logpdf(seen, 0.09, 0.7 * 0.3) - norm.logpdf(seen, 0, 0.7 * 0.3)
     np.testing.assert_allclose(canaries.every_step(shorter), by_density.sum(axis=0), atol=1e-9)
 
 
@@ -178,7 +179,7 @@ def test_definition_the_model_is_trained_and_left_whole(rng):
     x, y = np.eye(6, dtype=np.float32).repeat(20, axis=0), np.arange(6).repeat(20) % 3
     calm = DpSgd(1.0, 0.1, 0.5, 100, nominal_batch=60, learning_rate=2.0)
     planted = canaries.dirac(np.array([82]), 1.0)
-    run = canaries.watch(make_model, x, y, calm, planted, rng=rng)
+    run = canaries.train_with_canaries(make_model, x, y, calm, planted, rng=rng)
     assert (signals.observe(run.model, x, y, signals.correctness)).all()
     storages = {one.untyped_storage().data_ptr() for one in run.model.parameters()}
     assert len(storages) == 4
@@ -197,7 +198,7 @@ def test_definition_what_the_model_draws_follows_the_generator():
     for seed, own in ((1, 0), (2, 0), (1, 7)):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        run = canaries.watch(
+        run = canaries.train_with_canaries(
             lambda: Forgetful(torch.nn.Linear(6, 3)),
             x,
             y,
@@ -206,7 +207,7 @@ def test_definition_what_the_model_draws_follows_the_generator():
             rng=np.random.default_rng(own),
         )
         assert torch.equal(torch.get_rng_state(), before)
-        found.append(run.seen)
+        found.append(run.dot_product)
     assert np.array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 
@@ -220,9 +221,11 @@ def test_limit_a_very_small_or_large_clip_changes_units_alone(power, precision):
     x = x.astype(np.float64 if precision is torch.float64 else np.float32)
     calm = DpSgd(clip, 0.0, 1.0, 3, nominal_batch=10, learning_rate=0.1 / max(clip, 1.0))
     where = np.arange(48).reshape(8, 6)[:, :3].flatten()
-    run = canaries.watch(lambda: make_model().to(precision), x, y, calm, canaries.dirac(where, clip), rng=rng)
-    np.testing.assert_allclose(run.seen, np.broadcast_to(run.member, run.seen.shape), atol=1e-6)
-    np.testing.assert_allclose(run.length, 1.0, atol=1e-6)
+    run = canaries.train_with_canaries(
+        lambda: make_model().to(precision), x, y, calm, canaries.dirac(where, clip), rng=rng
+    )
+    np.testing.assert_allclose(run.dot_product, np.broadcast_to(run.member, run.dot_product.shape), atol=1e-6)
+    np.testing.assert_allclose(run.norm, 1.0, atol=1e-6)
 
 
 # --- the door ------------------------------------------------------------------------------------------
@@ -245,6 +248,6 @@ def test_bad_input_is_refused(rng):
         canaries.every_step(watched(rng, noise=0.0))
     endless = DpSgd(np.inf, 0.0, 0.5, 2, nominal_batch=10)
     with pytest.raises(ValueError, match="clip must be a finite number above 0, got inf"):
-        canaries.watch(make_model, x, y, endless, border(), rng=rng)
+        canaries.train_with_canaries(make_model, x, y, endless, border(), rng=rng)
     with pytest.raises(ValueError, match="canaries must have gradients of at most the clip"):
         watched(rng, canaries.dirac(np.arange(3), 0.7))

@@ -1,4 +1,4 @@
-"""Who looks: one private run, seen from the inside."""
+"""One private run with canaries, seen from the inside."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,52 +8,48 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, Member, Score
 from mialab._validation import door
-from mialab.canaries.plant import Gradients
+from mialab.canaries.plant import CanaryGradients
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd._validation import check_private
-from mialab.dp_sgd.clipping import make_clipper
-from mialab.dp_sgd.fit import clipped_vector
-from mialab.dp_sgd.sampling import poisson_batches
-from mialab.dp_sgd.update import gather, noisy_mean, optimizer, scatter
+from mialab.dp_sgd.fit import PrivateRun
 from mialab.game import Design, Outcome
 
 
 @door
 @dataclass(frozen=True, eq=False)
-class Watched:
+class CanaryRun:
     """What the updates of one private run show of its canaries.
 
     Attributes
     ----------
-    seen
+    dot_product
         Float (steps, canaries): the released sum times the canary's gradient, in units of clip².
-    length
-        Float (steps, canaries): the canary's gradient, in units of the clip; at most 1.
+    norm
+        Float (steps, canaries): the length of the canary's gradient, in units of the clip; at most 1.
     member
         Bool (canaries,): who was in, by its own fair coin.
     model
-        What came out.
+        The trained model.
     recipe
-        What was done.
+        How it was trained.
 
     Examples
     --------
     >>> recipe = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=8)
-    >>> seen = np.array([[1.0, 0.2], [0.5, -0.4]])  # two steps, two canaries
-    >>> run = Watched(seen, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe)
+    >>> dot_product = np.array([[1.0, 0.2], [0.5, -0.4]])  # two steps, two canaries
+    >>> run = CanaryRun(dot_product, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe)
     >>> outcome = run.outcome(last_step(run))
     >>> outcome.at(0.5).true_positives, outcome.design.name
     (1, 'ONE_RUN')
     """
 
-    seen: Float[ndarray, "steps canaries"]
-    length: Float[ndarray, "steps canaries"]
+    dot_product: Float[ndarray, "steps canaries"]
+    norm: Float[ndarray, "steps canaries"]
     member: Member
     model: nn.Module
     recipe: DpSgd
@@ -65,17 +61,17 @@ class Watched:
 
 
 @door
-def watch(
+def train_with_canaries(
     make_model: Callable[[], nn.Module],
     x: Inputs,
     y: Int[ndarray, "records"],
     recipe: DpSgd,
-    canaries: Gradients,
+    canaries: CanaryGradients,
     *,
     rng: np.random.Generator,
     device: str = "cpu",
     pretrained: bool = False,
-) -> Watched:
+) -> CanaryRun:
     """Train one private model on the records and on about half of the canaries; keep what is released.
 
     Each canary is in by its own fair coin, and takes part in a step as every record does. Updates are made
@@ -102,7 +98,7 @@ def watch(
     >>> from mialab.models import mlp
     >>> x, y = np.eye(4, dtype=np.float32), np.arange(4)
     >>> recipe = DpSgd(clip=1.0, noise_multiplier=0.5, sampling_rate=0.5, steps=40, nominal_batch=4)
-    >>> run = watch(
+    >>> run = train_with_canaries(
     ...     lambda: mlp(4, (), 4), x, y, recipe, dirac(np.arange(16), 1.0), rng=np.random.default_rng(0)
     ... )
     >>> caught = every_step(run) > 0
@@ -111,29 +107,19 @@ def watch(
     """
     _, x = check_private(make_model, x, y, device, dropout=False, pretrained=pretrained)
     _check.positive("clip", recipe.clip)
-    model = _rng.fresh(make_model, rng).to(device).train()
-    noise = _rng.Noise(rng, device)
-    records = as_tensor(x).to(device), as_tensor(y).to(device)
-    weights = gather(model)
-    descent = optimizer(weights, recipe)
+    run = PrivateRun(make_model, (as_tensor(x).to(device), as_tensor(y).to(device)), recipe, rng)
     with _rng.torch_stream(rng.spawn(1)[0]):  # for a model that draws
-        member = rng.random(len(canaries(model))) < 0.5
-        seen, length = (np.empty((recipe.steps, len(member))) for _ in range(2))
-        batches = poisson_batches(len(x), recipe.sampling_rate, recipe.steps, rng=rng)
-        clipper = make_clipper(model, records[0])
-        for step, batch in enumerate(tqdm(batches, "watched steps", recipe.steps, delay=2, leave=False)):
-            rows = torch.from_numpy(batch).to(device)
-            total = clipped_vector(clipper, records, rows, recipe, step + 1)
-            planted, units, length[step] = _planted(canaries, model, recipe.clip)
-            there = torch.from_numpy(member & (rng.random(len(member)) < recipe.sampling_rate)).to(total)
-            weights.grad = noisy_mean(total.add_(there @ planted.to(total)), recipe, noise, weights.dtype)
-            seen[step] = (units @ weights.grad.double()).cpu() * (recipe.nominal_batch / recipe.clip)
-            descent.step()
-    scatter(model)
-    return Watched(seen, length, member, model.eval(), recipe)
+        member = rng.random(len(canaries(run.model))) < 0.5
+        dot_product, norm = (np.empty((recipe.steps, len(member))) for _ in range(2))
+        for step, total in enumerate(run.clipped_sums()):
+            planted, units, norm[step] = _planted(canaries, run.model, recipe.clip)
+            takes_part = member & (rng.random(len(member)) < recipe.sampling_rate)
+            update = run.step(total.add_(torch.from_numpy(takes_part).to(total) @ planted.to(total)))
+            dot_product[step] = (units @ update.double()).cpu() * (recipe.nominal_batch / recipe.clip)
+    return CanaryRun(dot_product, norm, member, run.finish(), recipe)
 
 
-def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor, Tensor, Tensor]:
+def _planted(canaries: CanaryGradients, model: nn.Module, clip: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return the canaries' gradients, the same in units of the clip, and their lengths in these units.
 
     What no clip would let through is refused. The units are in double precision: squares of gradients as long
@@ -148,7 +134,7 @@ def _planted(canaries: Gradients, model: nn.Module, clip: float) -> tuple[Tensor
 
 
 @door
-def last_step(run: Watched) -> Score:
+def last_step(run: CanaryRun) -> Score:
     """Score every canary by what the final weights tell, if the canaries' gradients were always the same.
 
     The sum of all updates times the gradient. With plain gradient descent and `dirac` canaries that is
@@ -157,18 +143,18 @@ def last_step(run: Watched) -> Score:
     Examples
     --------
     >>> recipe = DpSgd(clip=1.0, noise_multiplier=1.0, sampling_rate=0.5, steps=2, nominal_batch=8)
-    >>> seen = np.array([[1.0, 0.25], [0.5, -0.75]])  # two steps, two canaries
-    >>> last_step(Watched(seen, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe))
+    >>> dot_product = np.array([[1.0, 0.25], [0.5, -0.75]])  # two steps, two canaries
+    >>> last_step(CanaryRun(dot_product, np.ones((2, 2)), np.array([True, False]), nn.Identity(), recipe))
     array([ 1.5, -0.5])
     """
-    return run.seen.sum(axis=0)
+    return run.dot_product.sum(axis=0)
 
 
 @door
-def every_step(run: Watched) -> Score:
+def every_step(run: CanaryRun) -> Score:
     """Score every canary by the likelihood ratio of all updates, if nothing but noise hides it.
 
-    With v the gradient's length and s what is seen of it in an update, both in units of the clip, the step
+    With v the gradient's length and s its dot product with an update, both in units of the clip, the step
     says ln(1 − q + q·e^((2s − v²)/(2σ²))), and independent steps add up. The attacker knows the recipe. What
     other records and canaries add to s, it takes for noise.
 
@@ -179,6 +165,6 @@ def every_step(run: Watched) -> Score:
     """
     q, sigma = run.recipe.sampling_rate, run.recipe.noise_multiplier
     _check.positive("noise_multiplier", sigma)
-    exponent = (2 * run.seen - run.length**2) / (2 * sigma**2)
+    exponent = (2 * run.dot_product - run.norm**2) / (2 * sigma**2)
     with np.errstate(divide="ignore"):
         return np.logaddexp(np.log1p(-q), np.log(q) + exponent).sum(axis=0)
