@@ -202,7 +202,7 @@ def draw_mates(mates):
     )
 
 
-def without_memory():
+def without_running_stats():
     return train_mode_queries.without_running_stats(network())(torch.from_numpy(IMAGES))
 
 
