@@ -14,7 +14,7 @@ import pytest
 
 from mialab import _files, command
 from mialab.accounting import Neighbours
-from mialab.audit import joint, split
+from mialab.audit import lower_bound, split
 from mialab.audit.read_scores import read_scores
 from mialab.command import main
 from mialab.game import Design, Outcome
@@ -109,8 +109,8 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
     more = ["--delta", "1e-3", "--confidence", "0.9", "--json", str(tmp_path / "r.json")]
     for rule, expected in (
         ([], lower_bound(outcome, **same)),
-        (["--split", "7"], split(outcome, joint, rng=np.random.default_rng(7), **same)),
-        (["--threshold", "1.0"], joint(outcome.at(1.0), **same)),
+        (["--split", "7"], split(outcome, test="joint", rng=np.random.default_rng(7), **same)),
+        (["--threshold", "1.0"], lower_bound(outcome.at(1.0), test="joint", **same)),
     ):
         code, out, _ = run(as_csv(score, member), *more, *rule)
         report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))

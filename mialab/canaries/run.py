@@ -13,6 +13,7 @@ from mialab import _check, _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, Member, Score
 from mialab._validation import door
+from mialab.accounting.steps import sampled_loss
 from mialab.canaries.plant import CanaryGradients
 from mialab.dp_sgd import DpSgd
 from mialab.dp_sgd._validation import check_private
@@ -165,6 +166,5 @@ def every_step(run: CanaryRun) -> Score:
     """
     q, sigma = run.recipe.sampling_rate, run.recipe.noise_multiplier
     _check.positive("noise_multiplier", sigma)
-    exponent = (2 * run.dot_product - run.norm**2) / (2 * sigma**2)
-    with np.errstate(divide="ignore"):
-        return np.logaddexp(np.log1p(-q), np.log(q) + exponent).sum(axis=0)
+    loss = (2 * run.dot_product - run.norm**2) / (2 * sigma**2)
+    return sampled_loss(loss, q).sum(axis=0)

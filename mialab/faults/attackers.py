@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from mialab.accounting.steps import sampled_loss
 from mialab.faults.faulty_components import SEED
 from mialab.faults.trainer import Recipe, Transcript, noise_each_step
 
@@ -36,10 +37,8 @@ def likelihood_ratio(*, shift: float = 1.0, noise: float = 1.0) -> Attacker:
 
     def score(seen: Transcript, recipe: Recipe, direction: Direction) -> Float[ndarray, "runs"]:
         deviation = noise * recipe.noise_multiplier
-        exponent = shift * (towards(seen, recipe, direction) - shift / 2) / deviation**2
-        q = recipe.sampling_rate
-        with np.errstate(divide="ignore"):
-            return np.logaddexp(np.log1p(-q), np.log(q) + exponent).sum(axis=0)
+        loss = shift * (towards(seen, recipe, direction) - shift / 2) / deviation**2
+        return sampled_loss(loss, recipe.sampling_rate).sum(axis=0)
 
     return score
 

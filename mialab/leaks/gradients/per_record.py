@@ -110,8 +110,9 @@ def check_readable(model: nn.Module, x: Inputs, y: Int[ndarray, "records"]) -> t
     if inputs.is_floating_point() or not accepts_integers(model, inputs[:1]):
         inputs = inputs.to(weight.dtype)
     logits, outputs = _outputs_per_record(model, inputs[:1])
-    if logits.ndim != 2:
-        _check.refuse("the model", "return logits of shape (records, classes)", tuple(logits.shape))
+    if logits.ndim != 2 or logits.shape[1] == 1:
+        rule = "return logits of shape (records, classes), two classes or more"
+        _check.refuse("the model", rule, tuple(logits.shape))
     _logits.refuse_probabilities("the model's answers", logits.cpu().numpy(), "leave out the softmax")
     _check.labels("y", y, classes=logits.shape[1])
     return inputs, as_tensor(y).to(weight.device), outputs
