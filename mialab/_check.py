@@ -1,31 +1,16 @@
-"""The door: every refusal says the name, the rule and the value.
+"""Ranges: every refusal says the name, the rule and the value.
 
-The functions return nothing and change nothing; they raise ``ValueError`` or stay silent. (`is_number`, which
-they rest on, only tells.)
+The functions return nothing and change nothing; they raise ``ValueError`` or stay silent. What they get has
+been through the door of `_validation`: numbers are numbers, arrays hold numbers and no NaN.
 """
 
 import math
 from collections.abc import Collection, Sized
-from numbers import Real
 from typing import NoReturn
 
 import numpy as np
 
 _LARGE = 2.0**480
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a value is one real number: no bool, no string, no complex number, no array of several."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.isMaskedArray(value)
-    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
-
-
-def _is_finite(value: object) -> bool:
-    try:
-        return is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
-    except OverflowError:  # an int that no float holds
-        return False
 
 
 def refuse(name: str, rule: str, got: object) -> NoReturn:
@@ -35,8 +20,7 @@ def refuse(name: str, rule: str, got: object) -> NoReturn:
 
 def probability(name: str, value: float, *, open_ends: bool = False) -> None:
     """Refuse a value outside [0, 1], or outside (0, 1) with ``open_ends``."""
-    inside = is_number(value) and (0 < value < 1 if open_ends else 0 <= value <= 1)
-    if not inside:
+    if not (0 < value < 1 if open_ends else 0 <= value <= 1):
         refuse(name, f"be in {'(0, 1)' if open_ends else '[0, 1]'}", value)
 
 
@@ -47,60 +31,51 @@ def confidence(value: float) -> None:
 
 def rate(name: str, value: float) -> None:
     """Refuse a value outside (0, 1]: no chance at all is not meant."""
-    if not (is_number(value) and 0 < value <= 1):
+    if not 0 < value <= 1:
         refuse(name, "be in (0, 1]", value)
 
 
 def share(name: str, value: float) -> None:
     """Refuse a value outside [0, 1): not everything."""
-    if not (is_number(value) and 0 <= value < 1):
+    if not 0 <= value < 1:
         refuse(name, "be in [0, 1)", value)
 
 
 def above_0(name: str, value: float) -> None:
     """Refuse anything but a number above zero; infinity may pass."""
-    if not (is_number(value) and value > 0):
+    if not value > 0:
         refuse(name, "be above 0", value)
 
 
 def positive(name: str, value: float) -> None:
     """Refuse anything but a finite number above zero."""
-    if not (_is_finite(value) and value > 0):
+    if not 0 < value < math.inf:
         refuse(name, "be a finite number above 0", value)
 
 
 def not_negative(name: str, value: float) -> None:
     """Refuse anything but a finite number of at least zero."""
-    if not (_is_finite(value) and value >= 0):
+    if not 0 <= value < math.inf:
         refuse(name, "be a finite number of at least 0", value)
 
 
 def magnitude(name: str, value: float) -> None:
     """Refuse anything but a positive number whose square, and product or ratio with another, is a float."""
     positive(name, value)
-    if not 1 / _LARGE <= float(value) <= _LARGE:
+    if not 1 / _LARGE <= value <= _LARGE:
         refuse(name, f"be between {1 / _LARGE:.0e} and {_LARGE:.0e}", value)
 
 
-def whole(name: str, value: float) -> None:
-    """Refuse a number that counts nothing."""
-    if type(value) is int:
-        return
-    if not (_is_finite(value) and int(value) == value):
-        refuse(name, "be a whole number", value)
-
-
 def at_least(name: str, value: int, least: int) -> None:
-    """Refuse anything but a whole number of at least ``least``."""
-    whole(name, value)
+    """Refuse a number below ``least``."""
     if value < least:
         refuse(name, f"be at least {least}", value)
 
 
-def count(name: str, value: float, least: int) -> None:
-    """Refuse anything but a whole number from ``least`` to 2**53, up to which floats count."""
-    at_least(name, value, least)  # type: ignore[arg-type]
-    if int(value) > 2**53:  # 16 bits would overflow
+def count(name: str, value: int, least: int) -> None:
+    """Refuse anything but a number from ``least`` to 2**53, up to which floats count."""
+    at_least(name, value, least)
+    if value > 2**53:
         refuse(name, "be at most 2**53, up to which floats count", value)
 
 
@@ -110,24 +85,12 @@ def hold(name: str, array: Sized, least: int, what: str) -> None:
         refuse(name, f"hold at least {least} {what}" if least > 1 else f"hold {what}", len(array) or "none")
 
 
-def numbers(name: str, array: np.ndarray | float) -> None:
-    """Refuse an array that is not of real numbers, or hides some of them under a mask."""
-    if np.ma.isMaskedArray(array):
-        refuse(name, "have no mask", "a masked array")
-    dtype = np.asarray(array).dtype
-    if dtype.kind not in "iuf":  # timedelta64 calls itself an integer
-        refuse(name, "be an array of numbers", f"dtype {dtype}")
-
-
 def secret(name: str, array: np.ndarray | float) -> None:
     """Refuse what noise in 64 bits cannot hide: all but finite numbers that such a float holds exactly.
 
     The message says how many are wrong, and never which, nor what they are.
     """
-    numbers(name, array)
     exact = np.asarray(array)
-    if exact.dtype.kind == "f" and exact.dtype.itemsize > 8:  # its last bits lie below those of the noise
-        refuse(name, "be an array of at most 64 bits a number", f"dtype {exact.dtype}")
     if exact.dtype.kind == "f" and not np.isfinite(exact).all():
         refuse(name, "be finite", f"{int((~np.isfinite(exact)).sum())} other values")
     if exact.dtype.kind != "f" and ((exact > 2**53) | (exact < -(2**53))).any():
@@ -155,8 +118,6 @@ def one_of(name: str, value: object, allowed: Collection) -> None:
 
 def finite(name: str, array: np.ndarray) -> None:
     """Refuse NaN and infinity, and say how many there are and where the first one is."""
-    if np.asarray(array).dtype != bool:
-        numbers(name, array)
     wrong = ~np.isfinite(array)
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -169,19 +130,6 @@ def squares(name: str, array: np.ndarray, *, twice: bool = False) -> None:
     most, what = (_LARGE**0.5, "fourth powers") if twice else (_LARGE, "squares")
     if np.size(array) and (largest := np.abs(array).max()) > most:
         refuse(name, f"be within ±{most:.0e}, for its {what} to be floats", largest)
-
-
-def not_nan(name: str, array: np.ndarray | float) -> None:
-    """Refuse what is not a number, or an array with such a one in it; infinity may pass."""
-    numbers(name, array)
-    if np.isnan(array).any():
-        refuse(name, "be a number", "nan")
-
-
-def boolean(name: str, array: np.ndarray) -> None:
-    """Refuse membership that is not an array of booleans: a 0/1 column may mean anything."""
-    if np.asarray(array).dtype != bool:
-        refuse(name, "be an array of bool", f"dtype {np.asarray(array).dtype}")
 
 
 def same_shape(first_name: str, first: np.ndarray, second_name: str, second: np.ndarray) -> None:
@@ -204,17 +152,7 @@ def both_kinds(name: str, member: np.ndarray) -> None:
         refuse(name, "hold members and non-members", f"{members} members of {member.size} records")
 
 
-def integers(name: str, array: np.ndarray | int) -> None:
-    """Refuse an array that is not of integers, or hides some of them under a mask."""
-    if np.ma.isMaskedArray(array):
-        refuse(name, "have no mask", "a masked array")
-    if np.asarray(array).dtype.kind not in "iu":
-        refuse(name, "be integers", f"dtype {np.asarray(array).dtype}")
-
-
 def labels(name: str, label: np.ndarray, classes: int) -> None:
     """Refuse labels that are not integers in 0 … classes - 1."""
-    label = np.asarray(label)
-    integers(name, label)
     if label.size and not (label.min() >= 0 and label.max() < classes):
         refuse(name, f"be in 0 … {classes - 1}", f"values from {label.min()} to {label.max()}")

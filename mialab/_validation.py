@@ -16,6 +16,7 @@ from collections import abc
 from collections.abc import Callable
 from enum import Enum
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -228,7 +229,7 @@ def _real(name: str, value: Any, sizes: Sizes) -> Any:
     if type(value) is float and value == value:
         return value
     number = _plain(value)
-    if not _check.is_number(number):
+    if not _is_number(number):
         _check.refuse(name, "be a number", shown(value))
     try:
         rounded = float(number)
@@ -251,7 +252,7 @@ def _whole(name: str, value: Any, sizes: Sizes) -> int:
     if type(value) is int:
         return _counted(name, value)
     number = _plain(value)
-    if not _check.is_number(number) or isinstance(number, Fraction):
+    if not _is_number(number) or isinstance(number, Fraction):
         _check.refuse(name, "be a whole number", shown(value))
     if number != number or number in (math.inf, -math.inf) or int(number) != number:
         _check.refuse(name, "be a whole number", shown(value))
@@ -406,6 +407,13 @@ def _many(entry: Entry | None, made: Callable, name: str, value: Any, sizes: Siz
     if isinstance(value, str | bytes | abc.Mapping) or not isinstance(value, abc.Iterable):
         _check.refuse(name, "be a list or a tuple", shown(value))
     return made(one if entry is None else entry(name, one, {}) for one in value)
+
+
+def _is_number(value: object) -> bool:
+    """Tell whether a value is one real number: no bool, no string, no complex number, no array of several."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.isMaskedArray(value)
+    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
 
 
 def _plain(value: Any) -> Any:

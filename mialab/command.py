@@ -256,7 +256,7 @@ def _audit(outcome: Outcome, asked: argparse.Namespace, terms: dict) -> tuple[di
 
 def _claim(asked: argparse.Namespace) -> Guarantee:
     neighbours = Neighbours(asked.neighbours)
-    check_terms(asked.delta, asked.confidence, neighbours)
+    check_terms(asked.delta, asked.confidence)
     if asked.test and asked.threshold is None and asked.split is None:
         _check.refuse("--test", "come with --threshold or --split", asked.test)
     _check_coin(asked)

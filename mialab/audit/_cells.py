@@ -99,7 +99,8 @@ def _is_member(cell: object) -> bool | None:
 
 def score_column(score: ndarray, before: int = 0) -> Float64[ndarray, "records"]:
     """Check an array of scores, and make floats of them."""
-    _check.numbers("the column score", score)
+    if score.dtype.kind not in "iuf":
+        _check.refuse("the column score", "be an array of numbers", f"dtype {score.dtype}")
     if not np.isfinite(score).all():
         row = int(np.argmin(np.isfinite(score)))
         refuse("score", before + row + 1, "be a finite number", score[row])

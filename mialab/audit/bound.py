@@ -147,7 +147,7 @@ def lower_bound(
     >>> print(lower_bound(hundred, neighbours="add-remove", delta=1e-5))
     ε ≥ 2.165 at δ = 1e-05 (95 % confident, one run)
     """
-    check_terms(delta, confidence, neighbours)
+    check_terms(delta, confidence)
     if family == "mu" and delta:
         _check.refuse("delta", "be 0 for μ, which speaks of every δ", delta)
     of, claim = (Epsilon(delta), "ε") if family == "epsilon" else (Mu(), "μ")
@@ -206,7 +206,7 @@ def refute(
         return Verdict(lower_bound(evidence, **terms, confidence=confidence, test=test, p_in=p_in), claim)
     if neighbours is None:
         _check.refuse("neighbours", "be given with a curve", None)
-    check_terms(0.0, confidence, neighbours)
+    check_terms(0.0, confidence)
     chosen = _chosen(evidence, "curve", test, p_in, 0.0)
     shown = _shown(evidence, lambda look: chosen.p_value(look, claim), min, confidence, p_in)
     terms = {"neighbours": neighbours, "unit": unit or "record"}

@@ -41,7 +41,7 @@ class CredibleInterval:
     trials: int
 
     def __post_init__(self):
-        _check_terms(self.delta, self.probability, self.neighbours)
+        _check_terms(self.delta, self.probability)
         _check.not_negative("low", self.low)
         if not self.low <= self.high:
             _check.refuse("high", f"be at least low, {self.low}", self.high)
@@ -89,7 +89,7 @@ def credible(
     >>> print(credible(counts, neighbours=Neighbours.REPLACE))
     ε from 0.977 to 1.284 at δ = 0 (95 % credible: Bayesian, no bound)
     """
-    _check_terms(delta, probability, neighbours)
+    _check_terms(delta, probability)
     if counts.design != Design.RUNS:
         _check.refuse("design", f"be {Design.RUNS} for a posterior of two rates", counts.design)
     tail = (1 - probability) / 2
@@ -158,6 +158,6 @@ def _chance(counts: Counts, epsilon: float, delta: float, *, beyond: bool = Fals
     return float(weight @ (density * within))
 
 
-def _check_terms(delta: float, probability: float, neighbours: Neighbours) -> None:
+def _check_terms(delta: float, probability: float) -> None:
     _check.probability("probability", probability, open_ends=True)
-    check_terms(delta, probability, neighbours)
+    check_terms(delta, probability)

@@ -9,7 +9,6 @@ from scipy.special import bdtr, bdtrc, expit, rel_entr
 
 from mialab import _check
 from mialab._validation import door
-from mialab.accounting import Neighbours
 from mialab.audit.result import allowed_error, check_terms, largest_refuted
 
 _TOO_MANY = 10**7
@@ -34,9 +33,8 @@ def ceiling(members: int, non_members: int, *, delta: float = 0.0, confidence: f
     >>> round(ceiling(500, 500), 6), round(ceiling(500, 5), 6)
     (5.809068, 5.124402)
     """
-    check_terms(delta, confidence, Neighbours.REPLACE)
+    check_terms(delta, confidence)
     for name, value in (("members", members), ("non_members", non_members)):
-        _check.whole(name, value)
         _check.at_least(name, value, 1)
     allowed = np.log(allowed_error(confidence))
     return largest_refuted(lambda epsilon: log_all_right(members, non_members, epsilon, delta) <= allowed)

@@ -133,14 +133,14 @@ class AuditResult:
     coins: float | None = None
 
     def __post_init__(self):
-        check_terms(self.delta, self.confidence, self.neighbours)
+        check_terms(self.delta, self.confidence)
         self.test.admit(self.design)
         _check.at_least("trials", self.trials, 1)
         for name in ("value", "ceiling"):
             _check.not_negative(name, getattr(self, name))
         for name, limit in (("value", "reach"), ("reach", "ceiling")):
             some, most = getattr(self, name), getattr(self, limit)
-            if self.more_telling(most, some) != most:
+            if self._more_telling(most, some) != most:
                 _check.refuse(name, f"be no more telling than the {limit} {most}", some)
 
     @property
@@ -148,7 +148,7 @@ class AuditResult:
         """The δ of a bound on ε; 0 for others."""
         return self.of.delta if isinstance(self.of, Epsilon) else 0.0
 
-    def more_telling(self, one: float, other: float) -> float:
+    def _more_telling(self, one: float, other: float) -> float:
         """Return the larger of two bounds, the smaller of two p-values."""
         return min(one, other) if isinstance(self.of, PValue) else max(one, other)
 
@@ -299,11 +299,10 @@ class Verdict:
         return f"{said}; {why} {result.terms}"
 
 
-def check_terms(delta: float, confidence: float, neighbours: Neighbours) -> None:
+def check_terms(delta: float, confidence: float) -> None:
     """Refuse the terms of a bound that cannot be."""
     _check.share("delta", delta)
     _check.confidence(confidence)
-    _check.one_of("neighbours", neighbours, [str(some) for some in Neighbours])
 
 
 def allowed_error(confidence: float) -> float:

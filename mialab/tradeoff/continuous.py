@@ -125,7 +125,6 @@ class LaplaceCurve:
     @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return 1 − e^((ε′ − ε)/2) for |ε′| ≤ ε; 0 above, 1 − e^ε′ below."""
-        _check.not_nan("epsilon", epsilon)
         asked = np.asarray(epsilon, dtype=float)
         inside = -np.expm1((np.clip(asked, -self.epsilon, self.epsilon) - self.epsilon) / 2)
         return np.where(asked < -self.epsilon, -np.expm1(np.minimum(asked, 0)), inside)[()]
@@ -141,7 +140,6 @@ def mirrored(delta: Callable[[ndarray], ndarray], epsilon: Numbers) -> Numbers:
 
     Below ε = 0 it is 1 − e^ε + e^ε · δ(−ε).
     """
-    _check.not_nan("epsilon", epsilon)
     asked = np.asarray(epsilon, dtype=float)
     below = np.minimum(asked, 0.0)
     beyond = delta(np.abs(asked).ravel()).reshape(asked.shape)

@@ -107,7 +107,6 @@ class DominatingPair:
         The sum over outputs of max(0, P − e^ε · Q), P the member's and Q the non-member's probability.
         ``epsilon`` may be any number: below 0 it says the same of who is *not* accused.
         """
-        _check.not_nan("epsilon", epsilon)
         first, last = int(self.non_member[0] == 0), len(self.loss) - int(self.member[-1] == 0)
         below = np.minimum(np.asarray(epsilon)[..., None] - self.loss[first:last], 0.0)
         return self.member[:first].sum() + (self.member[first:last] * -np.expm1(below)).sum(axis=-1)
@@ -292,7 +291,6 @@ def inner_polygon(tpr: Callable[[Numbers], Numbers], fpr: Float[ndarray, "points
 
 def check_rates(fpr: Numbers) -> None:
     """Refuse what is not a rate."""
-    _check.numbers("fpr", fpr)
     if not np.all((np.asarray(fpr) >= 0) & (np.asarray(fpr) <= 1)):
         _check.refuse("fpr", "be in [0, 1]", fpr)
 

@@ -66,7 +66,6 @@ def per_record(
     inputs, labels, outputs = check_readable(model, x, y)
     parameters = sum(weight.numel() for weight in model.parameters())
     keep = np.ones(parameters, dtype=bool) if columns is None else columns
-    _check.boolean("columns", keep)
     _check.positive("memory_bytes", memory_bytes)
     if keep.shape != (parameters,):
         _check.refuse("columns", f"have one entry for each of the {parameters} parameters", keep.shape)
