@@ -306,7 +306,7 @@ def test_the_door_of_the_file(run, content, message):
         (["--json", "."], "--json must be a file, new or old, and no folder, link or device, got '.'"),
         (["--json", ""], "--json must be a file, new or old, and no folder, link or device, got ''"),
         (["--picture", ""], "--picture must end in .png, .pdf, .svg, got "),
-        (["--guess", "1", "2"], "design must be one-run or coins"),
+        (["--guess", "1", "2"], "design must be coins or one-run"),
         (["--guess", "400", "2", "--design", "coins"], "ins + outs must be in 1 … 400 (records), got 402"),
         (["--test", "joint", "--split", "0", "--design", "coins"], "design must be runs"),
         (["--test", "joint"], "--test must come with --threshold or --split, got joint"),

@@ -85,7 +85,11 @@ def test_every_attack_of_the_package_is_here():
         names = vars(importlib.import_module(f"mialab.attacks.{module.name}"))
         for name, function in names.items():
             own = inspect.isfunction(function) and function.__module__ == f"mialab.attacks.{module.name}"
-            if own and list(inspect.signature(function).parameters)[:2] == ["target", "shadows"]:
+            if (
+                own
+                and name[0] != "_"
+                and list(inspect.signature(function).parameters)[:2] == ["target", "shadows"]
+            ):
                 found.add(f"{module.name}.{name}")
     helpers = {"shadow_stats.shadow_stats", "shadow_stats.log_means", "learned.stack"}
     assert found - helpers == {name.split(",")[0] for name in ATTACKS}

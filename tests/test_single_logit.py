@@ -8,6 +8,7 @@ from torch import nn
 import zoo
 from mialab import models, signals
 from mialab.dp_sgd import DpSgd, fit_private
+from mialab.leaks import gradients
 from mialab.train import Fleet, Sgd, fit, fit_many, predict
 
 RECIPE = Sgd(12, batch_size=8, learning_rate=0.1, momentum=0.8, weight_decay=0.02)
@@ -127,3 +128,5 @@ def test_what_is_no_single_logit_is_refused():
         ValueError, match="the module must return logits of two classes or more, got a single"
     ):
         fit_private(SINGLE["perceptron"], X, Y, private, rng=seeded())
+    with pytest.raises(ValueError, match=r"the model must return logits of shape \(records, classes\), two"):
+        gradients.per_record(SINGLE["perceptron"](), X, Y)

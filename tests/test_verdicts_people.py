@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mialab import metrics, tradeoff
+from mialab.game import Observations
 from verdicts import between, claims_on
 
 CHAPTER = "4_world/people"
@@ -15,6 +16,7 @@ def stand_ins(**changes):
     rng = np.random.default_rng(0)
     member = rng.random((12, 20)) < 0.5
     luck = rng.normal(size=(12, 20))
+    scores = {"plain": Observations(luck + 2 * member, member), "private": Observations(luck, member)}
     good = {
         "Markdown": str,
         "metrics": metrics,
@@ -22,7 +24,7 @@ def stand_ins(**changes):
         "posterior_bound": tradeoff.posterior_bound,
         "settings": {"rng": rng, "resamples": 500},
         "GROUPS": {RARE: (np.ones(20, dtype=bool), None)},
-        "STUDIES": {"digits": (member, {"plain": luck + 2 * member, "private": luck}, None)},
+        "STUDIES": {"digits": (member, scores, None)},
         "rare": RARE,
         "common": COMMON,
         "same": SAME,

@@ -29,7 +29,14 @@ Mechanism = OneAnswer | Steps
 @door
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """What is promised: a guarantee, and the trade-off curve that goes with it."""
+    """What is promised: a guarantee, and the trade-off curve that goes with it.
+
+    Examples
+    --------
+    >>> from mialab.tradeoff import pure
+    >>> print(Claim(Guarantee(1.0, 0.0, "replace-one"), pure(1.0)).guarantee)
+    ε ≤ 1 at δ = 0 (proved, replace-one)
+    """
 
     guarantee: Guarantee
     curve: Curve
