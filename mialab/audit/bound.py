@@ -24,9 +24,8 @@ JOINT_UP_TO = 1000
 
 _RUNS, _COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
 _ALL = ("ε", "μ", "curve")
-_FIXED = "the rule was fixed in advance"
-_SIDES = "independent runs, their number on either side fixed in advance"
-_COIN = "a coin for each record, which no guess of it has seen"
+_FIXED = "a rule fixed in advance"
+_COIN = "a coin for each record"
 
 TESTS = {
     "accuracy": AuditTest(
@@ -34,7 +33,7 @@ TESTS = {
         Counts,
         _ALL,
         _RUNS + _COINS,
-        f"{_FIXED}; {_SIDES} and equal, or {_COIN}",
+        f"{_FIXED}; as many runs on both sides, or {_COIN}",
         accuracy.p_value,
         accuracy.bound,
     ),
@@ -43,7 +42,7 @@ TESTS = {
         Counts,
         _ALL,
         _RUNS,
-        f"{_FIXED}; {_SIDES}",
+        f"{_FIXED}; independent runs",
         rates.p_value_of_limits,
         rates.bound_of_limits,
     ),
@@ -52,7 +51,7 @@ TESTS = {
         Counts,
         _ALL,
         _RUNS,
-        f"{_FIXED}; {_SIDES}",
+        f"{_FIXED}; independent runs",
         rates.p_value_of_both,
         rates.bound_of_both,
     ),
@@ -61,7 +60,7 @@ TESTS = {
         Outcome,
         ("ε",),
         _RUNS + _COINS,
-        f"{_SIDES}, or {_COIN}",
+        f"independent runs, or {_COIN}",
         ranking.p_value_of_cuts,
         ranking.bound_of_cuts,
     ),
@@ -70,7 +69,7 @@ TESTS = {
         Outcome,
         _ALL,
         _RUNS,
-        _SIDES,
+        "independent runs",
         ranking.p_value_of_order,
         ranking.bound_of_order,
     ),
@@ -88,7 +87,7 @@ TESTS = {
         ConfidenceSequence,
         ("ε",),
         _RUNS + _COINS,
-        "each trial has a fair coin of its own; at δ > 0 independent runs",
+        "a fair coin for each trial; at δ > 0 independent runs",
         betting.p_value,
         betting.bound,
     ),
@@ -244,12 +243,15 @@ def default_test(evidence: Evidence, claim: str) -> str:
 
 
 def table() -> str:
-    """Return what `TESTS` says, as a Markdown table."""
-    lines = ["| test | evidence | refutes | runs | coins | one run | assumes |", "|---" * 7 + "|"]
+    """Return what `TESTS` says, as a Markdown table.
+
+    *Independent runs*: their number on either side was fixed in advance. *A coin for each record*: its own,
+    which no guess of that record has seen.
+    """
+    lines = ["| test | evidence | refutes | proved for | assumes |", "|---" * 5 + "|"]
     for name, test in TESTS.items():
-        proved = " | ".join("yes" if design in test.designs else "no" for design in _RUNS + _COINS)
-        kind, claims = f"`{test.reads.__name__}`", ", ".join(test.claims)
-        lines.append(f"| `{name}` | {kind} | {claims} | {proved} | {test.assumes} |")
+        claims, designs = ", ".join(test.claims), ", ".join(test.designs)
+        lines.append(f"| {name} | {test.reads.__name__} | {claims} | {designs} | {test.assumes} |")
     return "\n".join(lines)
 
 
