@@ -45,7 +45,7 @@ SKIPPED = {
 }
 MOST_OBSCURE = 0.02
 SLOW = 0.01  # seconds: of what takes longer, only a few of the right arguments are tried
-PATIENCE = 5  # seconds for one call
+PATIENCE = 20  # seconds for one call: on a busy machine
 
 
 class Call(NamedTuple):
