@@ -7,27 +7,29 @@ score. The score is judged, and the judgement becomes a lower bound on epsilon::
 
 In the order of the story:
 
-    secure     SystemGenerator                                random numbers that nobody can draw again
-    game       flip_coins; Observations, Outcome, Counts      who was in, who was accused
-    data       digits, patients, …                            records, real ones by default
-    norms      batch, group, virtual, noisy, …                who is asked for mean and variance
-    models     mlp, small_cnn, tiny_transformer               fresh torch modules
-    train      Sgd, fit, fit_many, predict                    one model, or a fleet as one tensor program
-    dp_sgd     DpSgd, fit_private, fit_many_private           clip every record, add noise, keep the promise
-    federated  FedAvg, federate                               clients send updates, a server averages them
-    signals    loss, confidence, logit_gap, …; observe        torch in, NumPy out
-    leaks      aggregates, batch_norm, gradients, genomics    what insides and aggregates give away
-    canaries   dirac, as_gradients, …; train_with_canaries    planted to be found, and who looks for them
-    attacks    threshold, lira, few_shadows, rmia, …          arrays in, one score per record out
-    metrics    roc_curve, rates; an interval on every number  how good the accusations were
-    tradeoff   DominatingPair, GaussianCurve, pure, …         the best that any attacker can do
-    accounting Guarantee; basic, …; privacy_loss, renyi       what was promised, and what becomes of it
-    mechanisms randomized_response, noise, discrete           noise with a promise
-    audit      lower_bound, refute, Verdict, …               lower bounds on ε that hold
-    faults     FAULTS, CORRECT, HONEST                        private-looking code with one flaw each
-    gallery    run_gallery, AUDITS                            all of it against every audit
-    plots                                                     draws what the others return
-    command    mialab audit scores.csv …                      the audit in a build pipeline
+    secure       SystemGenerator                               random numbers that nobody can draw again
+    game         flip_coins, Observations, Outcome, Counts     who was in, who was accused
+    data         digits, patients, …                           records, real ones by default
+    norms        norm_layer, NoisyBatchNorm2d, …               who is asked for mean and variance
+    models       mlp, small_cnn, tiny_transformer, …           fresh torch modules
+    transformers TinyTransformer, Attention, …                 small, with their attention in plain sight
+    train        Sgd, fit, fit_many, predict                   one model, or a fleet as one tensor program
+    per_example  capture, gradients, …                         what dp_sgd and leaks share; not for users
+    dp_sgd       DpSgd, fit_private, fit_many_private          clip every record, add noise, keep the promise
+    federated    FedAvg, federate                              clients send updates, a server averages them
+    signals      observe, loss, confidence, logit_gap, …       torch in, NumPy out
+    leaks        aggregates, batch_norm, gradients, genomics   what insides and aggregates give away
+    canaries     dirac, as_gradients, train_with_canaries, …   planted to be found, and who looks for them
+    attacks      threshold, lira, few_shadows, rmia, …         arrays in, one score per record out
+    metrics      roc_curve, tpr_at, auc, …                     how good the accusations were, with intervals
+    tradeoff     DominatingPair, GaussianCurve, pure, …        the best that any attacker can do
+    accounting   Guarantee, basic, gdp_approximation, …        what was promised, and what becomes of it
+    mechanisms   randomized_response, noise, discrete, …       noise with a promise
+    audit        lower_bound, refute, TESTS, Verdict, …        lower bounds on ε that hold
+    faults       FAULTS, CORRECT, HONEST, …                    private-looking code with one flaw each
+    gallery      run_gallery, AUDITS, …                        all of it against every audit
+    plots        plot_roc, plot_curve, …                       draws what the others return
+    command      main                                          mialab audit scores.csv: for build pipelines
 
 Words, the same everywhere:
 
@@ -41,8 +43,13 @@ Words, the same everywhere:
     FPR, TPR     share of the non-members, of the members, that is accused
     advantage    TPR − FPR of a rule fixed without the target's membership
     confidence   share of repetitions in which an interval holds the truth, as in 0.95
-    canary       a record that was planted so that somebody can look for it
+    canary       a record, or a gradient, that was planted to be looked for
     client       who holds records of its own and sends updates of a shared model
+    unit         what one claim protects: a record, all records of a client, a day of a user
+    claim        what was promised about neighbours that differ in a unit: (ε, δ), or a curve
+    design       how membership was decided: independent runs, independent coins, another way
+    evidence     what an experiment left for an audit, with its design
+    test         gives the p-value of evidence under a claim
     ===========  ====================================================================================
 """
 

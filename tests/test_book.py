@@ -7,6 +7,7 @@ make it speak.
 import ast
 import pkgutil
 import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlparse
@@ -17,6 +18,7 @@ from markdown_it import MarkdownIt
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import address
+import mialab
 import notebooks
 import pages
 
@@ -146,6 +148,90 @@ def page_table(source: str) -> list[tuple[str, str]]:
     return [row for row in rows if row != ("word", "meaning")]
 
 
+def not_there(source: str) -> list[str]:
+    """Find names in the story that `help(mialab)` tells which their package does not have."""
+    missing = []
+    for package, names in story(source).items():
+        for name in names:
+            try:
+                pkgutil.resolve_name(f"mialab.{package}.{name}")
+            except (AttributeError, ImportError, ValueError):
+                missing.append(f"{package}.{name}")
+    return missing
+
+
+def story(source: str) -> dict[str, list[str]]:
+    """Return the names that each line of the story gives to a package."""
+    told = (ast.get_docstring(ast.parse(source)) or "").split("In the order of the story:\n")[1]
+    lines = told.split("\nWords,")[0].strip().splitlines()
+    columns = re.compile(r"(\w+) +(.+?)  +\S")
+    matches = [columns.match(line.strip()) for line in lines]
+    return {found[1]: found[2].removesuffix(", …").split(", ") for found in matches if found}
+
+
+def on_the_map(source: str) -> set[str]:
+    """Return the packages on the README's map."""
+    package = source.split("## The map\n")[1].split("\n    book/")[0]
+    return set(re.findall(r"^    [├└]── (\w+)", package, re.MULTILINE))
+
+
+def letters(notebook) -> set[str]:
+    """Return the letters of all formulas, in text, captions and strings, and bare Greek letters."""
+    found = set()
+    for said in texts(notebook):
+        for block, inline in re.findall(r"\$\$(.+?)\$\$|\$([^$\n]+)\$", said, re.DOTALL):
+            formula = re.sub(r"\\(?:text|mathrm|operatorname)\{.*?\}", "", block or inline)
+            found |= {sign for sign in re.findall(r"\\[A-Za-z]+|[A-Za-z]", formula) if is_letter(sign)}
+        found |= {command(letter) for letter in re.findall(r"[α-ωΑ-Ω]", said)}
+    return found
+
+
+def texts(notebook) -> list[str]:
+    found = [cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", "") for cell in notebook.cells]
+    found += [cell.source for cell in cells(notebook, "markdown")]
+    for cell in cells(notebook, "code"):
+        if cell.source != SETUP:
+            python = re.sub(r"^( *)[%!].*", r"\1pass", cell.source, flags=re.MULTILINE)
+            found += [string(node) for node in ast.walk(ast.parse(python))]
+    return found
+
+
+def string(node: ast.AST) -> str:
+    """Return the text of a string or an f-string."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(string(part) or "0" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def command(greek: str) -> str:
+    r"""Return the command that sets a Greek letter; ε is always `\varepsilon`."""
+    _, case, _, name = unicodedata.name(greek).split(maxsplit=3)
+    name = {"EPSILON": "VAREPSILON", "LAMDA": "LAMBDA"}.get(name, name)
+    return "\\" + (name.capitalize() if case == "CAPITAL" else name.lower())
+
+
+GREEK = {command(letter) for letter in "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"}
+
+
+def is_letter(sign: str) -> bool:
+    return len(sign) == 1 or sign in GREEK or sign in (r"\epsilon", r"\varphi", r"\ell")
+
+
+def explained(page: str) -> tuple[set[str], list[tuple[str, str]]]:
+    """Return the letters that mean the same everywhere, and (letter, chapter) for each of the others."""
+    same, others = page.split("## Letters that ")[1:]
+    everywhere = set(re.findall(r"^\| \$(\S+?)\$ \|", same, re.MULTILINE))
+    rows = re.findall(r"^\| \$(\S+?)\$ \| .+ \| (.+?) \|$", others, re.MULTILINE)
+    return everywhere, [(letter, path) for letter, where in rows for path in re.findall(r"\((.+?)\)", where)]
+
+
+def unexplained(notebook, chapter: str, page: str) -> list[str]:
+    """Find letters that the notation does not have, or has for other chapters only."""
+    everywhere, others = explained(page)
+    here = {letter for letter, path in others if path == chapter}
+    return sorted(letters(notebook) - everywhere - here)
+
+
 # --- the book gives them nothing to say ----------------------------------------------------------------
 
 
@@ -199,6 +285,24 @@ def test_definition_the_notation_is_the_packages():
     table = docstring_table(text(ROOT / "mialab/__init__.py"))
     assert len(table) >= 9
     assert page_table(text(ROOT / "book/notation.md")) == table
+
+
+def test_definition_help_names_what_is_there():
+    source = text(ROOT / "mialab/__init__.py")
+    assert not_there(source) == []
+    assert set(story(source)) == set(mialab._PACKAGES) == on_the_map(text(ROOT / "README.md"))
+
+
+@every_notebook
+def test_definition_every_letter_is_in_the_notation(path):
+    chapter = path.relative_to(ROOT / "book").as_posix()
+    notebook, page = nbformat.read(path, as_version=4), text(ROOT / "book/notation.md")
+    assert unexplained(notebook, chapter, page) == []
+    everywhere, others = explained(page)
+    here = [letter for letter, where in others if where == chapter]
+    assert len(here) == len(set(here))  # one meaning in a chapter
+    assert set(here) <= letters(notebook)
+    assert not everywhere & set(here)
 
 
 # --- a planted flaw makes them speak -------------------------------------------------------------------
@@ -283,3 +387,37 @@ def test_coverage_a_changed_notation_is_seen():
     page = text(ROOT / "book/notation.md")
     assert page_table(page.replace("call a record a member", "call a record anything")) != table
     assert page_table(page.replace("| accuse |", "| accused |")) != table
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("run_gallery, AUDITS", "run, AUDITS", ["gallery.run"]),
+        ("flip_coins, Obs", "flip_coins; Obs", ["game.flip_coins; Observations"]),
+        ("    gallery  ", "    galleries", ["galleries.run_gallery", "galleries.AUDITS"]),
+    ],
+)
+def test_coverage_a_name_that_is_gone_is_seen(right, wrong, says):
+    source = text(ROOT / "mialab/__init__.py")
+    assert not_there(source.replace(right, wrong)) == says
+
+
+@pytest.mark.parametrize(
+    ("source", "letter"),
+    [
+        ("At $H$.", "H"),
+        (r"The $\omega_2$ of $n$.", r"\omega"),
+        ("$$\nH = \\text{a}\n$$", "H"),
+        ("At ω = 3.", r"\omega"),
+        ("At $D$.", "D"),  # known, but not in this chapter
+    ],
+)
+def test_coverage_a_letter_without_a_meaning_is_seen(source, letter):
+    page = text(ROOT / "book/notation.md")
+    for cell in (new_markdown_cell(source), new_code_cell(f"Markdown(f{source!r})")):
+        assert unexplained(new_notebook(cells=[cell]), "4_world/people.ipynb", page) == [letter]
+
+
+def test_limit_words_and_signs_of_mathematics_are_no_letters():
+    plain = r"$\text{in} \cdot \sqrt{2} \le \mathrm{TPR} \in \{0, 1\}$ costs a lot: $5."
+    assert letters(new_notebook(cells=[new_markdown_cell(plain)])) == set()
