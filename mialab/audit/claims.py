@@ -5,7 +5,7 @@ largest that is refuted is a lower bound.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -67,6 +67,8 @@ class Epsilon:
     """All claims (ε, δ) of one δ."""
 
     delta: float = 0.0
+    close: ClassVar[float] = 1e-5
+    """About how closely a bound is searched for where a test takes time; what is kept is refuted."""
 
     def claim(self, epsilon: float) -> EpsilonDelta:
         """Return the claim of this number."""
@@ -93,6 +95,8 @@ class Epsilon:
 @dataclass(frozen=True)
 class Mu:
     """All claims of Gaussian differential privacy."""
+
+    close: ClassVar[float] = 1e-3
 
     def claim(self, mu: float) -> Gaussian:
         """Return the claim of this number."""

@@ -17,7 +17,6 @@ Least = Int[ndarray, "false_positives"]  # how many true ones tell as much, for 
 Sides = tuple[int, int]
 
 _TIE = 1e-9  # outcomes whose evidence differs by less count as equal, so that more of them are extreme
-_FINE = 1e-5  # about how closely a bound is searched for; what is kept is refuted
 _LIKELY = 20  # pieces of which the middle is tried as well
 _NUMBERS = 500  # false positives on either side of the expected number that are not taken together
 _PIECES = 2000  # a worst case that needs more of them is given up, and the claim is not refuted
@@ -93,8 +92,8 @@ def bound_of_both(rule: Rule, family: Family, error: float) -> float:
 
     The worst rates lie on the curve. It is cut into pieces; telling outcomes are likelier with a higher TPR
     and a lower FPR, so no rates on a piece are worse than its highest TPR with its lowest FPR, and pieces are
-    halved until that decides. It takes a fraction of a second for 5,000 trials on either side, and some
-    seconds for a million in all.
+    halved until that decides. For ε it takes a fraction of a second for 5,000 trials on either side, and some
+    seconds for a million in all; μ is searched for less closely, and takes as long.
     """
     least, known = as_telling(rule, family, error), np.empty(0)
 
@@ -102,13 +101,13 @@ def bound_of_both(rule: Rule, family: Family, error: float) -> float:
         fpr = np.append(known, family.likely_worst(number))
         return not (_probability(least, rule.sides, family.claim(number).tpr(fpr), fpr) > error).any()
 
-    low = largest_refuted(unsaved, close=_FINE)
+    low = largest_refuted(unsaved, close=family.close)
     for tries in range(60):
         if (found := _objection(least, rule.sides, family.claim(low), error)) is None:
             return low
         known = np.append(known, _worst_near(found, least, rule.sides, family.claim(low)))
-        lower = largest_refuted(unsaved, close=_FINE)
-        low = max(lower if lower < low else low - _FINE * 2**tries, 0.0)
+        lower = largest_refuted(unsaved, close=family.close)
+        low = max(lower if lower < low else low - family.close * 2**tries, 0.0)
         if low == 0:
             return 0.0
     return 0.0
