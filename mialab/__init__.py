@@ -54,7 +54,6 @@ Words, the same everywhere:
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from pkgutil import iter_modules
 from typing import Any
 
@@ -67,7 +66,7 @@ _PACKAGES = sorted(found.name for found in iter_modules(__path__) if not found.n
 def __getattr__(name: str) -> Any:
     """Import ``mialab.audit`` and the others when they are first used; look the version up when asked."""
     if name == "__version__":
-        return version(BOOK)
+        return import_module("importlib.metadata").version(BOOK)
     if name not in _PACKAGES:
         raise AttributeError(f"module 'mialab' has no attribute {name!r}")
     return import_module(f"mialab.{name}")
