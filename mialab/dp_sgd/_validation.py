@@ -205,8 +205,8 @@ def _answer(model: nn.Module, inputs: Tensor, seed: int = 0) -> tuple[Tensor, Te
 def _draws(seed: int) -> Iterator[None]:
     """Run a block with all global generators set from a seed, and put theirs back after it."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (a model may draw from it)
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    random.setstate(random.Random(seed).getstate())
+    np.random.set_state(np.random.RandomState(seed).get_state())  # noqa: NPY002
     try:
         with _rng.torch_stream(np.random.default_rng(seed)):
             yield
