@@ -1,5 +1,6 @@
 """Training alone and in fleets."""
 
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -224,9 +225,25 @@ def test_a_damaged_checkpoint_is_named_and_never_unpickled(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint must be a whole file.*remove .*models-000000\.npz"):
         checkpoint.read(path, "me")
-    np.savez(path, a=np.array([{"an": "object"}], dtype=object), fingerprint=np.array("me"))
+    mark = tmp_path / "unpickled"
+    hostile = np.array([Touching(mark)], dtype=object)
+    np.savez(path, **{"a": hostile, ".fingerprint": np.array("me")})
     with pytest.raises(ValueError, match="checkpoint must be a whole file"):
         checkpoint.read(path, "me")
+    assert not mark.exists()
+    with np.load(path, allow_pickle=True) as file:  # the trap is real
+        assert file["a"].size == 1
+    assert mark.exists()
+
+
+class Touching:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
