@@ -676,3 +676,25 @@ def test_definition_the_table_says_what_the_tests_say():
         assert row[2].split(", ") == list(test.claims)
         assert row[3].split(", ") == list(test.designs)
         assert row[4] == test.assumes
+
+
+def test_definition_a_unit_that_is_no_record_is_printed():
+    some = runs(60, 100, 5, 100)
+    bound = lower_bound(some, unit="client", **REPLACE)
+    assert str(bound).endswith("exact joint test, fixed threshold; one client)")
+    verdict = refute(some, Guarantee(1.0, 0.0, Neighbours.REPLACE, unit="client"))
+    assert str(verdict).startswith("violated: ε ≤ 1 for one client was claimed, ε ≥ 1.628 is proved")
+    assert "record" not in str(lower_bound(some, **REPLACE))
+
+
+@pytest.mark.parametrize("unit", ["", " client", "a\nb", "x" * 31])
+def test_the_door_of_units(unit):
+    with pytest.raises(ValueError, match="unit must be a word of 1 to 30 characters"):
+        lower_bound(runs(60, 100, 5, 100), unit=unit, **REPLACE)
+
+
+@pytest.mark.parametrize(("name", "amounts"), [("value", (1.5, 0.0)), ("ceiling", (0.5, -0.1))])
+def test_the_door_a_p_value_is_a_probability(name, amounts):
+    value, ceiling = amounts
+    with pytest.raises(ValueError, match=rf"{name} must be in \[0, 1\]"):
+        result(value=value, ceiling=ceiling, reach=ceiling, of=PValue())

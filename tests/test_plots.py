@@ -163,6 +163,12 @@ def test_the_gaussian_curve_makes_the_same_promise(epsilon, delta):
     assert epsilon_at(GaussianCurve(gaussian_mu(epsilon, delta)), delta) == pytest.approx(epsilon, rel=1e-6)
 
 
+def test_a_proof_for_another_unit_is_not_drawn_beside_the_claim(ax):
+    of_clients = Guarantee(4.0, 1e-5, Neighbours.ADD_REMOVE, unit="client")
+    with pytest.raises(ValueError, match="unit of proof and claim must be the same, got client and record"):
+        plots.plot_epsilon_bounds(ax, {"weak": bound(300)}, CLAIM, proved=of_clients)
+
+
 @pytest.mark.usefixtures("at_the_door")
 def test_the_door(ax):
     with pytest.raises(ValueError, match="member must hold members and non-members"):

@@ -8,6 +8,7 @@ from torch import nn
 import zoo
 from mialab import models, signals
 from mialab.dp_sgd import DpSgd, fit_private
+from mialab.federated import FedAvg, federate
 from mialab.leaks import gradients
 from mialab.train import Fleet, Sgd, fit, fit_many, predict
 
@@ -101,6 +102,19 @@ def test_a_fleet_of_single_logits_made_elsewhere_is_asked_too():
     fleet = Fleet.of([models.mlp(64, (8,), 1) for _ in range(2)])
     z = fleet[1](torch.from_numpy(X)).detach().numpy()[:, 0]
     np.testing.assert_allclose(signals.observe(fleet, X, Y)[1], np.where(Y, z, -z), atol=1e-6)
+
+
+def test_definition_a_federation_trains_it_like_the_two_logits():
+    recipe, owner = FedAvg(rounds=3, nominal_clients=4, learning_rate=0.3), np.arange(len(Y)) % 4
+
+    def double():
+        return ZeroBeside(SINGLE["perceptron"]())
+
+    one, two = (
+        federate(make, X, Y, owner, np.ones((1, len(Y)), dtype=bool), recipe, rng=seeded()).shared(3)
+        for make in (SINGLE["perceptron"], double)
+    )
+    np.testing.assert_allclose(predict(one, X), predict(two, X), atol=1e-5)
 
 
 def test_it_learns():

@@ -70,8 +70,7 @@ class Guarantee:
         _check.probability("delta", self.delta)
         for name in ("epsilon", "delta"):
             object.__setattr__(self, name, up(getattr(self, name)))
-        if not (self.unit.isprintable() and 0 < len(self.unit.strip()) == len(self.unit) <= _LONGEST):
-            _check.refuse("unit", f"be a word of 1 to {_LONGEST} characters", repr(self.unit))
+        check_unit(self.unit)
 
     def __str__(self) -> str:
         """Print both numbers rounded upward: a bound on paper holds as well."""
@@ -83,3 +82,9 @@ class Guarantee:
         """The neighbours and their unit in words, such as "add-remove one client"; no unit for a record."""
         between = " " if self.neighbours == Neighbours.REPLACE else " one "
         return self.neighbours if self.unit == "record" else f"{self.neighbours}{between}{self.unit}"
+
+
+def check_unit(unit: str) -> None:
+    """Refuse what is no short word."""
+    if not (unit.isprintable() and 0 < len(unit.strip()) == len(unit) <= _LONGEST):
+        _check.refuse("unit", f"be a word of 1 to {_LONGEST} characters", repr(unit))

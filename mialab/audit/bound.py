@@ -151,8 +151,8 @@ def lower_bound(
         _check.refuse("delta", "be 0 for μ, which speaks of every δ", delta)
     of, claim = (Epsilon(delta), "ε") if family == "epsilon" else (Mu(), "μ")
     chosen, error = _chosen(evidence, claim, test, p_in, delta), allowed_error(confidence)
-    shown = _shown(evidence, lambda look: chosen.bound(look, of, error), max, confidence, p_in)
-    return AuditResult(**shown, of=of, test=chosen, neighbours=neighbours, unit=unit)
+    shown = _shown(evidence, lambda look: chosen.bound(look, of, error), of, confidence, p_in)
+    return AuditResult(**shown, test=chosen, neighbours=neighbours, unit=unit)
 
 
 @door
@@ -207,9 +207,9 @@ def refute(
         _check.refuse("neighbours", "be given with a curve", None)
     check_terms(0.0, confidence)
     chosen = _chosen(evidence, "curve", test, p_in, 0.0)
-    shown = _shown(evidence, lambda look: chosen.p_value(look, claim), min, confidence, p_in)
+    shown = _shown(evidence, lambda look: chosen.p_value(look, claim), PValue(), confidence, p_in)
     terms = {"neighbours": neighbours, "unit": unit or "record"}
-    return Verdict(AuditResult(**shown, **terms, of=PValue(), test=chosen), claim)
+    return Verdict(AuditResult(**shown, **terms, test=chosen), claim)
 
 
 @door
@@ -287,11 +287,16 @@ def _chosen(evidence: Evidence, claim: str, name: str | None, p_in: float, delta
 
 
 def _shown(
-    evidence: Evidence, amount: Callable[[Any], float], stronger: Callable, confidence: float, p_in: float
+    evidence: Evidence,
+    amount: Callable[[Any], float],
+    of: Epsilon | Mu | PValue,
+    confidence: float,
+    p_in: float,
 ) -> dict[str, Any]:
     """Return what the evidence shows, and what it could have shown, as fields of the result."""
     seen = read(evidence, confidence=confidence, p_in=p_in)._asdict()
     value, best, turned, ceiling = (amount(look) for look in seen.pop("looks"))
-    reach = best if stronger(best, value) == best else value
-    seen["reach"] = reach if stronger(reach, ceiling) == ceiling else ceiling
-    return seen | {"value": value, "ceiling": ceiling, "turned": turned, "confidence": confidence}
+    reach = of.stronger(best, value)  # a search that ends early may see less at its best
+    reach = reach if of.stronger(reach, ceiling) == ceiling else ceiling
+    amounts = {"value": value, "ceiling": ceiling, "reach": reach, "turned": turned}
+    return seen | amounts | {"of": of, "confidence": confidence}

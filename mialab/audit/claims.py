@@ -4,6 +4,7 @@ A claim of a family with a larger number allows more. So if one is refuted, all 
 largest that is refuted is a lower bound.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -67,6 +68,8 @@ class Epsilon:
     """All claims (ε, δ) of one δ."""
 
     delta: float = 0.0
+    stronger: ClassVar[Callable] = max
+    """The more telling of two values."""
     close: ClassVar[float] = 1e-5
     """About how closely a bound is searched for where a test takes time; what is kept is refuted."""
 
@@ -96,6 +99,7 @@ class Epsilon:
 class Mu:
     """All claims of Gaussian differential privacy."""
 
+    stronger: ClassVar[Callable] = max
     close: ClassVar[float] = 1e-3
 
     def claim(self, mu: float) -> Gaussian:
@@ -118,6 +122,8 @@ class Mu:
 @dataclass(frozen=True)
 class PValue:
     """No family, one claim: what is shown is its p-value, the smaller the more telling."""
+
+    stronger: ClassVar[Callable] = min
 
     def say(self, amount: float) -> str:
         """Print a p-value, rounded upward."""

@@ -95,10 +95,6 @@ class Made(NamedTuple):
         """How many guesses there are."""
         return self.ins + self.outs
 
-    def all_right(self) -> "Made":
-        """Return as many guesses, all of them right."""
-        return self._replace(right=self.guesses)
-
 
 class Rule(NamedTuple):
     """A rule's counts, and the chance that every coin had, if coins decided."""
@@ -246,11 +242,9 @@ def read(evidence: Evidence, *, confidence: float, p_in: float = 0.5) -> Seen:
         return _of_counts(evidence, confidence, p_in)
     if isinstance(evidence, Outcome):
         return _of_scores(evidence, confidence, p_in)
-    return (
-        _of_guesses(evidence, confidence)
-        if isinstance(evidence, Guesses)
-        else _of_calls(evidence, confidence)
-    )
+    if isinstance(evidence, Guesses):
+        return _of_guesses(evidence, confidence)
+    return _of_calls(evidence, confidence)
 
 
 def _of_counts(counts: Counts, confidence: float, p_in: float) -> Seen:

@@ -10,6 +10,7 @@ from mialab._bisection import bisect, double
 from mialab._round import decimals_down, digits_down, digits_up
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
+from mialab.accounting.guarantee import check_unit
 from mialab.audit.claims import Epsilon, Mu, PValue
 from mialab.audit.evidence import unfair
 from mialab.game import Design
@@ -71,7 +72,7 @@ class AuditResult:
     Attributes
     ----------
     value
-        The bound, at least 0 and finite; or the p-value, rounded upward.
+        The bound, at least 0 and finite; or the p-value, in [0, 1].
     ceiling
         The value, had every verdict been right: the most that so many trials could have shown.
     reach
@@ -136,21 +137,19 @@ class AuditResult:
         check_terms(self.delta, self.confidence)
         self.test.admit(self.design)
         _check.at_least("trials", self.trials, 1)
+        check_unit(self.unit)
         for name in ("value", "ceiling"):
-            _check.not_negative(name, getattr(self, name))
+            check = _check.probability if isinstance(self.of, PValue) else _check.not_negative
+            check(name, getattr(self, name))
         for name, limit in (("value", "reach"), ("reach", "ceiling")):
             some, most = getattr(self, name), getattr(self, limit)
-            if self._more_telling(most, some) != most:
+            if self.of.stronger(most, some) != most:
                 _check.refuse(name, f"be no more telling than the {limit} {most}", some)
 
     @property
     def delta(self) -> float:
         """The δ of a bound on ε; 0 for others."""
         return self.of.delta if isinstance(self.of, Epsilon) else 0.0
-
-    def _more_telling(self, one: float, other: float) -> float:
-        """Return the larger of two bounds, the smaller of two p-values."""
-        return min(one, other) if isinstance(self.of, PValue) else max(one, other)
 
     @door
     def epsilon(self, delta: float) -> float:
@@ -181,9 +180,10 @@ class AuditResult:
 
     @property
     def terms(self) -> str:
-        """The confidence and the test, as they are printed."""
+        """The confidence, the test and a unit that is no record, as they are printed."""
         said = f"{digits_down(self.confidence, percent=True)} % confident, {self.test.name}"
-        return f"({'; '.join(filter(None, [said, unfair(self.coins)]))})"
+        unit = "" if self.unit == "record" else f"one {self.unit}"
+        return f"({'; '.join(filter(None, [said, unit, unfair(self.coins)]))})"
 
     @property
     def rank_and_flaws(self) -> str:
@@ -290,6 +290,8 @@ class Verdict:
         if isinstance(self.claim, Guarantee):
             proved, most, reach = map(decimals_down, (result.value, result.ceiling, result.reach))
             claimed = str(self.claim).split(" at δ")[0]
+            if result.unit != "record":
+                claimed = f"{claimed} for one {result.unit}"
             said = (
                 f"{self.finding}: {claimed} was claimed, ε ≥ {proved} is proved; up to {most} could have been"
             )

@@ -91,7 +91,8 @@ def of_bound(proved: Callable[[Simulation, np.random.Generator, dict], AuditResu
 
     def audit(simulation: Simulation, claim: Claim, confidence: float, rng: np.random.Generator):
         promised = claim.guarantee
-        terms = {"neighbours": promised.neighbours, "delta": promised.delta, "confidence": confidence}
+        terms = {name: getattr(promised, name) for name in ("neighbours", "unit", "delta")}
+        terms["confidence"] = confidence
         bound = proved(simulation, rng, terms)
         return AuditOutcome(Verdict(bound, promised).finding, bound.trials, bound)
 

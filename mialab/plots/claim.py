@@ -46,7 +46,7 @@ def plot_epsilon_bounds(
     Raises
     ------
     ValueError
-        If there are no results, or one of them, or ``proved``, has other neighbours or another δ than the
+        If there are no results, or one of them, or ``proved``, has other neighbours, unit or δ than the
         claim: they speak of different things.
 
     Examples
@@ -170,7 +170,7 @@ def _thin(roc: Roc) -> Roc:
 
 
 def _check_same(proved: Guarantee, claim: Guarantee) -> None:
-    for name in ("neighbours", "delta"):
+    for name in ("neighbours", "unit", "delta"):
         one, other = getattr(proved, name), getattr(claim, name)
         if one != other:
             _check.refuse(f"{name} of proof and claim", "be the same", f"{one} and {other}")

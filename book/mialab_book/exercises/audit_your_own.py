@@ -8,7 +8,6 @@ from mialab.audit.read_scores import read_scores
 from mialab.game import Design, Outcome
 from mialab_book.exercises._feedback import Feedback, Objection, first_objection, guarded
 
-CANARIES, CLAIM = 12, 3.0
 FEWEST = 62  # ⌈ln 0.05 / ln q⌉, q = e³/(1 + e³)
 DRAWS = 600
 
