@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from mialab import models
+from mialab import _rng, models
 from mialab.dp_sgd import DpSgd, clipped_sum, fit_private, precision
 from mialab.dp_sgd.clipping import make_clipper
-from mialab.dp_sgd.fleet_clipping import make_fleet_clipper
+from mialab.dp_sgd.fleet_clipping import _largest_square, make_fleet_clipper
+from mialab.dp_sgd.update import noisy_mean
 from mialab.per_example import layers
 from mialab.train import Fleet
 
@@ -569,3 +570,30 @@ def test_full_precision_in_older_torch(monkeypatch):
     seen.append(torch.get_float32_matmul_precision())
     torch.set_float32_matmul_precision("highest")
     assert seen == ["highest", "medium"]
+
+
+def exact_norms(rows):
+    """Return the lengths of rows, their squares added up without any rounding."""
+    return np.array([math.sqrt(math.fsum(x * x for x in row)) for row in rows.double().tolist()])
+
+
+@pytest.mark.parametrize("features", [3, 60, 4000])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_definition_a_fleet_s_squares_are_never_too_small(features, scale):
+    rows = scale * torch.randn(100, features, generator=torch.Generator().manual_seed(1))
+    bound = _largest_square(rows.T.unsqueeze(0))[0].double().sqrt().numpy()
+    exact = exact_norms(rows)
+    assert (bound >= exact).all()
+    assert (bound <= exact * (1 + features * 1e-6 + 1e-5)).all()
+
+
+def test_definition_a_sum_reaches_its_noise_with_all_its_digits(rng, monkeypatch):
+    """Rounded to single precision before, a small part of a long sum would be gone. The noise is played."""
+    noise = _rng.Noise(rng, "cpu")
+    monkeypatch.setattr(noise, "normal", torch.zeros_like)
+    recipe = DpSgd(1.0, 1.0, sampling_rate=0.5, steps=1, nominal_batch=1.0)
+    long, small = torch.full((4,), 1e4, dtype=torch.float64), 1e-6
+    without, with_it = (
+        noisy_mean(total, recipe, noise, torch.float64) for total in (long.clone(), long + small)
+    )
+    torch.testing.assert_close(with_it - without, torch.full_like(long, small), rtol=1e-5, atol=0)

@@ -272,7 +272,7 @@ class _Hostile(BaseHTTPRequestHandler):
         piece = b"x" * 2**16 if self.path in ("/endless", "/declared") else b"x"
         self.wfile.write(start + (b"A: " if self.path == "/slow-head" else b"\r\n"))
         with contextlib.suppress(OSError):
-            while not self.server.over.wait(0.0 if len(piece) > 1 else 0.02):
+            while self.server.sent < 10**8 and not self.server.over.wait(0.0 if len(piece) > 1 else 0.02):
                 self.wfile.write(piece)
                 self.server.sent += len(piece)
 

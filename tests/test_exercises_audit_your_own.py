@@ -24,8 +24,8 @@ def ceiling(canaries):
 
 
 def test_oracle_the_fewest_is_where_the_ceiling_passes_the_claim():
-    assert ceiling(check.FEWEST) > check.CLAIM > ceiling(check.FEWEST - 1)
-    assert ceiling(check.CANARIES) < check.CLAIM
+    assert ceiling(check.FEWEST) > 3.0 > ceiling(check.FEWEST - 1)
+    assert ceiling(12) < 3.0, "the question's twelve canaries cannot refute its claim"
 
 
 def test_plan():

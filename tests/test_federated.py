@@ -13,7 +13,7 @@ from mialab import _rng, models, train
 from mialab.accounting import privacy_loss
 from mialab.dp_sgd import DpSgd
 from mialab.federated import FedAvg, federate
-from mialab.federated.rounds import _Run
+from mialab.federated.rounds import _longest, _Run
 from mialab.train.batching import batches
 
 
@@ -350,3 +350,12 @@ def test_an_update_that_is_not_finite_is_an_error_where_nothing_is_promised(rng)
     private = FedAvg(2, 3, clip=1.0, noise_multiplier=1.0, **wild)
     trace = federate(make, x, y, owner, member, private, rng=np.random.default_rng(0))
     assert torch.isfinite(trace.weights).all()
+
+
+@pytest.mark.parametrize("numbers", [7, 64, 65, 100_000])
+def test_definition_what_a_client_sends_is_never_taken_for_shorter(numbers):
+    rows = torch.randn(30, numbers, generator=torch.Generator().manual_seed(1))
+    exact = np.array([math.sqrt(math.fsum(x * x for x in row)) for row in rows.double().tolist()])
+    longest = _longest(rows).double().numpy()
+    assert (longest >= exact).all()
+    assert (longest <= exact * (1 + 1e-4)).all()
