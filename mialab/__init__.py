@@ -9,7 +9,6 @@ In the order of the story:
 
     secure       SystemGenerator                               random numbers that nobody can draw again
     game         flip_coins, Observations, Outcome, Counts     who was in, who was accused
-    data         digits, patients, …                           records, real ones by default
     norms        norm_layer, NoisyBatchNorm2d, …               who is asked for mean and variance
     models       mlp, small_cnn, tiny_transformer, …           fresh torch modules
     transformers TinyTransformer, Attention, …                 small, with their attention in plain sight
@@ -26,10 +25,10 @@ In the order of the story:
     accounting   Guarantee, basic, gdp_approximation, …        what was promised, and what becomes of it
     mechanisms   randomized_response, noise, discrete, …       noise with a promise
     audit        lower_bound, refute, TESTS, Verdict, …        lower bounds on ε that hold
-    faults       FAULTS, CORRECT, HONEST, …                    private-looking code with one flaw each
-    gallery      run_gallery, AUDITS, …                        all of it against every audit
     plots        plot_roc, plot_curve, …                       draws what the others return
     command      main                                          mialab audit scores.csv: for build pipelines
+
+Records to play with, and private-looking code with one flaw each, are in `mialab_book`.
 
 Words, the same everywhere:
 

@@ -1,14 +1,19 @@
-"""What is public: found by walking the package, so that nobody has to remember a new function."""
+"""What is public: found by walking both packages, so that nobody has to remember a new function."""
 
 import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
 from enum import EnumMeta
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
 import mialab
+import mialab_book
+
+WALKED = ("mialab.", "mialab_book.data", "mialab_book.faults", "mialab_book.gallery")
+"""Of the book's own package: not the checkers, which take what students hand in, and what one page calls."""
 
 
 def modules() -> Iterator[ModuleType]:
@@ -17,9 +22,10 @@ def modules() -> Iterator[ModuleType]:
     A package that has ``__all__`` says what is public of it; its modules are public where that list names
     them. In a package without one, and at the top, every module without an underscore is.
     """
-    for found in pkgutil.walk_packages(mialab.__path__, "mialab."):
+    walks = (pkgutil.walk_packages(each.__path__, f"{each.__name__}.") for each in (mialab, mialab_book))
+    for found in chain(*walks):
         parts = found.name.split(".")
-        if any(part.startswith("_") for part in parts):
+        if not found.name.startswith(WALKED) or any(part.startswith("_") for part in parts):
             continue
         above = importlib.import_module(".".join(parts[:-1]))
         module = importlib.import_module(found.name)
@@ -39,7 +45,7 @@ def things() -> dict[str, Any]:
                 continue
             own = hasattr(module, "__all__") or thing.__module__ == module.__name__
             called = not (isinstance(thing, EnumMeta) or getattr(thing, "_is_protocol", False))
-            if own and called and thing.__module__.startswith("mialab."):
+            if own and called and thing.__module__.startswith(WALKED):
                 named[f"{thing.__module__}.{thing.__qualname__}"] = thing
     return named
 

@@ -29,7 +29,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess:
 def came_along(module: str, folder: Path) -> list[str]:
     """Import a module in a fresh process, and name the heavy packages that came with it."""
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
-    environment = os.environ | {"PYTHONPATH": str(folder)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(folder / "book")])}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )

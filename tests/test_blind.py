@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mialab import data, metrics
+from mialab import metrics
+from mialab_book import data
 
 
 @pytest.fixture(scope="module")

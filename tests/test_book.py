@@ -392,9 +392,9 @@ def test_coverage_a_changed_notation_is_seen():
 @pytest.mark.parametrize(
     ("right", "wrong", "says"),
     [
-        ("run_gallery, AUDITS", "run, AUDITS", ["gallery.run"]),
+        ("lower_bound, refute", "lower_bounds, refute", ["audit.lower_bounds"]),
         ("flip_coins, Obs", "flip_coins; Obs", ["game.flip_coins; Observations"]),
-        ("    gallery  ", "    galleries", ["galleries.run_gallery", "galleries.AUDITS"]),
+        ("    plots  ", "    charts  ", ["charts.plot_roc", "charts.plot_curve"]),
     ],
 )
 def test_coverage_a_name_that_is_gone_is_seen(right, wrong, says):

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
-from mialab import data
-from mialab.data import cache, formats, sources
-from mialab.data.cache import DataError, Remote, checksum, fetch
+from mialab_book import data
+from mialab_book.data import cache, formats, sources
+from mialab_book.data.cache import DataError, Remote, checksum, fetch
 
 # Records
 
@@ -353,16 +353,18 @@ def run(code, **variables):
 
 def test_a_progress_bar_is_drawn_unless_it_is_switched_off(site, folder):
     served = {site.put("/file", CONTENT): SHA256}
-    code = f"from mialab.data.cache import Remote, fetch; fetch(Remote('NAME', {served!r}))"
+    code = f"from mialab_book.data.cache import Remote, fetch; fetch(Remote('NAME', {served!r}))"
     assert "100%" in run(code.replace("NAME", "shown")).stderr
     assert run(code.replace("NAME", "hidden"), TQDM_DISABLE="1").stderr == ""
     assert files_in(folder) == ["hidden", "shown"]
 
 
 def test_importing_is_quick_and_free_of_torch():
-    code = "import sys, mialab.data; print(sorted({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    code = (
+        "import sys, mialab_book.data; print(sorted({'torch', 'matplotlib', 'sklearn'} & set(sys.modules)))"
+    )
     assert run(code).stdout.strip() == "[]"
-    assert "torch" in run(code.replace("mialab.data", "mialab.data, torch")).stdout
+    assert "torch" in run(code.replace("mialab_book.data", "mialab_book.data, torch")).stdout
 
 
 def test_every_source_has_a_checksum_of_the_right_length():

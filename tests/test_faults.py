@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from mialab.accounting import SampledGaussian, privacy_loss
-from mialab.faults import (
+from mialab.game import Outcome
+from mialab.mechanisms.noise import calibrate
+from mialab.mechanisms.randomized_response import RandomizedResponse
+from mialab.metrics import roc_curve
+from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
+from mialab_book.faults import (
     CORRECT,
     DELTA,
     FAULTS,
@@ -18,13 +23,8 @@ from mialab.faults import (
     attackers,
     faulty_components,
 )
-from mialab.faults.answers import BELL, COIN, FOUR, WHOLE
-from mialab.faults.training import FULL_BATCH, ONE_EPOCH, RECIPE, records
-from mialab.game import Outcome
-from mialab.mechanisms.noise import calibrate
-from mialab.mechanisms.randomized_response import RandomizedResponse
-from mialab.metrics import roc_curve
-from mialab.tradeoff import GaussianCurve, LaplaceCurve, epsilon_at
+from mialab_book.faults.answers import BELL, COIN, FOUR, WHOLE
+from mialab_book.faults.training import FULL_BATCH, ONE_EPOCH, RECIPE, records
 
 RUNS = 20_000
 BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from mialab import _files
-from mialab.data import cache
 from mialab.train import checkpoint
+from mialab_book.data import cache
 
 ROOT = Path(__file__).parents[1]
 CONTENT = [bytes([65 + i]) * 100_000 for i in range(8)]

@@ -21,10 +21,11 @@ pytest.importorskip("flwr", reason="Flower is optional: pip install -e '.[flower
 pytest.importorskip("ray", reason="Flower's simulator needs ray: pip install -e '.[flower]'")
 pytest.importorskip("dp_accounting", reason="Flower's accountant needs it: pip install -e '.[flower]'")
 
-from mialab import data, models
+from mialab import models
 from mialab.accounting import renyi
 from mialab.federated import FedAvg, federate
 from mialab.train import predict
+from mialab_book import data
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "book/4_world/flower"

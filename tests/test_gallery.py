@@ -9,7 +9,10 @@ from scipy.stats import binom
 
 from mialab.accounting import Guarantee, Neighbours
 from mialab.audit import Finding
-from mialab.faults import (
+from mialab.game import Design, Outcome
+from mialab.metrics import roc_curve
+from mialab.tradeoff import pure
+from mialab_book.faults import (
     CORRECT,
     FAULTS,
     HONEST_RELEASES,
@@ -19,10 +22,7 @@ from mialab.faults import (
     Case,
     Claim,
 )
-from mialab.gallery import AUDITS, AuditOutcome, Row, one_of_each_pair, run_gallery, simulate
-from mialab.game import Design, Outcome
-from mialab.metrics import roc_curve
-from mialab.tradeoff import pure
+from mialab_book.gallery import AUDITS, AuditOutcome, Row, one_of_each_pair, run_gallery, simulate
 
 
 def audits_but(*names):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mialab.data.genotypes import Genotypes, aligned
-from mialab.data.plink import read_bed, read_plink
+from mialab_book.data.genotypes import Genotypes, aligned
+from mialab_book.data.plink import read_bed, read_plink
 
 # PLINK's files
 

@@ -34,7 +34,7 @@ def test_definition_a_field_that_holds_a_function_is_no_method(monkeypatch):
         "mialab.command.judge",
         "mialab.norms.Prepend",
         "mialab.norms.NoisyBatchNorm2d.blur",
-        "mialab.faults.trainer.Trainer.clip",
+        "mialab_book.faults.trainer.Trainer.clip",
     ],
 )
 def test_pieces_that_no_user_calls_are_not_public(name):

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mialab import audit, faults
+from mialab import audit
 from mialab.audit import Finding
 from mialab.game import Design
+from mialab_book import faults
 from verdicts import between, claims_on
 
 VALID = ["fixed", "accuracy", "split", "any"]

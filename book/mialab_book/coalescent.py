@@ -13,7 +13,7 @@ from jaxtyping import Float, Int8
 from numpy import ndarray
 
 from mialab import _check
-from mialab.data import Genotypes
+from mialab_book.data import Genotypes
 
 MUTATION_RATE = 2.35e-8
 """Per base and generation, as Gutenkunst et al. 2009 took it."""

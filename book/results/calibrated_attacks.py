@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mialab import data, metrics, models, signals, train
+from mialab import metrics, models, signals, train
 from mialab.attacks import few_shadows, lira, rmia, threshold
 from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Observations, Outcome, flip_coins
+from mialab_book import data
 
 SEED = 20261124
 SETTINGS = {

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from mialab import data, metrics, signals, tradeoff, train
+from mialab import metrics, signals, tradeoff, train
 from mialab.accounting import privacy_loss, renyi
 from mialab.dp_sgd import DpSgd, fit_private
+from mialab_book import data
 
 SEED = 20261124
 DELTA = 1e-5

@@ -22,10 +22,10 @@ import numpy as np
 from scipy.special import ndtr
 
 from mialab import metrics
-from mialab.data import aligned, read_plink
 from mialab.game import Outcome
 from mialab.leaks import genomics
 from mialab.leaks.genomics import polymorphic
+from mialab_book.data import aligned, read_plink
 
 SEED, SPLITS, N, REFERENCE = 20261124, 200, 40, 40
 HAPMAP = "HM3_thinned_autosomal_overlap"

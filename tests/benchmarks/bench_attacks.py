@@ -14,10 +14,11 @@ from functools import partial
 
 import numpy as np
 
-from mialab import data, models, signals, train
+from mialab import models, signals, train
 from mialab.attacks import few_shadows, lira, rmia, threshold
 from mialab.attacks.shadow_stats import leave_one_out
 from mialab.game import Observations, flip_coins
+from mialab_book import data
 
 ATTACKS = {
     "threshold.calibrated": threshold.calibrated,

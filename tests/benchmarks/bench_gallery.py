@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from mialab.gallery import run_gallery
+from mialab_book.gallery import run_gallery
 
 
 def main():

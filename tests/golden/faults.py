@@ -3,8 +3,9 @@
 import numpy as np
 
 from golden.cases import Area, generator
-from mialab import accounting, audit, faults, gallery, tradeoff
-from mialab.faults import attackers, faulty_components, trainer
+from mialab import accounting, audit, tradeoff
+from mialab_book import faults, gallery
+from mialab_book.faults import attackers, faulty_components, trainer
 
 AREA = Area()
 add = AREA.add

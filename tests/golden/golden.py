@@ -12,10 +12,10 @@ OUTPUTS = HERE / "outputs.json"
 AREAS = ["audit", "accounting", "mechanisms", "attacks", "metrics", "training", "leaks", "faults"]
 LEFT_OUT = {
     "mialab.plots": "draws",
-    "mialab.exercises": "answers with words; its own tests hold those",
+    "mialab_book.exercises": "answers with words; its own tests hold those",
     "mialab.command": "prints; its own tests hold that",
-    "mialab.data.fetched": "downloads",
-    "mialab.data.cache": "downloads",
+    "mialab_book.data.fetched": "downloads",
+    "mialab_book.data.cache": "downloads",
 }
 
 

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from golden.cases import Area, generator
-from mialab import canaries, data, dp_sgd, federated, models, norms, signals, train, transformers
+from mialab import canaries, dp_sgd, federated, models, norms, signals, train, transformers
 from mialab.dp_sgd import clipping, fleet_clipping, sampling
 from mialab.per_example import gradients as per_example_gradients
 from mialab.per_example import rounding as floats
+from mialab_book import data
 
 AREA = Area()
 add = AREA.add

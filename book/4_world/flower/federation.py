@@ -13,9 +13,10 @@ from flwr.serverapp import Grid, NeighboringRelation, PrivacyConfig, RdpAccounta
 from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAvg
 from torch import nn
 
-from mialab import data, federated, models, train
+from mialab import federated, models, train
 from mialab.accounting import renyi
 from mialab.train.batching import batches
+from mialab_book import data
 
 SIZES = 40, 60, 120  # records of clients 0, 1, 2; then from the front again
 DELTA = 1e-5

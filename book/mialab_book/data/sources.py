@@ -5,7 +5,7 @@ download takes most of an hour and yet never fails, so there the mirrors come fi
 what is right, whoever hands it over.
 """
 
-from mialab.data.cache import Remote
+from mialab_book.data.cache import Remote
 
 
 def _idx(name: str, sha256: str) -> Remote:

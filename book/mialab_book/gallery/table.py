@@ -16,9 +16,9 @@ from mialab import _check
 from mialab._round import decimals_down, digits_up
 from mialab._validation import door
 from mialab.audit import Finding
-from mialab.faults import CORRECT, FAULTS, Case
-from mialab.gallery.audits import AUDITS, Audit, AuditOutcome, Simulation, one_of_each_pair
 from mialab.game import Design, Outcome
+from mialab_book.faults import CORRECT, FAULTS, Case
+from mialab_book.gallery.audits import AUDITS, Audit, AuditOutcome, Simulation, one_of_each_pair
 
 _FEWEST = 30  # runs on either side
 
@@ -141,7 +141,7 @@ def run_gallery(
 
     Examples
     --------
-    >>> from mialab.faults import RELEASES
+    >>> from mialab_book.faults import RELEASES
     >>> audits = {"two rates": AUDITS["two rates"]}
     >>> (row,) = run_gallery(RELEASES[:1], audits, runs=500, rng=np.random.default_rng(0))
     >>> row.case.name, row.caught_by, round(row.lower, 1)

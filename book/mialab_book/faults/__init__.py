@@ -9,13 +9,13 @@
 
 A fault is correct code with one component replaced. ``case.run(record_in, runs, rng=…)`` returns the score of
 the best attack known on each of many independent runs. What is claimed is computed by the accountants, as if
-the code did what it says; `mialab.gallery` puts all of it through the audits.
+the code did what it says; `mialab_book.gallery` puts all of it through the audits.
 """
 
-from mialab.faults.answers import HONEST_RELEASES, RELEASES
-from mialab.faults.case import DELTA, Case, Claim
-from mialab.faults.trainer import HONEST, Recipe, Trainer, Transcript
-from mialab.faults.training import HONEST_TRAINERS, TRAINERS, Training
+from mialab_book.faults.answers import HONEST_RELEASES, RELEASES
+from mialab_book.faults.case import DELTA, Case, Claim
+from mialab_book.faults.trainer import HONEST, Recipe, Trainer, Transcript
+from mialab_book.faults.training import HONEST_TRAINERS, TRAINERS, Training
 
 FAULTS: tuple[Case, ...] = TRAINERS + RELEASES
 """Everything that breaks its promise."""

@@ -4,7 +4,7 @@ audits.py    AUDITS, AuditOutcome    the audits, each on the same runs
 table.py     run_gallery, Row        the rows of the table
 """
 
-from mialab.gallery.audits import AUDITS, AuditOutcome, Simulation, one_of_each_pair
-from mialab.gallery.table import Row, run_gallery, simulate
+from mialab_book.gallery.audits import AUDITS, AuditOutcome, Simulation, one_of_each_pair
+from mialab_book.gallery.table import Row, run_gallery, simulate
 
 __all__ = ["AUDITS", "AuditOutcome", "Row", "Simulation", "one_of_each_pair", "run_gallery", "simulate"]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
-from mialab.faults.trainer import (
+from mialab_book.faults.trainer import (
     Inputs,
     Noise,
     Present,

@@ -24,10 +24,10 @@ from mialab.audit import (
 )
 from mialab.audit.rates import rate_limits
 from mialab.audit.split import choose_threshold
-from mialab.faults import Claim
 from mialab.game import Design, Outcome
 from mialab.metrics import roc_curve
 from mialab.tradeoff import Curve
+from mialab_book.faults import Claim
 
 FEW = 500
 """Runs on either side for the exact joint test, which takes seconds for more."""

@@ -12,13 +12,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab.accounting import Guarantee, Neighbours
-from mialab.faults.case import DELTA, Case, Claim, OneAnswer
 from mialab.mechanisms.discrete import DiscreteLaplace
 from mialab.mechanisms.discrete_gaussian import DiscreteGaussian
 from mialab.mechanisms.floating_point import could_come_from, textbook_laplace
 from mialab.mechanisms.noise import Gaussian, Laplace, calibrate
 from mialab.mechanisms.randomized_response import RandomizedResponse
 from mialab.tradeoff import pure
+from mialab_book.faults.case import DELTA, Case, Claim, OneAnswer
 
 ANSWER, REAL = "one released answer", "one released answer without its last bits"
 DAYS = 5

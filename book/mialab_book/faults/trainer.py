@@ -142,7 +142,7 @@ class Trainer:
 
     One component replaced, a sum without a clip, and a record counts for as much as it likes:
 
-    >>> from mialab.faults.faulty_components import clip_nothing
+    >>> from mialab_book.faults.faulty_components import clip_nothing
     >>> for trainer in (HONEST, Trainer(clip=clip_nothing)):
     ...     seen = trainer(np.ones((1, 1)), np.array([1e6]), recipe, runs=1, rng=np.random.default_rng(0))
     ...     print(abs(seen.updates).max() < 10)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mialab.data.records import Records
+from mialab_book.data.records import Records
 
 
 def digits() -> Records:

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab.accounting.steps import sampled_loss
-from mialab.faults.faulty_components import SEED
-from mialab.faults.trainer import Recipe, Transcript, noise_each_step
+from mialab_book.faults.faulty_components import SEED
+from mialab_book.faults.trainer import Recipe, Transcript, noise_each_step
 
 Direction = Float[ndarray, "weights"]
 Attacker = Callable[[Transcript, Recipe, Direction], Float[ndarray, "runs"]]

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from mialab._validation import door
-from mialab.faults import attackers, faulty_components
-from mialab.faults.attackers import Attacker, likelihood_ratio
-from mialab.faults.case import Case, Mechanism
-from mialab.faults.trainer import HONEST, Inputs, Recipe, Targets, Trainer
+from mialab_book.faults import attackers, faulty_components
+from mialab_book.faults.attackers import Attacker, likelihood_ratio
+from mialab_book.faults.case import Case, Mechanism
+from mialab_book.faults.trainer import HONEST, Inputs, Recipe, Targets, Trainer
 
 EVERY_STEP, LAST_MODEL = "every update", "the last model"
 _OTHERS = 15  # records besides the canary

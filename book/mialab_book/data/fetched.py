@@ -5,9 +5,9 @@ from typing import Literal
 import numpy as np
 
 from mialab._validation import door
-from mialab.data import formats, sources
-from mialab.data.cache import fetch
-from mialab.data.records import Records
+from mialab_book.data import formats, sources
+from mialab_book.data.cache import fetch
+from mialab_book.data.records import Records
 
 Part = Literal["train", "test"]
 

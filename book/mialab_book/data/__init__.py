@@ -15,12 +15,12 @@ Everything here is NumPy; nothing is ever unpickled, and no archive is unpacked 
     formats.py                               bytes in, arrays out
 """
 
-from mialab.data.cache import DataError
-from mialab.data.fetched import cifar10, fashion_mnist, location30
-from mialab.data.genotypes import Genotypes, aligned
-from mialab.data.plink import read_plink
-from mialab.data.records import Records
-from mialab.data.shipped import digits, patients
+from mialab_book.data.cache import DataError
+from mialab_book.data.fetched import cifar10, fashion_mnist, location30
+from mialab_book.data.genotypes import Genotypes, aligned
+from mialab_book.data.plink import read_plink
+from mialab_book.data.records import Records
+from mialab_book.data.shipped import digits, patients
 
 __all__ = [
     "DataError",

@@ -18,7 +18,7 @@ from numpy import ndarray
 from mialab import _check
 from mialab._text import visible
 from mialab._validation import door
-from mialab.data.genotypes import Genotypes
+from mialab_book.data.genotypes import Genotypes
 
 _HEADER = {"fid", "iid", "sex", "gender", "phenotype", "chr", "chrom", "snp", "cm", "pos", "position", "bp"}
 _MAGIC = b"\x6c\x1b"
