@@ -78,7 +78,6 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     >>> print(guarantee(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
     ε ≤ 1.0355 at δ = 1e-05 (proved, add-remove)
     """
-    _check.probability("delta", delta, open_ends=True)
     moments = divergence(*phases, orders=orders)
     return _promise(phases, least_epsilon(moments, delta=delta, orders=orders), delta)
 
