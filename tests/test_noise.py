@@ -189,6 +189,20 @@ def test_definition_rounding_never_moves_neighbours_further_than_the_steps(sensi
         assert round(1.5) - round(0.5) == 2 > steps
 
 
+@pytest.mark.parametrize("grid", [1.0, 0.25, 0.3])
+def test_definition_the_nearest_grid_point_and_halves_go_up_always(grid):
+    """With halves to the even neighbour, values a step apart would lie on points two steps apart."""
+    mechanism = DiscreteLaplace(1e4, grid, grid, ADD)  # noise that is never seen
+    for number in range(-9, 10):
+        half = float(Fraction(grid) * (number + Fraction(1, 2)))
+        assert discrete.nearest(number * grid, grid) == number
+        assert discrete.nearest(math.nextafter(half, -math.inf), grid) == number
+        assert discrete.nearest(math.nextafter(half, math.inf), grid) == number + 1
+        if Fraction(half) == Fraction(grid) * (number + Fraction(1, 2)):
+            assert discrete.nearest(half, grid) == number + 1
+            assert mechanism(half, rng=np.random.default_rng(0)) == float(Fraction(grid) * (number + 1))
+
+
 def test_definition_its_promise_on_the_grid_is_pure_epsilon():
     mechanism = DiscreteLaplace(0.7, 1.0, 0.3, ADD)
     rate, reach = 0.7 / mechanism.steps, np.arange(-60, 61)
