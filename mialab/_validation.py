@@ -123,7 +123,7 @@ def entry_of(meant: Any) -> Entry | None:
         return None
     if issubclass(kind, Enum):
         return functools.partial(_word, kind)
-    if issubclass(kind, abc.Mapping):
+    if origin and issubclass(kind, abc.Mapping):
         kind = abc.Mapping
     elif origin and issubclass(kind, abc.Iterable):
         return functools.partial(_many, entry_of(inner[0]), tuple if kind is tuple else list)
