@@ -192,8 +192,8 @@ def _rounded(
 
 def _tensor(tensor: type, kind: _arrays.Kind, axes: list[str], name: str, value: Any, sizes: Sizes) -> Any:
     _instance(tensor, "a Tensor", name, value, sizes)
-    float_wanted = {"float": True, "int": False, "bool": False}.get(kind, value.is_floating_point())
-    if value.is_complex() or value.is_floating_point() != float_wanted:
+    floats = value.is_floating_point()
+    if value.is_complex() or (kind == "float" and not floats) or (kind in ("int", "bool") and floats):
         _check.refuse(name, f"be a tensor of {kind}", f"dtype {value.dtype}")
     _fit(axes, name, tuple(value.shape), sizes)
     return value

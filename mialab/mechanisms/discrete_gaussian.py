@@ -75,7 +75,7 @@ class DiscreteGaussian:
 
     def __post_init__(self):
         keep_floats(self, "noise_multiplier", "sensitivity", "grid")
-        check_grid(self.grid, max(Fraction(self.noise_multiplier) * self.steps, self.steps))
+        check_grid(self.grid, max(self._spread, self.steps))
 
     @property
     def steps(self) -> int:
@@ -90,19 +90,14 @@ class DiscreteGaussian:
         distribution above it.) Where there are too many grid points to list, it is a polygon around that
         of `WideBell`.
         """
-        if self._reach > _MOST:
-            return _around(self._bell)
-        noise = np.arange(-self._reach, self._reach + 1)
-        chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
-        chance /= chance.sum()
-        beyond = np.zeros(self.steps)
-        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
+        promise = self._promise
+        return _around(promise) if isinstance(promise, WideBell) else promise
 
     @door
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
         _check.rate("delta", delta)
-        epsilon = epsilon_at(self._bell if self._reach > _MOST else self.curve, delta)
+        epsilon = epsilon_at(self._promise, delta)
         if not np.isfinite(epsilon):
             _check.refuse("delta", "be above what the far tails weigh", delta)
         return Guarantee(epsilon, delta, self.neighbours)
@@ -113,13 +108,16 @@ class DiscreteGaussian:
         return Fraction(self.noise_multiplier) * self.steps
 
     @property
-    def _reach(self) -> int:
-        """How many grid points to either side matter."""
-        return math.ceil(_REACH * self._spread) + self.steps
-
-    @property
-    def _bell(self) -> "WideBell":
-        return WideBell(self.noise_multiplier, float(self._spread))
+    def _promise(self) -> "DominatingPair | WideBell":
+        """The exact curve, or its bound where too many grid points matter to list them."""
+        reach = math.ceil(_REACH * self._spread) + self.steps
+        if reach > _MOST:
+            return WideBell(self.noise_multiplier, float(self._spread))
+        noise = np.arange(-reach, reach + 1)
+        chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
+        chance /= chance.sum()
+        beyond = np.zeros(self.steps)
+        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
     @door
     def __call__(self, value: float, *, rng: np.random.Generator) -> float:
