@@ -17,7 +17,7 @@ from mialab._round import up
 from mialab._validation import door
 from mialab.accounting import Guarantee, Neighbours
 from mialab.mechanisms.shares import Shares, shares_of_people, shares_on_file
-from mialab.tradeoff import DominatingPair, randomized_response
+from mialab.tradeoff import DominatingPair
 
 _DIGITS = 60
 _MOST = 2**31  # answers: a hundredth of one per mille of what can be drawn lies on each
@@ -115,7 +115,10 @@ class RandomizedResponse:
     @property
     def curve(self) -> DominatingPair:
         """The best that anybody can do who knows of two answers that one of them is the true one."""
-        return randomized_response(self.epsilon, self.answers)
+        lie = self.lie_probability
+        rest = 1 - self.truth_probability - lie
+        pair = np.array([self.truth_probability, lie]), np.array([lie, self.truth_probability])
+        return DominatingPair(*(np.append(one, rest) for one in pair))
 
     @door
     def __call__(
