@@ -150,13 +150,14 @@ def _listed(allowed: Iterable[str]) -> str:
 
 def _array_entry(meant: Any) -> Entry:
     """Read a jaxtyping annotation: which numbers, and which axes."""
-    kind, axes = _KINDS.get(meant.dtype, "real"), meant.dim_str.split()
+    axes = meant.dim_str.split()
+    width = None if meant.dtype in _KINDS else np.dtype(meant.dtypes[0])
+    kind = _KINDS[width.kind if width else meant.dtype]
     if meant.array_type is not np.ndarray:
         return functools.partial(_tensor, meant.array_type, kind, axes)
-    if meant.dtype in _KINDS:
-        return functools.partial(_array, kind, None, axes)
-    width = np.dtype(meant.dtypes[0])
-    return functools.partial(_rounded if width.kind == "f" else _array, "real", width, axes)
+    if width and kind == "float":
+        return functools.partial(_rounded, width, axes)
+    return functools.partial(_array, kind, width, axes)
 
 
 _KINDS: dict[Any, _arrays.Kind] = {
@@ -165,6 +166,9 @@ _KINDS: dict[Any, _arrays.Kind] = {
     jaxtyping.Float: "float",
     jaxtyping.Real: "real",
     jaxtyping.Shaped: "any",
+    "i": "int",  # those of one width, by NumPy's letter
+    "u": "real",
+    "f": "float",
 }
 
 
@@ -176,11 +180,9 @@ def _array(
     return found
 
 
-def _rounded(
-    kind: _arrays.Kind, width: np.dtype, axes: list[str], name: str, value: Any, sizes: Sizes
-) -> np.ndarray:
+def _rounded(width: np.dtype, axes: list[str], name: str, value: Any, sizes: Sizes) -> np.ndarray:
     """Cast to a shorter float, as models hold: the one cast that may round."""
-    found = _array(kind, None, axes, name, value, sizes)
+    found = _array("real", None, axes, name, value, sizes)
     if found.dtype.kind != "f":
         return _arrays.array(name, found, "float", width) if found.dtype.itemsize > 2 else found.astype(width)
     with np.errstate(over="ignore"):
