@@ -90,13 +90,11 @@ def _found(name: str, value: Any) -> np.ndarray:
         readable = _readable(value)
         with np.errstate(all="ignore"):
             found = np.asarray(readable)
-        if isinstance(readable, list) and found.dtype.kind in "iuf" and found.size:
-            found = _same_in(name, readable, found)
     except Exception as error:  # foreign classes raise whatever they like
-        if str(error).startswith(f"{name} must"):
-            raise
         ragged = "inhomogeneous" in str(error)
         _check.refuse(name, "be an array", "rows of unequal lengths" if ragged else type(value).__name__)
+    if isinstance(readable, list) and found.dtype.kind in "iuf" and found.size:
+        _refuse_mixed(name, readable, found)
     return found
 
 
@@ -144,11 +142,11 @@ def _together(name: str, columns: list[np.ndarray]) -> np.ndarray:
     return np.column_stack([array(name, one, common) for one in columns])
 
 
-def _same_in(name: str, value: list, found: np.ndarray) -> np.ndarray:
+def _refuse_mixed(name: str, value: list, found: np.ndarray) -> None:
     """Refuse booleans among numbers, and integers that were rounded because a float stood beside them."""
     rows = [one for one in value if isinstance(one, np.ndarray)]
     if len(rows) == len(value) and len({one.dtype for one in rows}) == 1:
-        return found
+        return
     single = np.asarray(value, dtype=object).ravel()
     if any(isinstance(one, bool | np.bool_) for one in single):
         _check.refuse(name, "be an array of numbers", "booleans among them")
@@ -156,7 +154,6 @@ def _same_in(name: str, value: list, found: np.ndarray) -> np.ndarray:
         pairs = zip(single, found.ravel(), strict=True)
         if lost := sum(isinstance(one, int | np.integer) and int(one) != int(cast) for one, cast in pairs):
             _check.refuse(name, f"be numbers that {found.dtype} holds exactly", f"{lost} others")
-    return found
 
 
 def _hides(value: Any) -> bool:

@@ -13,23 +13,25 @@ import os
 import types
 import typing
 from collections import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from fractions import Fraction
+from itertools import chain, repeat
 from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import jaxtyping
 import numpy as np
 
 from mialab import _arrays, _check
 from mialab._arrays import ArrayLike
 from mialab._text import visible
+from mialab._types import Finer
 
 __all__ = ["ArrayLike", "door"]
 
 Thing = TypeVar("Thing", bound=Callable)
-_LARGEST = 2**63 - 1
 
 Sizes = dict[str, tuple[str, Any]]  # of an axis: which argument had it first, and how many
 Entry = Callable[[str, Any, Sizes], Any]
@@ -74,169 +76,161 @@ def door(thing: Thing) -> Thing:
 class _Plan(NamedTuple):
     """What is done with each argument of a function."""
 
-    order: list[tuple[str, Entry | None]]  # those that may come without a name
-    rest: tuple[str, Entry | None] | None  # and what follows them
-    named: dict[str, Entry]
+    order: list[str]  # those that may come without a name
+    rest: str  # what follows them
+    entries: dict[str, Entry]
 
     @classmethod
     def of(cls, function: Callable) -> "_Plan":
-        parameters, meant = inspect.signature(function).parameters.values(), _hints(function)
+        parameters = inspect.signature(function).parameters.values()
+        meant = typing.get_type_hints(inspect.unwrap(function), include_extras=True)  # out of their quotes
         entries = {one.name: entry_of(meant[one.name]) for one in parameters if one.name in meant}
-        for one in parameters:  # a default is what the author chose
-            if one.default is None and entries.get(one.name):
-                entries[one.name] = _or_none(entries[one.name])
-        order = [(one.name, entries.get(one.name)) for one in parameters if one.kind in _BY_PLACE]
-        rest = [(one.name, entries.get(one.name)) for one in parameters if one.kind is one.VAR_POSITIONAL]
-        return cls(order, rest[0] if rest else None, {n: one for n, one in entries.items() if one})
+        order = [one.name for one in parameters if one.kind in _BY_PLACE]
+        rest = [one.name for one in parameters if one.kind is one.VAR_POSITIONAL]
+        return cls(order, rest[0] if rest else "", {name: one for name, one in entries.items() if one})
 
     def enter(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         sizes: Sizes = {}
+        entries = self.entries
         passed = [
-            value if entry is None else entry(name, value, sizes)
-            for (name, entry), value in zip(self.order, args, strict=False)
+            entries[name](name, value, sizes) if name in entries else value
+            for name, value in zip(chain(self.order, repeat(self.rest)), args, strict=False)
         ]
-        for value in args[len(self.order) :]:
-            name, entry = self.rest or ("", None)
-            passed.append(value if entry is None else entry(name, value, sizes))
         for name, value in kwargs.items():
-            if entry := self.named.get(name):
-                kwargs[name] = entry(name, value, sizes)
+            if name in entries:
+                kwargs[name] = entries[name](name, value, sizes)
         return function(*passed, **kwargs)
 
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def _hints(function: Callable) -> dict[str, Any]:
-    """Return the annotations, names in quotes resolved."""
-    return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
-
-
 def entry_of(meant: Any) -> Entry | None:
     """Return what an annotation does with a value; nothing for what may be anything."""
+    if meant in _PLAIN:
+        return _PLAIN[meant]
     if hasattr(meant, "array_type"):
         return _array_entry(meant)
     origin, inner = typing.get_origin(meant), typing.get_args(meant)
-    if origin is typing.Annotated:
-        return _finer if Fraction in inner else entry_of(inner[0])
     if origin in (typing.Union, types.UnionType):
         return _union_entry(inner)
     if origin is Literal:
         return functools.partial(_one_of, inner)
-    if origin is not None:
-        return _group_entry(origin, inner)
-    if isinstance(meant, type) and issubclass(meant, Enum):
-        return functools.partial(_word, meant)
-    if meant in _PLAIN:
-        return _PLAIN[meant]
-    if not isinstance(meant, type) or meant is object:
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return functools.partial(_tuple, [entry_of(one) for one in inner])
+    kind = origin or meant
+    if not isinstance(kind, type) or kind is object:
         return None
-    return functools.partial(_instance, meant)
+    if issubclass(kind, Enum):
+        return functools.partial(_word, kind)
+    if origin and issubclass(kind, abc.Mapping):
+        kind = abc.Mapping
+    elif origin and issubclass(kind, abc.Iterable):
+        return functools.partial(_many, entry_of(inner[0]), tuple if kind is tuple else list)
+    return functools.partial(_instance, kind, _words(kind))
+
+
+def _words(meant: Any) -> str:
+    """Say what an annotation takes."""
+    if typing.get_origin(meant) is Literal:
+        return _listed(typing.get_args(meant))
+    if hasattr(meant, "array_type"):
+        return "an array"
+    kind = typing.get_origin(meant) or meant
+    article = "an" if kind.__name__[0] in "AEIOUaeiou" else "a"
+    return _WORDS.get(kind, f"{article} {kind.__name__}")
+
+
+def _listed(allowed: Iterable[str]) -> str:
+    return f"one of {', '.join(map(repr, allowed))}"
+
+
+# --- arrays --------------------------------------------------------------------------------------------
 
 
 def _array_entry(meant: Any) -> Entry:
     """Read a jaxtyping annotation: which numbers, and which axes."""
-    names = meant.dtypes if isinstance(meant.dtypes, tuple | list) else ()
-    letters = {one.rstrip("0123456789").split("_")[0] for one in names}
-    only = np.dtype(names[0]) if len(names) == 1 else None
-    kind = "any" if not names else _KINDS.get(frozenset(letters & {"bool", "int", "float"}), "real")
-    axes = _Axes.of(meant.dim_str)
+    axes = meant.dim_str.split()
+    width = None if meant.dtype in _KINDS else np.dtype(meant.dtypes[0])
+    kind = _KINDS[width.kind if width else meant.dtype]
     if meant.array_type is not np.ndarray:
         return functools.partial(_tensor, meant.array_type, kind, axes)
-    if only is not None and only.kind == "f":
-        return functools.partial(_rounded, only, axes)
-    return functools.partial(_array, kind, only, axes)
+    if width and kind == "float":
+        return functools.partial(_rounded, width, axes)
+    return functools.partial(_array, kind, width, axes)
 
 
-_KINDS: dict[frozenset[str], _arrays.Kind] = {
-    frozenset({"bool"}): "bool",
-    frozenset({"int"}): "int",
-    frozenset({"float"}): "float",
+_KINDS: dict[Any, _arrays.Kind] = {
+    jaxtyping.Bool: "bool",
+    jaxtyping.Int: "int",
+    jaxtyping.Float: "float",
+    jaxtyping.Real: "real",
+    jaxtyping.Shaped: "any",
+    "i": "int",  # those of one width, by NumPy's letter
+    "u": "real",
+    "f": "float",
 }
 
 
-def _array(kind: _arrays.Kind, dtype: Any, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> np.ndarray:
-    found = _arrays.array(name, value, kind, dtype)
-    fit.check(name, found.shape, sizes)
+def _array(
+    kind: _arrays.Kind, width: np.dtype | None, axes: list[str], name: str, value: Any, sizes: Sizes
+) -> np.ndarray:
+    found = _arrays.array(name, value, kind, width)
+    _fit(axes, name, found.shape, sizes)
     return found
 
 
-def _rounded(dtype: np.dtype, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> np.ndarray:
+def _rounded(width: np.dtype, axes: list[str], name: str, value: Any, sizes: Sizes) -> np.ndarray:
     """Cast to a shorter float, as models hold: the one cast that may round."""
-    found = _arrays.array(name, value, "real")
-    fit.check(name, found.shape, sizes)
+    found = _array("real", None, axes, name, value, sizes)
     if found.dtype.kind != "f":
-        return _arrays.array(name, found, "float", dtype) if found.dtype.itemsize > 2 else found.astype(dtype)
+        return _arrays.array(name, found, "float", width) if found.dtype.itemsize > 2 else found.astype(width)
     with np.errstate(over="ignore"):
-        cast = found.astype(dtype, copy=False)
+        cast = found.astype(width, copy=False)
     if (lost := np.isinf(cast) & np.isfinite(found)).any():
-        _check.refuse(name, f"be numbers in the range of {dtype}", f"{int(lost.sum())} larger ones")
+        _check.refuse(name, f"be numbers in the range of {width}", f"{int(lost.sum())} larger ones")
     return cast
 
 
-def _tensor(kind: type, numbers: str, fit: "_Axes", name: str, value: Any, sizes: Sizes) -> Any:
-    _instance(kind, name, value, sizes)
-    wrong = value.is_complex() or (numbers == "float" and not value.is_floating_point())
-    if wrong or (numbers in ("int", "bool") and value.is_floating_point()):
-        _check.refuse(name, f"be a tensor of {numbers}", f"dtype {value.dtype}")
-    fit.check(name, tuple(value.shape), sizes)
+def _tensor(tensor: type, kind: _arrays.Kind, axes: list[str], name: str, value: Any, sizes: Sizes) -> Any:
+    _instance(tensor, "a Tensor", name, value, sizes)
+    floats = value.is_floating_point()
+    if value.is_complex() or (kind == "float" and not floats) or (kind in ("int", "bool") and floats):
+        _check.refuse(name, f"be a tensor of {kind}", f"dtype {value.dtype}")
+    _fit(axes, name, tuple(value.shape), sizes)
     return value
 
 
-class _Axes(NamedTuple):
-    """The axes that an annotation names: before and after those that may be any number, as ``*models``."""
-
-    words: str
-    before: list[str]
-    several: str | None
-    after: list[str]
-
-    @classmethod
-    def of(cls, words: str) -> "_Axes":
-        axes = words.split()
-        at = next((place for place, axis in enumerate(axes) if axis[0] in "*."), len(axes))
-        return cls(words, axes[:at], axes[at] if at < len(axes) else None, axes[at + 1 :])
-
-    def check(self, name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
-        """Refuse another number of axes, and two lengths of one name."""
-        before, after = len(self.before), len(self.after)
-        if len(shape) < before + after or (self.several is None and len(shape) > before):
-            self._refuse(name, shape)
-        for axis, length in zip(self.before, shape, strict=False):
-            self._agree(name, axis, length, shape, sizes)
-        if self.several is not None:
-            end = len(shape) - after
-            self._agree(name, self.several, shape[before:end], shape, sizes)
-            for axis, length in zip(self.after, shape[end:], strict=True):
-                self._agree(name, axis, length, shape, sizes)
-
-    def _agree(self, name: str, axis: str, length: Any, shape: tuple[int, ...], sizes: Sizes) -> None:
+def _fit(axes: list[str], name: str, shape: tuple[int, ...], sizes: Sizes) -> None:
+    """Refuse another number of axes, and two lengths of one name; ``*models`` and ``...`` are any number."""
+    lengths: list[Any] = list(shape)
+    for place, axis in enumerate(axes):
+        if axis[0] in "*.":
+            end = len(shape) - len(axes[place + 1 :])
+            lengths[place:end] = [shape[place:end]]
+    wrong = len(lengths) != len(axes)
+    for axis, length in zip(axes, lengths, strict=False):
         first, known = sizes.setdefault(axis, (name, length))
-        if known == length and not axis.isdecimal():
-            return
         if axis.isdecimal():
-            if length != int(axis):
-                self._refuse(name, shape)
-        elif axis.lstrip("*").isidentifier() and axis != "_":
+            wrong = wrong or length != int(axis)
+        elif known != length and not wrong and axis.lstrip("*").isidentifier() and axis != "_":
             alike = "the same shape" if axis[0] == "*" else f"the same number of {axis}"
             _check.refuse(f"{first} and {name}", f"have {alike}", f"{known} and {length}")
+    if wrong:
+        _check.refuse(name, f"have shape ({', '.join(axes)})", f"shape {shape}")
 
-    def _refuse(self, name: str, shape: tuple[int, ...]) -> None:
-        _check.refuse(name, f"have shape ({', '.join(self.words.split())})", f"shape {shape}")
+
+# --- single values -------------------------------------------------------------------------------------
 
 
 def _real(name: str, value: Any, sizes: Sizes) -> Any:
     if type(value) is float and value == value:
         return value
-    number = _plain(value)
-    if not _is_number(number):
-        _check.refuse(name, "be a number", shown(value))
+    number = _number(name, value, "be a number")
     try:
         rounded = float(number)
     except OverflowError:
         rounded = math.inf
-    if math.isnan(rounded):
-        _check.refuse(name, "be a number", "nan")
     if rounded != number:  # as of a fraction, or an integer above 2⁵³
         _check.refuse(name, "be a number that a float holds exactly", "another")
     return number if isinstance(number, int) else rounded
@@ -249,32 +243,30 @@ def _finer(name: str, value: Any, sizes: Sizes) -> Any:
 
 
 def _whole(name: str, value: Any, sizes: Sizes) -> int:
-    if type(value) is int:
-        return _counted(name, value)
-    number = _plain(value)
-    if not _is_number(number) or isinstance(number, Fraction):
-        _check.refuse(name, "be a whole number", shown(value))
-    if number != number or number in (math.inf, -math.inf) or int(number) != number:
-        _check.refuse(name, "be a whole number", shown(value))
-    return _counted(name, int(number))
+    if type(value) is not int:
+        number = _number(name, value, "be a whole number")
+        if isinstance(number, Fraction) or number in (math.inf, -math.inf) or int(number) != number:
+            _check.refuse(name, "be a whole number", shown(value))
+        value = int(number)
+    if not -(2**63) < value < 2**63:
+        _check.refuse(name, "be a whole number of at most 64 bits", f"one of {value.bit_length()} bits")
+    return value
 
 
-def _counted(name: str, number: int) -> int:
-    if not -_LARGEST <= number <= _LARGEST:
-        _check.refuse(name, "be a whole number of at most 64 bits", f"one of {number.bit_length()} bits")
+def _number(name: str, value: Any, rule: str) -> Any:
+    """Return Python's own number for NumPy's, torch's or an array without axes; refuse NaN, and all else."""
+    other = isinstance(value, np.timedelta64 | np.ma.MaskedArray)
+    single = getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not other
+    number = value.item() if single else value
+    if other or isinstance(number, bool) or not isinstance(number, Real):
+        _check.refuse(name, rule, shown(value))
+    if number != number:
+        _check.refuse(name, rule, "nan")
     return number
 
 
 def _flag(name: str, value: Any, sizes: Sizes) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        _check.refuse(name, "be True or False", shown(value))
-    return bool(value)
-
-
-def _text(name: str, value: Any, sizes: Sizes) -> str:
-    if not isinstance(value, str):
-        _check.refuse(name, "be a string", shown(value))
-    return value
+    return bool(_instance((bool, np.bool_), "True or False", name, value, sizes))
 
 
 def _path(name: str, value: Any, sizes: Sizes) -> Path:
@@ -283,115 +275,64 @@ def _path(name: str, value: Any, sizes: Sizes) -> Path:
     return Path(value)
 
 
-def _call(name: str, value: Any, sizes: Sizes) -> Any:
-    if not callable(value):
-        _check.refuse(name, "be a function", shown(value))
-    return value
-
-
-def _random(name: str, value: Any, sizes: Sizes) -> np.random.Generator:
-    if not isinstance(value, np.random.Generator):
-        _check.refuse(name, "be a numpy.random.Generator, as numpy.random.default_rng(seed) is", shown(value))
-    return value
-
-
 def _word(words: type[Enum], name: str, value: Any, sizes: Sizes) -> Enum:
     """Take a member of an enumeration, or the word that is its value."""
     if isinstance(value, words):
         return value
-    if isinstance(value, str) and value in [one.value for one in words]:
-        return words(value)
-    _check.refuse(name, f"be one of {', '.join(repr(one.value) for one in words)}", shown(value))
+    return words(_one_of(tuple(one.value for one in words), name, value, sizes))
 
 
-def _one_of(allowed: tuple, name: str, value: Any, sizes: Sizes) -> Any:
+def _one_of(allowed: tuple[str, ...], name: str, value: Any, sizes: Sizes) -> str:
     if not isinstance(value, str) or value not in allowed:
-        _check.refuse(name, f"be one of {', '.join(map(repr, allowed))}", shown(value))
+        _check.refuse(name, f"be {_listed(allowed)}", shown(value))
     return value
 
 
-def _instance(kind: type, name: str, value: Any, sizes: Sizes) -> Any:
-    if isinstance(value, kind):
-        return value
-    _check.refuse(name, f"be {_article(kind.__name__)}", shown(value))
+def _instance(kind: Any, words: str, name: str, value: Any, sizes: Sizes) -> Any:
+    if not isinstance(value, kind):
+        _check.refuse(name, f"be {words}", shown(value))
+    return value
 
 
-def _article(noun: str) -> str:
-    return f"{'an' if noun[0] in 'AEIOUaeiou' else 'a'} {noun}"
+# --- one of several, and several -----------------------------------------------------------------------
 
 
 def _union_entry(meant: tuple) -> Entry | None:
-    """Try one after the other; what none of them takes is refused in the words of the last."""
     kinds = [one for one in meant if one is not type(None)]
-    entries = [one for one in map(entry_of, kinds) if one is not None]
+    entries = [entry for one in kinds if (entry := entry_of(one))]
     if len(entries) < len(kinds):  # one of them may be anything
         return None
-    arrays = [one for one in entries if isinstance(one, functools.partial) and one.func is _array]
-    scalars = [one for one in entries if one in (_real, _whole)]
-    if arrays and scalars:
-        return _or_none_if(functools.partial(_one_or_many, scalars[0], arrays[0]), meant)
+    arrays = [entry for kind, entry in zip(kinds, entries, strict=True) if hasattr(kind, "array_type")]
     if len(entries) == 1:
-        return _or_none_if(entries[0], meant)
-    words = "" if len(arrays) == len(entries) else " or ".join(map(_phrase, kinds))
-    return _or_none_if(functools.partial(_any_of, entries, words), meant)
-
-
-def _any_of(entries: list[Entry], words: str, name: str, value: Any, sizes: Sizes) -> Any:
-    """Take what one of them takes; without ``words``, the first says what is wrong."""
-    said = None
-    for entry in entries:
-        known = dict(sizes)
-        try:
-            return entry(name, value, sizes)
-        except ValueError as error:
-            said = said or error
-            sizes.clear()
-            sizes.update(known)
-    if said and not words:
-        raise said
-    _check.refuse(name, f"be {words}", shown(value))
-
-
-def _phrase(meant: Any) -> str:
-    """Say in words what an annotation takes."""
-    if typing.get_origin(meant) is Literal:
-        return f"one of {', '.join(map(repr, typing.get_args(meant)))}"
-    if hasattr(meant, "array_type"):
-        return "an array"
-    if typing.get_origin(meant) is abc.Callable:
-        return "a function"
-    plain = {float: "a number", int: "a whole number", bool: "True or False", str: "a string", Path: "a path"}
-    return plain.get(meant) or _article(getattr(typing.get_origin(meant) or meant, "__name__", str(meant)))
-
-
-def _one_or_many(single: Entry, several: Entry, name: str, value: Any, sizes: Sizes) -> Any:
-    if isinstance(value, float | int | np.number | Fraction) or (hasattr(value, "ndim") and value.ndim == 0):
-        return single(name, value, sizes)
-    return several(name, value, sizes)
-
-
-def _or_none_if(entry: Entry | None, meant: tuple) -> Entry | None:
-    return _or_none(entry) if type(None) in meant else entry
-
-
-def _or_none(entry: Entry | None) -> Entry | None:
-    return entry and functools.partial(_unless_none, entry)
+        entry = entries[0]
+    elif arrays and kinds[0] in (float, int):
+        entry = functools.partial(_one_or_many, entries[0], arrays[0])
+    else:
+        words = "" if len(arrays) == len(entries) else " or ".join(map(_words, kinds))
+        entry = functools.partial(_any_of, entries, words)
+    return functools.partial(_unless_none, entry) if type(None) in meant else entry
 
 
 def _unless_none(entry: Entry, name: str, value: Any, sizes: Sizes) -> Any:
     return None if value is None else entry(name, value, sizes)
 
 
-def _group_entry(origin: Any, inner: tuple) -> Entry | None:
-    if origin is abc.Callable:
-        return _call
-    if origin is tuple and inner[-1] is not Ellipsis:
-        return functools.partial(_tuple, [entry_of(one) for one in inner])
-    if issubclass(origin, abc.Mapping):
-        return functools.partial(_instance, abc.Mapping)
-    if issubclass(origin, abc.Iterable):
-        return functools.partial(_many, entry_of(inner[0]), tuple if origin is tuple else list)
-    return functools.partial(_instance, origin)
+def _one_or_many(single: Entry, several: Entry, name: str, value: Any, sizes: Sizes) -> Any:
+    alone = isinstance(value, float | int | Fraction) or getattr(value, "ndim", None) == 0
+    return (single if alone else several)(name, value, sizes)
+
+
+def _any_of(entries: list[Entry], words: str, name: str, value: Any, sizes: Sizes) -> Any:
+    """Take what one of them takes; without ``words``, the first says what is wrong."""
+    refused = []
+    for entry in entries:
+        try:
+            return entry(name, value, sizes)
+        except ValueError as error:
+            refused.append(error)
+    if not words:
+        raise refused[0]
+    _check.refuse(name, f"be {words}", shown(value))
 
 
 def _tuple(entries: list[Entry | None], name: str, value: Any, sizes: Sizes) -> tuple:
@@ -409,21 +350,6 @@ def _many(entry: Entry | None, made: Callable, name: str, value: Any, sizes: Siz
     return made(one if entry is None else entry(name, one, {}) for one in value)
 
 
-def _is_number(value: object) -> bool:
-    """Tell whether a value is one real number: no bool, no string, no complex number, no array of several."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 0 and value.dtype.kind in "iuf" and not np.ma.isMaskedArray(value)
-    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
-
-
-def _plain(value: Any) -> Any:
-    """Return Python's own number for NumPy's, torch's or an array without axes."""
-    if type(value) is np.longdouble or np.ma.isMaskedArray(value):
-        return value
-    single = isinstance(value, np.number) or (getattr(value, "ndim", None) == 0 and hasattr(value, "item"))
-    return value.item() if single and not isinstance(value, np.timedelta64) else value
-
-
 def shown(value: Any) -> str:
     """Show a value in an error, in one short line without control characters."""
     if value is None or isinstance(value, bool | int | float | np.bool_ | np.floating | np.integer):
@@ -436,16 +362,21 @@ def shown(value: Any) -> str:
     return type(value).__name__ + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else "")
 
 
+_WORDS: dict[Any, str] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "True or False",
+    str: "a string",
+    Path: "a path",
+    abc.Callable: "a function",
+    np.random.Generator: "a numpy.random.Generator, as numpy.random.default_rng(seed) is",
+}
 _PLAIN: dict[Any, Entry | None] = {
     float: _real,
+    Finer: _finer,
     int: _whole,
     bool: _flag,
-    str: _text,
     Path: _path,
-    np.random.Generator: _random,
-    np.ndarray: functools.partial(_array, "any", None, _Axes.of("...")),
-    abc.Callable: _call,
-    typing.Any: None,
-    inspect.Parameter.empty: None,
-    type(None): None,
+    np.ndarray: functools.partial(_array, "any", None, ["..."]),
+    Any: None,
 }

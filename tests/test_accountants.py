@@ -238,6 +238,19 @@ def test_definition_delta_falls_and_is_convex_in_the_power_of_epsilon(run):
         assert (np.diff(delta, 2) >= -1e-14).all()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_definition_a_promise_holds_for_removing_and_for_adding(turned, monkeypatch):
+    """Of a lopsided pair the worse direction counts: at ε ≥ ln 2, δ is 0.3 − 0.1·e^ε or 0.5 − 0.1·e^ε."""
+    lopsided = tradeoff.DominatingPair(np.array([0.3, 0.6, 0.1]), np.array([0.1, 0.4, 0.5]))
+    pair = lopsided.swapped() if turned else lopsided
+    monkeypatch.setattr(privacy_loss, "_curve", lambda *_: pair)
+    run = SampledGaussian(1.0, 1.0, 1)
+    assert tradeoff.epsilon_at(lopsided, 0.1) == pytest.approx(math.log(2), rel=1e-9)
+    assert privacy_loss.guarantee(run, delta=0.1).epsilon == pytest.approx(math.log(4), rel=1e-9)
+    assert privacy_loss.least_epsilon(run, delta=0.1) == pytest.approx(math.log(4), rel=1e-9)
+    assert privacy_loss.delta(run, epsilon=1.0) == pytest.approx(0.5 - 0.1 * math.e, rel=1e-9)
+
+
 # --- the Rényi accountant ------------------------------------------------------------------------------
 
 

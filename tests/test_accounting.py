@@ -35,6 +35,18 @@ def test_definition_basic_composition_adds_up_exactly():
     assert whole.neighbours == ADD
 
 
+def test_definition_what_adds_up_is_never_below_the_exact_sum(rng):
+    """Added as floats, some sums come out too small: the least float that is not below them is the answer."""
+    too_small = 0
+    for epsilon, delta in zip(rng.random((200, 10)), rng.random((200, 10)) / 10, strict=True):
+        whole = accounting.basic(*(Guarantee(*one, ADD) for one in zip(epsilon, delta, strict=True)))
+        for bound, terms in ((whole.epsilon, epsilon), (whole.delta, delta)):
+            exact = sum(map(Fraction, terms))
+            assert Fraction(math.nextafter(bound, 0)) < exact <= Fraction(bound)
+            too_small += Fraction(sum(terms)) < exact
+    assert too_small > 50
+
+
 @pytest.mark.parametrize(
     ("epsilon", "times", "slack"), [(0.1, 100, 1e-6), (1.0, 5, 1e-5), (0.01, 10_000, 0.1)]
 )

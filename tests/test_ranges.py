@@ -13,8 +13,8 @@ from mialab.leaks import batch_norm as bn
 from mialab.leaks.aggregates import Population
 from mialab.leaks.genomics import beacon, release
 from mialab.leaks.gradients.trace import Ridge, alignment, participation_ratio
-from mialab.mechanisms.discrete import grid_steps, nearest
-from mialab.mechanisms.discrete_gaussian import WideBell
+from mialab.mechanisms.discrete import DiscreteLaplace
+from mialab.mechanisms.discrete_gaussian import DiscreteGaussian
 from mialab.mechanisms.noise import gaussian_curve
 from mialab.mechanisms.randomized_response import RandomizedResponse
 from mialab.mechanisms.shares import shares_of_people, shares_on_file
@@ -99,11 +99,10 @@ CASES = [
     (lambda: shares_on_file(3, 10**200, 0.8, 0.2), "people must be (at most|a whole number of at most)"),
     (lambda: gaussian_curve(np.nan), "noise_multiplier must be a number, got nan"),
     (lambda: gaussian_curve(5e-324), "noise_multiplier must be at least 2.2"),
-    (lambda: grid_steps(np.nan, 1.0), "sensitivity must be a finite number above 0, got nan"),
-    (lambda: grid_steps(1.0, 0.0), "grid must be a finite number above 0, got 0.0"),
-    (lambda: nearest(1.0, np.inf), "grid must be a finite number above 0, got inf"),
-    (lambda: WideBell(np.nan, 1e6), "noise_multiplier must be a number, got nan"),
-    (lambda: WideBell(1.0, -1.0), "spread must be a finite number above 0, got -1.0"),
+    (lambda: DiscreteLaplace(1.0, np.nan, 1.0, ADD), "sensitivity must be a number, got nan"),
+    (lambda: DiscreteLaplace(1.0, 1.0, 0.0, ADD), "grid must be a finite number above 0, got 0.0"),
+    (lambda: DiscreteGaussian(1.0, 1.0, np.inf, ADD), "grid must be a finite number above 0, got inf"),
+    (lambda: DiscreteGaussian(np.nan, 1.0, 1.0, ADD), "noise_multiplier must be a number, got nan"),
 ]
 
 

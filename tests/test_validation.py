@@ -199,6 +199,7 @@ def test_definition_single_values_become_pythons_own(given, wanted):
         ({"rng": np.random}, "rng must be a numpy.random.Generator, .*, got numpy.random"),
         ({"rng": 0}, "rng must be a numpy.random.Generator, .*, got 0"),
         ({"short": [1e39]}, "short must be numbers in the range of float32, got 1 larger ones"),
+        ({"tiny": [1.0]}, "tiny must be integers, got dtype float64"),
         ({"tiny": [128]}, "tiny must be numbers that int8 holds exactly, got 1 others"),
         ({"real": ["a"]}, "real must be an array of numbers"),
         ({"truth": np.ones((2, 3), bool)}, r"truth must have shape \(\*any, 2\), got shape \(2, 3\)"),

@@ -80,11 +80,6 @@ class PrivacyLossDistribution:
         with np.errstate(divide="ignore"):
             return np.log(self.chance)
 
-    @property
-    def without(self) -> Float[ndarray, "losses"]:
-        """The chances of the same losses without the record."""
-        return np.exp(self.log_chance - self.loss)
-
     def log_moment(self, tilt: float) -> float:
         """Return the logarithm of the sum over losses of chance · e^(tilt · loss)."""
         return float(log_sum(self.log_chance + tilt * self.loss))

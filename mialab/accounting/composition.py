@@ -72,7 +72,6 @@ def advanced(guarantee: Guarantee, times: int, *, slack: float) -> Guarantee:
     _check.probability("slack", slack, open_ends=True)
     if guarantee.epsilon > _MOST:
         _check.refuse("guarantee", f"have an ε of at most {_MOST}", guarantee)
-    times, slack = int(times), float(slack)
     with localcontext(prec=_DIGITS):
         one, k = Decimal(guarantee.epsilon), Decimal(times)
         epsilon = one * (2 * k * -Decimal(slack).ln()).sqrt() + k * one * (one.exp() - 1)
@@ -98,7 +97,6 @@ def group(guarantee: Guarantee, size: int) -> Guarantee:
     ε ≤ 3 at δ = 1.11074e-05 (proved, add-remove)
     """
     _check.count("size", size, 1)
-    size = int(size)
     epsilon = up(Fraction(guarantee.epsilon) * size)
     return replace(guarantee, epsilon=epsilon, delta=_group_delta(guarantee, size))
 

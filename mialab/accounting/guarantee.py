@@ -75,13 +75,9 @@ class Guarantee:
     def __str__(self) -> str:
         """Print both numbers rounded upward: a bound on paper holds as well."""
         epsilon, delta = digits_up(self.epsilon), digits_up(self.delta)
-        return f"ε ≤ {epsilon} at δ = {delta} (proved, {self.relation})"
-
-    @property
-    def relation(self) -> str:
-        """The neighbours and their unit in words, such as "add-remove one client"; no unit for a record."""
         between = " " if self.neighbours == Neighbours.REPLACE else " one "
-        return self.neighbours if self.unit == "record" else f"{self.neighbours}{between}{self.unit}"
+        differ_in = "" if self.unit == "record" else between + self.unit
+        return f"ε ≤ {epsilon} at δ = {delta} (proved, {self.neighbours}{differ_in})"
 
 
 def check_unit(unit: str) -> None:

@@ -228,7 +228,7 @@ def _few_outputs(whole: PrivacyLossDistribution, rounded: float) -> DominatingPa
 
     They are 0, and losses at equal steps of the loss and of its chance in either world.
     """
-    chances, last = (whole.chance, whole.without), len(whole.chance) - 1
+    chances, last = (whole.chance, np.exp(whole.log_chance - whole.loss)), len(whole.chance) - 1
     even = np.linspace(0, last, _OUTPUTS // 2).astype(int)
     sums = [np.cumsum(chance) for chance in chances]
     dense = [np.searchsorted(up_to, np.linspace(0, up_to[-1], _OUTPUTS // 4)) for up_to in sums]

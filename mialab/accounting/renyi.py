@@ -78,7 +78,6 @@ def guarantee(*phases: Steps, delta: float, orders: Float[ndarray, "orders"] = O
     >>> print(guarantee(SampledGaussian(4.0, 0.01, 10_000), delta=1e-5))
     ε ≤ 1.0355 at δ = 1e-05 (proved, add-remove)
     """
-    _check.probability("delta", delta, open_ends=True)
     moments = divergence(*phases, orders=orders)
     return _promise(phases, least_epsilon(moments, delta=delta, orders=orders), delta)
 
@@ -150,21 +149,19 @@ def _promise(phases: Sequence[Steps], epsilon: float, delta: float) -> Guarantee
 
 
 def _bound(order: float, rate: float, noise: float) -> float:
-    """Return `_log_moment` with its rounding counted upward: a few last places of the terms' logarithms."""
-    terms = order * (1 + np.log(order) - np.log(rate))
-    return max(_log_moment(order, rate, noise), 0.0) * (1 + _LAST_PLACES) + (rate < 1) * _LAST_PLACES * terms
+    """Return ln E[(likelihood ratio)^order] of one step, the record absent, with its rounding counted upward.
 
-
-def _log_moment(order: float, rate: float, noise: float) -> float:
-    """Return ln E[(likelihood ratio)^order] of one step, the record absent."""
+    It is a few last places of the terms' logarithms.
+    """
     if rate == 1:
-        return (order**2 - order) / (2 * noise**2)
-    whole = order == int(order)
-    return _finite_sum(order, rate, noise) if whole else _two_series(order, rate, noise)
+        return (order**2 - order) / (2 * noise**2) * (1 + _LAST_PLACES)
+    log_moment = _finite_sum if order == int(order) else _two_series
+    terms = order * (1 + np.log(order) - np.log(rate))
+    return max(log_moment(order, rate, noise), 0.0) * (1 + _LAST_PLACES) + _LAST_PLACES * terms
 
 
 def _finite_sum(order: float, rate: float, noise: float) -> float:
-    """Return it for a whole order: the binomial theorem."""
+    """Return the logarithm of the moment for a whole order: the binomial theorem."""
     k = np.arange(order + 1)
     log_binomial = gammaln(order + 1) - gammaln(k + 1) - gammaln(order - k + 1)
     weights = (order - k) * np.log1p(-rate) + k * np.log(rate)
@@ -172,7 +169,7 @@ def _finite_sum(order: float, rate: float, noise: float) -> float:
 
 
 def _two_series(order: float, rate: float, noise: float) -> float:
-    """Return it for any order: binomial series on either side of where the two parts are equal.
+    """Return it for any order: two binomial series, on either side of where the two parts are equal.
 
     From the order on the terms alternate and fall, so that the sum is off by less than the first term
     left out, which is added.

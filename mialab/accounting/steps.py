@@ -152,9 +152,6 @@ def read(phases: Sequence[Steps]) -> list[SampledGaussian]:
     [SampledGaussian(noise_multiplier=1.0, sampling_rate=1.0, steps=10)]
     """
     _check.at_least("number of phases", len(phases), 1)
-    for recipe in phases:
-        if recipe.steps != 0:
-            check(recipe)
     return [
         SampledGaussian(float(recipe.noise_multiplier), float(recipe.sampling_rate), int(recipe.steps))
         for recipe in phases

@@ -114,9 +114,7 @@ def nearest(value: float, grid: float) -> int:
     (1, 2, 0)
     """
     _check.secret("value", value)
-    _check.dimensions("value", value, "")
-    _check.positive("grid", grid)
-    exact = Fraction(np.asarray(value).item())
+    exact = Fraction(value)
     if abs(exact) > _FARTHEST * Fraction(grid):
         _check.refuse("value", "lie within 2**52 grid points of 0", "a larger one")
     return math.floor(exact / Fraction(grid) + Fraction(1, 2))
@@ -125,30 +123,18 @@ def nearest(value: float, grid: float) -> int:
 def grid_steps(sensitivity: float, grid: float) -> int:
     """Return how far apart two values that differ by at most ``sensitivity`` can be after `nearest`.
 
-    Raises
-    ------
-    ValueError
-        If a number is not finite and above 0.
-
     Examples
     --------
     >>> grid_steps(1.0, 1.0), grid_steps(1.0, 0.3), grid_steps(0.1, 1.0)
     (1, 4, 1)
     """
-    _check.positive("sensitivity", sensitivity)
-    _check.positive("grid", grid)
     return math.ceil(Fraction(sensitivity) / Fraction(grid))
 
 
 def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
-    """Draw an integer k with probability proportional to e^(−rate·|k|), exactly.
+    """Draw an integer k with probability proportional to e^(−rate·|k|), exactly, for a rate above 0.
 
     Canonne, Kamath & Steinke 2020, Algorithm 2, with rate = s/t.
-
-    Raises
-    ------
-    ValueError
-        If ``rate`` is not above 0.
 
     Examples
     --------
@@ -156,8 +142,6 @@ def discrete_laplace(rate: Fraction, *, rng: np.random.Generator) -> int:
     >>> [discrete_laplace(Fraction(1, 2), rng=rng) for _ in range(6)]
     [-4, 0, 3, 0, 0, 1]
     """
-    if not rate > 0:
-        _check.refuse("rate", "be above 0", rate)
     while True:
         fine = below(rate.denominator, rng=rng)
         if not exp_coin(Fraction(fine, rate.denominator), rng=rng):
@@ -178,8 +162,6 @@ def exp_coin(rate: Fraction, *, rng: np.random.Generator) -> bool:
     rate/3, … comes at an odd place with probability e^(−rate). Each whole unit of a rate above 1 has to
     succeed by itself.
     """
-    if not rate >= 0:
-        _check.refuse("rate", "be at least 0", rate)
     while rate > 1:
         if not exp_coin(Fraction(1), rng=rng):
             return False
@@ -195,7 +177,6 @@ def below(end: int, *, rng: np.random.Generator) -> int:
 
     From fair bits; a number that is too large is thrown away, and all of its bits are drawn anew.
     """
-    _check.at_least("end", end, 1)
     bits = (end - 1).bit_length()
     while True:
         drawn = int.from_bytes(rng.bytes((bits + 7) // 8), "little") >> (-bits % 8)

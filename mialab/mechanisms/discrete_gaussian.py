@@ -20,7 +20,7 @@ from mialab.tradeoff import DominatingPair, epsilon_at
 from mialab.tradeoff.continuous import mirrored
 from mialab.tradeoff.pair import Numbers
 
-__all__ = ["DiscreteGaussian", "WideBell"]
+__all__ = ["DiscreteGaussian"]
 
 _REACH = 12  # standard deviations to either side; what lies beyond is counted as giving everything away
 _MOST = 2**16  # grid points to either side that are listed
@@ -75,7 +75,7 @@ class DiscreteGaussian:
 
     def __post_init__(self):
         keep_floats(self, "noise_multiplier", "sensitivity", "grid")
-        check_grid(self.grid, max(Fraction(self.noise_multiplier) * self.steps, self.steps))
+        check_grid(self.grid, max(self._spread, self.steps))
 
     @property
     def steps(self) -> int:
@@ -90,19 +90,14 @@ class DiscreteGaussian:
         distribution above it.) Where there are too many grid points to list, it is a polygon around that
         of `WideBell`.
         """
-        if self._reach > _MOST:
-            return _around(self._bell)
-        noise = np.arange(-self._reach, self._reach + 1)
-        chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
-        chance /= chance.sum()
-        beyond = np.zeros(self.steps)
-        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
+        promise = self._promise
+        return _around(promise) if isinstance(promise, WideBell) else promise
 
     @door
     def guarantee(self, delta: float) -> Guarantee:
         """Return the ε at a δ in (0, 1], for what is released."""
         _check.rate("delta", delta)
-        epsilon = epsilon_at(self._bell if self._reach > _MOST else self.curve, delta)
+        epsilon = epsilon_at(self._promise, delta)
         if not np.isfinite(epsilon):
             _check.refuse("delta", "be above what the far tails weigh", delta)
         return Guarantee(epsilon, delta, self.neighbours)
@@ -113,13 +108,16 @@ class DiscreteGaussian:
         return Fraction(self.noise_multiplier) * self.steps
 
     @property
-    def _reach(self) -> int:
-        """How many grid points to either side matter."""
-        return math.ceil(_REACH * self._spread) + self.steps
-
-    @property
-    def _bell(self) -> "WideBell":
-        return WideBell(self.noise_multiplier, float(self._spread))
+    def _promise(self) -> "DominatingPair | WideBell":
+        """The exact curve, or its bound where too many grid points matter to list them."""
+        reach = math.ceil(_REACH * self._spread) + self.steps
+        if reach > _MOST:
+            return WideBell(self.noise_multiplier, float(self._spread))
+        noise = np.arange(-reach, reach + 1)
+        chance = np.exp(-(noise**2) / (2 * float(self._spread) ** 2))
+        chance /= chance.sum()
+        beyond = np.zeros(self.steps)
+        return DominatingPair(np.concatenate([beyond, chance]), np.concatenate([chance, beyond]))
 
     @door
     def __call__(self, value: float, *, rng: np.random.Generator) -> float:
@@ -135,7 +133,6 @@ class DiscreteGaussian:
         return float((point + noise) * Fraction(self.grid))
 
 
-@door
 @dataclass(frozen=True)
 class WideBell:
     """An upper bound on the curve of a discrete Gaussian, as near as its grid is fine, in closed form.
@@ -172,16 +169,11 @@ class WideBell:
     noise_multiplier: float
     spread: float
 
-    def __post_init__(self):
-        _check.magnitude("noise_multiplier", self.noise_multiplier)
-        _check.magnitude("spread", self.spread)
-
     @property
     def largest_loss(self) -> float:
         """The smallest ε at δ = 0: there is none."""
         return np.inf
 
-    @door
     def delta(self, epsilon: Numbers) -> Numbers:
         """Return a δ that holds at ``epsilon``, which may be below 0: the worlds are mirror images."""
         real = gaussian_curve(self.noise_multiplier)
@@ -224,14 +216,9 @@ def _around(bell: WideBell) -> DominatingPair:
 
 
 def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:
-    """Draw an integer k with probability proportional to e^(−k²/(2·variance)), exactly.
+    """Draw an integer k with probability proportional to e^(−k²/(2·variance)), exactly, for one above 0.
 
     Canonne, Kamath & Steinke 2020, Algorithm 3: draw two-sided geometric numbers until one is kept.
-
-    Raises
-    ------
-    ValueError
-        If ``variance`` is not above 0.
 
     Examples
     --------
@@ -239,8 +226,6 @@ def discrete_gaussian(variance: Fraction, *, rng: np.random.Generator) -> int:
     >>> abs(np.mean([discrete_gaussian(Fraction(4), rng=rng) for _ in range(200)])) < 0.6
     np.True_
     """
-    if not variance > 0:
-        _check.refuse("variance", "be above 0", variance)
     wide = math.isqrt(variance.numerator // variance.denominator) + 1
     while True:
         drawn = discrete_laplace(Fraction(1, wide), rng=rng)

@@ -90,4 +90,3 @@ def _possible(output: float, value: float, scale: float) -> bool:
 def _check_noise(value: float, scale: float) -> None:
     _check.magnitude("scale", scale)
     _check.hidden("value", value, scale)
-    _check.dimensions("value", value, "")

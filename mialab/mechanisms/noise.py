@@ -95,7 +95,7 @@ class Laplace:
             too: bound the values first where their size is secret.)
         """
         _check.hidden("value", value, min(self.scale, self.sensitivity))
-        return np.asarray(value, dtype=float) + rng.laplace(scale=self.scale, size=np.shape(value))
+        return value + rng.laplace(scale=self.scale, size=value.shape)
 
 
 @door
@@ -165,8 +165,7 @@ class Gaussian:
             As for `Laplace`.
         """
         _check.hidden("value", value, min(self.standard_deviation, self.sensitivity))
-        exact = np.asarray(value, dtype=float)
-        return exact + rng.normal(scale=self.standard_deviation, size=np.shape(value))
+        return value + rng.normal(scale=self.standard_deviation, size=value.shape)
 
 
 @door

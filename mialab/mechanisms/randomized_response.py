@@ -65,8 +65,6 @@ class RandomizedResponse:
         p = self.truth_probability
         if not 1 / self.answers <= p < 1:
             _check.refuse("truth_probability", f"be in [1/{self.answers}, 1)", p)
-        object.__setattr__(self, "answers", int(self.answers))
-        object.__setattr__(self, "truth_probability", float(p))
 
     @classmethod
     @door
@@ -86,7 +84,6 @@ class RandomizedResponse:
         """
         _check.not_negative("epsilon", epsilon)
         _check_number_of_answers(answers)
-        answers, epsilon = int(answers), float(epsilon)
         with localcontext(prec=_DIGITS):
             allowed = int(_GRID / (1 + (answers - 1) * (-Decimal(epsilon)).exp())) / _GRID
         if allowed * answers < 1:
@@ -142,10 +139,9 @@ class RandomizedResponse:
             If an answer is not one of the k.
         """
         _check_answers("truth", truth, self.answers)
-        exact = np.asarray(truth, dtype=np.int64)
-        honest = rng.random(size=exact.shape) < self.truth_probability
-        shift = rng.integers(1, self.answers, size=exact.shape)
-        return np.where(honest, exact, (exact + shift) % self.answers)
+        honest = rng.random(size=truth.shape) < self.truth_probability
+        shift = rng.integers(1, self.answers, size=truth.shape)
+        return np.where(honest, truth, (truth + shift) % self.answers)
 
     @door
     def estimate(
@@ -210,6 +206,6 @@ def _check_number_of_answers(answers: int) -> None:
 
 def _check_answers(name: str, array: ndarray, answers: int) -> None:
     """Refuse what is not an answer: nobody's truth leaves by an exception's way."""
-    wrong = (np.asarray(array) < 0) | (np.asarray(array) >= answers)
+    wrong = (array < 0) | (array >= answers)
     if wrong.any():
         _check.refuse(name, f"be in 0 … {answers - 1}", f"{int(wrong.sum())} other values")

@@ -7,7 +7,7 @@ smallest δ for which the (ε, δ) inequality holds: TPR ≤ e^ε · FPR + δ fo
     pair.py         DominatingPair                any two output distributions, exactly
                     pure, approximate,            those with a name
                     randomized_response
-                    outer_polygon, inner_polygon  a pair on either side of any curve
+                    outer_polygon                 a pair around any curve
     continuous.py   GaussianCurve, LaplaceCurve   closed forms
     convert.py      advantage, epsilon_at, …      a curve in one number, and back
                     posterior, posterior_bound    what an accusation is worth where few are members
@@ -29,7 +29,6 @@ from mialab.tradeoff.convert import (
 from mialab.tradeoff.pair import (
     DominatingPair,
     approximate,
-    inner_polygon,
     outer_polygon,
     pure,
     randomized_response,
@@ -45,7 +44,6 @@ __all__ = [
     "approximate",
     "epsilon_at",
     "epsilon_from_rates",
-    "inner_polygon",
     "outer_polygon",
     "posterior",
     "posterior_bound",

@@ -1,9 +1,8 @@
 """Two output distributions that the attacker has to tell apart, and the curves that such a pair has.
 
-A curve that is no polygon gets a pair on either side, `outer_polygon` and `inner_polygon`, so that many
-releases of anything can be multiplied. Independent products keep the order: if one pair is nowhere easier to
-tell apart than another, neither are their products (Dong, Roth & Su 2022). So inner ≤ exact ≤ outer, however
-often one multiplies.
+A curve that is no polygon gets a pair around it, `outer_polygon`, so that many releases of anything can be
+multiplied. Independent products keep the order: if one pair is nowhere easier to tell apart than another,
+neither are their products (Dong, Roth & Su 2022). So exact ≤ outer, however often one multiplies.
 """
 
 from collections.abc import Callable
@@ -244,7 +243,6 @@ def outer_polygon(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "
     >>> bool((outer_polygon(curve.delta, grid).tpr(grid[30:35] / 2) >= curve.tpr(grid[30:35] / 2)).all())
     True
     """
-    _check.finite("epsilon", epsilon)
     if len(epsilon) and np.abs(epsilon).max() > _LARGEST:
         _check.refuse("epsilon", f"be within ±{_LARGEST}, for e^ε to be a float", np.abs(epsilon).max())
     if not (len(epsilon) and (np.diff(epsilon) > 0).all()):
@@ -260,35 +258,6 @@ def outer_polygon(delta: Callable[[Numbers], Numbers], epsilon: Float[ndarray, "
     return DominatingPair(member, np.array([0.0, *width, 1 - width.sum()]))
 
 
-@door
-def inner_polygon(tpr: Callable[[Numbers], Numbers], fpr: Float[ndarray, "points"]) -> DominatingPair:
-    """Return the polygon of chords through points of the curve: what it allows, the curve allows too.
-
-    Parameters
-    ----------
-    tpr
-        A curve's ``tpr``.
-    fpr
-        Where to take points, rising; 0 and 1 are added where they are missing.
-
-    Raises
-    ------
-    ValueError
-        If ``fpr`` does not rise within [0, 1].
-
-    Examples
-    --------
-    >>> from mialab.tradeoff.continuous import GaussianCurve
-    >>> inner_polygon(GaussianCurve(1.0).tpr, np.array([0.1, 0.5])).tpr(0.1).round(6)
-    np.float64(0.389144)
-    """
-    if not ((np.diff(fpr) > 0).all() and (fpr >= 0).all() and (fpr <= 1).all()):
-        _check.refuse("fpr", "rise within [0, 1]", fpr)
-    points = np.unique(np.concatenate([[0.0], fpr, [1.0]]))
-    heights = np.asarray(tpr(points))
-    return DominatingPair(np.diff(heights, prepend=0.0), np.diff(points, prepend=0.0))
-
-
 def check_rates(fpr: Numbers) -> None:
     """Refuse what is not a rate."""
     if not np.all((np.asarray(fpr) >= 0) & (np.asarray(fpr) <= 1)):
@@ -296,7 +265,6 @@ def check_rates(fpr: Numbers) -> None:
 
 
 def _check_probabilities(name: str, array: ndarray) -> None:
-    _check.finite(name, array)
     if (array < 0).any():
         _check.refuse(name, "have no negative probability", array.min())
     if not abs(array.sum() - 1) <= SUM:

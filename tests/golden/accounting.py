@@ -177,8 +177,9 @@ CURVES = {
     "polygon around the Gaussian, mu 1": lambda: tradeoff.outer_polygon(
         tradeoff.GaussianCurve(1.0).delta, np.linspace(-6, 6, 61)
     ),
-    "polygon within the Gaussian, mu 1": lambda: tradeoff.inner_polygon(
-        tradeoff.GaussianCurve(1.0).tpr, np.array([0.01, 0.1, 0.5])
+    "polygon within the Gaussian, mu 1": lambda: tradeoff.DominatingPair(
+        np.diff(tradeoff.GaussianCurve(1.0).tpr(np.array([0.0, 0.01, 0.1, 0.5, 1.0])), prepend=0.0),
+        np.array([0.0, 0.01, 0.09, 0.4, 0.5]),
     ),
 }
 
