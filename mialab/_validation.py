@@ -324,12 +324,14 @@ def _one_or_many(single: Entry, several: Entry, name: str, value: Any, sizes: Si
 
 def _any_of(entries: list[Entry], words: str, name: str, value: Any, sizes: Sizes) -> Any:
     """Take what one of them takes; without ``words``, the first says what is wrong."""
-    refused = []
+    refused, known = [], dict(sizes)
     for entry in entries:
         try:
             return entry(name, value, sizes)
         except ValueError as error:
             refused.append(error)
+            sizes.clear()
+            sizes.update(known)
     if not words:
         raise refused[0]
     _check.refuse(name, f"be {words}", shown(value))

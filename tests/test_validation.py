@@ -217,6 +217,19 @@ def test_definition_a_shorter_float_is_the_one_cast_that_rounds():
     assert mixed(real=np.zeros(2, ">f4"))["real"].dtype == np.float32
 
 
+def test_definition_what_does_not_fit_leaves_no_length_behind():
+    @door
+    def either(
+        x: Float[ndarray, "models records"] | Float[ndarray, "records"], y: Float[ndarray, "models"]
+    ) -> int:
+        return x.ndim
+
+    assert either(np.ones(5), np.ones(3)) == 1
+    assert either(np.ones((3, 5)), np.ones(3)) == 2
+    with pytest.raises(ValueError, match="x and y must have the same number of models, got 3 and 4"):
+        either(np.ones((3, 5)), np.ones(4))
+
+
 def test_definition_a_class_is_entered_by_its_door_also_when_it_is_changed():
     @door
     @dataclass(frozen=True)
