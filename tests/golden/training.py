@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from golden.cases import Area, generator
-from mialab import canaries, data, dp_sgd, federated, models, norms, signals, train, transformers
+from mialab import canaries, data, dp_sgd, federated, models, norms, signals, train
 from mialab.dp_sgd import clipping, fleet_clipping, sampling
 from mialab.per_example import gradients as per_example_gradients
 from mialab.per_example import rounding as floats
@@ -120,9 +120,9 @@ def attention():
     with torch.random.fork_rng():
         torch.manual_seed(3)
         layer, block, position = (
-            transformers.Attention(8, 2),
-            transformers.Block(8, 2),
-            transformers.Position(5, 8),
+            models.Attention(8, 2),
+            models.Block(8, 2),
+            models.Position(5, 8),
         )
     x = torch.from_numpy(generator().normal(size=(2, 5, 8)).astype(np.float32))
     return [layer.split(x), layer.weights(x), layer(x), block(x), position(x)]
@@ -131,7 +131,7 @@ def attention():
 def transformer_by_hand():
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = transformers.TinyTransformer(nn.Linear(4, 8), 16, CLASSES, 8, 2, 1, patch=2)
+        model = models.TinyTransformer(nn.Linear(4, 8), 16, CLASSES, 8, 2, 1, patch=2)
     x = torch.from_numpy(generator().normal(size=(2, 1, 8, 8)).astype(np.float32))
     return [model.pieces(x), model.tokens(x), model(x)]
 
