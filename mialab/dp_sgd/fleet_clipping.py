@@ -28,10 +28,9 @@ FleetClipper = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 def make_fleet_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:
     """Choose the clipper for a module: perceptrons by hand, everything else in general."""
-    layers = linear_layers(template)
-    if layers is None or len(trainable(template)) < 2 * len(layers):  # some are frozen, or used at two places
-        return general_clipper(template, state, clip)
-    return perceptron_clipper(layers, state, clip)
+    if layers := linear_layers(template):
+        return perceptron_clipper(layers, state, clip)
+    return general_clipper(template, state, clip)
 
 
 def general_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:

@@ -275,9 +275,6 @@ def check_logits(module: nn.Module, output: object, records: int) -> Tensor:
 
 
 def concatenate(fleets: list[Fleet]) -> Fleet:
-    """Join the shards of a fleet in their order."""
+    """Join the shards of a fleet, none with modules of its own, in their order."""
     state = {name: torch.cat([part.state[name] for part in fleets]) for name in fleets[0].state}
-    if any(part.modules for part in fleets):
-        modules = [part.modules or tuple(part[one] for one in range(len(part))) for part in fleets]
-        return Fleet(fleets[0].template, state, sum(modules, ()))
     return Fleet(fleets[0].template, state)

@@ -35,10 +35,9 @@ def zero_velocity(template: nn.Module, state: State) -> State:
 
 def make_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
     """Return the faster step that is right for a module: written out for perceptrons, else general."""
-    layers = linear_layers(template)
-    if layers is None or len(velocity) < 2 * len(layers):  # some are frozen, or used at two places
-        return general_step(template, state, velocity, recipe)
-    return perceptron_step(layers, state, velocity, recipe)
+    if layers := linear_layers(template):
+        return perceptron_step(layers, state, velocity, recipe)
+    return general_step(template, state, velocity, recipe)
 
 
 def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
@@ -68,7 +67,7 @@ def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd
 
 
 def linear_layers(module: nn.Module) -> list[str] | None:
-    """Name the layers of a perceptron, or return None if the module is anything else.
+    """Name the layers of a perceptron whose weights are all trained; return None for any other module.
 
     Examples
     --------
@@ -79,14 +78,14 @@ def linear_layers(module: nn.Module) -> list[str] | None:
     """
     if type(module) is not nn.Sequential:
         return None
-    names = [name for name, layer in module.named_children() if type(layer) is not nn.Flatten]
-    kinds = [type(module.get_submodule(name)) for name in names]
-    alternate = all(kind is (nn.ReLU if place % 2 else nn.Linear) for place, kind in enumerate(kinds))
-    flat_first = all(type(layer) is not nn.Flatten for layer in list(module)[1:])
-    if not (alternate and flat_first and len(kinds) % 2):
+    layers = dict(module.named_children())
+    names, kinds = list(layers), [type(layer) for layer in layers.values()]
+    if kinds[:1] == [nn.Flatten]:
+        names, kinds = names[1:], kinds[1:]
+    if kinds != [nn.Linear, *[nn.ReLU, nn.Linear] * (len(kinds) // 2)]:
         return None
-    biased = all(module.get_submodule(name).bias is not None for name in names[::2])
-    return names[::2] if biased else None
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    return names[::2] if len(weights) == len(kinds) + 1 else None  # else some lack, or are used at two places
 
 
 def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sgd) -> Step:
@@ -98,17 +97,12 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
     speeds = [(velocity[f"{name}.weight"], velocity[f"{name}.bias"].unsqueeze(2)) for name in layers]
     flat_weights = [tensor for pair in weights for tensor in pair]
     flat_speeds = [tensor for pair in speeds for tensor in pair]
-    rooms: dict[int, list[Tensor]] = {}
-
-    def make_room(batch: int) -> list[Tensor]:
-        return [weight.new_empty(*weight.shape[:2], batch) for weight, _ in weights for _ in range(2)]
+    outputs, errors = (
+        [weight.new_empty(*weight.shape[:2], recipe.batch_size) for weight, _ in weights] for _ in range(2)
+    )
 
     @torch.no_grad()
     def step(inputs: Tensor, labels: Tensor) -> None:
-        batch = labels.shape[1]
-        room = rooms.setdefault(batch, make_room(batch) if batch not in rooms else [])
-        outputs, errors = room[::2], room[1::2]
-
         hidden = [inputs.flatten(2).mT]
         for (weight, bias), output in zip(weights, outputs, strict=True):
             torch.baddbmm(bias, weight, hidden[-1], out=output)
@@ -124,16 +118,12 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
         for (speed, bias_speed), error, activation in zip(speeds, errors, hidden, strict=True):
             speed.baddbmm_(error, activation.mT, beta=recipe.momentum)
             bias_speed.mul_(recipe.momentum).add_(error.sum(2, keepdim=True))
-        if recipe.weight_decay:
-            _add_all(flat_speeds, flat_weights, recipe.weight_decay)
-        _add_all(flat_weights, flat_speeds, -recipe.learning_rate)
+        for weight, speed in zip(flat_weights, flat_speeds, strict=True):
+            if recipe.weight_decay:
+                speed.add_(weight, alpha=recipe.weight_decay)
+            weight.sub_(speed, alpha=recipe.learning_rate)
 
     return step
-
-
-def _add_all(weights: list[Tensor], others: list[Tensor], factor: float) -> None:
-    for weight, other in zip(weights, others, strict=True):
-        weight.add_(other, alpha=factor)
 
 
 def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, *, out: Tensor) -> None:
