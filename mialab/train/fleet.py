@@ -47,8 +47,6 @@ class Fleet:
     >>> fleet = Fleet.of([alone, alone])
     >>> len(fleet), type(fleet[0]).__name__
     (2, 'Sequential')
-    >>> len(fleet.part(1, 2))
-    1
     """
 
     template: nn.Module
@@ -74,20 +72,6 @@ class Fleet:
         single = hidden.copy_of(self.modules[model] if self.modules else self.template)
         load(single, {name: stacked[model] for name, stacked in self.state.items()})
         return single.eval()
-
-    @door
-    def part(self, start: int, stop: int) -> "Fleet":
-        """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory.
-
-        Raises
-        ------
-        ValueError
-            If there is no such part, or nothing in it.
-        """
-        if not 0 <= start < stop <= len(self):
-            _check.refuse("start and stop", f"be 0 ≤ start < stop ≤ {len(self)}", f"{start} and {stop}")
-        state = {name: stacked[start:stop] for name, stacked in self.state.items()}
-        return Fleet(self.template, state, self.modules[start:stop])
 
 
 def state_of(module: nn.Module) -> State:

@@ -11,7 +11,6 @@ about twice as fast (``make bench`` prints by how much).
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -97,25 +96,14 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
     speeds = [(velocity[f"{name}.weight"], velocity[f"{name}.bias"].unsqueeze(2)) for name in layers]
     flat_weights = [tensor for pair in weights for tensor in pair]
     flat_speeds = [tensor for pair in speeds for tensor in pair]
-    outputs, errors = (
+    rooms = [
         [weight.new_empty(*weight.shape[:2], recipe.batch_size) for weight, _ in weights] for _ in range(2)
-    )
+    ]
 
     @torch.no_grad()
     def step(inputs: Tensor, labels: Tensor) -> None:
-        hidden = [inputs.flatten(2).mT]
-        for (weight, bias), output in zip(weights, outputs, strict=True):
-            torch.baddbmm(bias, weight, hidden[-1], out=output)
-            hidden.append(output.relu_() if output is not outputs[-1] else output)
-
-        _cross_entropy_error(hidden.pop(), labels, recipe.label_smoothing, out=errors[-1])
-        for (upper, below), (weight, _), activation in zip(
-            pairwise(errors[::-1]), weights[:0:-1], hidden[:0:-1], strict=True
-        ):
-            torch.bmm(weight.mT, upper, out=below)
-            torch.ops.aten.threshold_backward(below, activation, 0.0, grad_input=below)
-
-        for (speed, bias_speed), error, activation in zip(speeds, errors, hidden, strict=True):
+        layers = backpropagate(weights, inputs, labels, recipe.label_smoothing, labels.shape[1], rooms)
+        for (speed, bias_speed), (activation, error) in zip(speeds, layers, strict=True):
             speed.baddbmm_(error, activation.mT, beta=recipe.momentum)
             bias_speed.mul_(recipe.momentum).add_(error.sum(2, keepdim=True))
         for weight, speed in zip(flat_weights, flat_speeds, strict=True):
@@ -126,20 +114,43 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
     return step
 
 
-def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, *, out: Tensor) -> None:
-    """Write the gradient of the mean cross-entropy: softmax minus the (smoothed) label.
+def backpropagate(
+    weights: list[tuple[Tensor, Tensor]],
+    inputs: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    divisor: int = 1,
+    rooms: list[list[Tensor]] | None = None,
+) -> list[tuple[Tensor, Tensor]]:
+    """Return what each layer of a perceptron saw, and the gradients of the losses in its outputs.
 
-    ``logits`` and ``out`` have shape (models, classes, batch), ``labels`` (models, batch). A single logit is
-    that of label 1.
+    Losses are divided by ``divisor``. Outputs and gradients are written into ``rooms``, if there are such.
     """
-    classes, batch = logits.shape[1:]
+    outputs, errors = rooms or [[None] * len(weights)] * 2
+    seen = [inputs.flatten(2).mT]
+    for (weight, bias), room in zip(weights[:-1], outputs[:-1], strict=True):
+        seen.append(torch.baddbmm(bias, weight, seen[-1], out=room).relu_())
+    weight, bias = weights[-1]
+    logits = torch.baddbmm(bias, weight, seen[-1], out=outputs[-1])
+    told = [_cross_entropy_error(logits, labels, smoothing, errors[-1]).div_(divisor)]
+    for (weight, _), activation, room in zip(weights[:0:-1], seen[:0:-1], errors[-2::-1], strict=True):
+        below = torch.bmm(weight.mT, told[-1], out=room)
+        told.append(torch.ops.aten.threshold_backward(below, activation, 0.0, grad_input=below))
+    return list(zip(seen, told[::-1], strict=True))
+
+
+def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, room: Tensor | None) -> Tensor:
+    """Return the gradient of each record's cross-entropy: softmax minus the (smoothed) label.
+
+    ``logits`` have shape (models, classes, batch), ``labels`` (models, batch). A single logit is that of
+    label 1.
+    """
+    classes = logits.shape[1]
     if classes == 1:
-        target = labels.unsqueeze(1).to(out).mul_(1 - smoothing).add_(smoothing / 2)
-        torch.sigmoid(logits, out=out).sub_(target).div_(batch)
-        return
-    torch.softmax(logits, 1, out=out)
+        target = labels.unsqueeze(1).to(logits).mul_(1 - smoothing).add_(smoothing / 2)
+        return torch.sigmoid(logits, out=room).sub_(target)
+    error = torch.softmax(logits, 1, out=room)
     if smoothing:
-        out.sub_(smoothing / classes)
-    one = out.new_full((), smoothing - 1).expand(len(labels), 1, batch)
-    out.scatter_add_(1, labels.unsqueeze(1), one)
-    out.div_(batch)
+        error.sub_(smoothing / classes)
+    one = error.new_full((), smoothing - 1).expand(len(labels), 1, labels.shape[1])
+    return error.scatter_add_(1, labels.unsqueeze(1), one)

@@ -178,11 +178,11 @@ def fitted_fleet(kind, recipe):
     return train.predict(fleet_of(kind, recipe), records(kind)[0])
 
 
-def fleet_parts():
+def fleet_by_hand():
     fleet = train.Fleet.of([fresh("perceptron"), fresh("perceptron")])
     x = records("perceptron")[0]
     again = train.Fleet(fleet.template, fleet.state)
-    return [len(fleet), *(train.predict(one, x) for one in (fleet.part(1, 2), fleet[0], again))]
+    return [len(fleet), *(train.predict(one, x) for one in (train.Fleet.of([fleet[1]]), fleet[0], again))]
 
 
 def checkpointed():
@@ -204,7 +204,7 @@ for kind in MODELS:
     if kind != "perceptron":
         add(f"logits after SGD, {kind}", "exact", fitted, kind, "momentum 0.9")
         add(f"logits after SGD, fleet, {kind}", "exact", fitted_fleet, kind, "momentum 0.9")
-add("parts of a fleet", "exact", fleet_parts)
+add("parts of a fleet", "exact", fleet_by_hand)
 add("logits after SGD, fleet in shards with checkpoints", "exact", checkpointed)
 
 
