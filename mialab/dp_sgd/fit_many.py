@@ -22,11 +22,10 @@ from mialab.dp_sgd.fleet_clipping import make_fleet_clipper
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.dp_sgd.update import check_weights, noisy_mean, optimizer
-from mialab.per_example.gradients import trainable
 from mialab.train import Fleet, vectorize
 from mialab.train._model_checks import check_member
 from mialab.train.batching import look_up
-from mialab.train.fleet import State, load
+from mialab.train.fleet import flatten, load, trainable, unflatten
 from mialab.train.steps import linear_layers
 
 
@@ -112,7 +111,9 @@ class _Run:
         template, state = modules[0].train(), vectorize.stack_alike(modules)
         del modules
         noises = [_rng.Noise(rng, x.device) for rng in rngs]
-        weights = _gather(state, list(trainable(template)))
+        trained = trainable(template)
+        weights = nn.Parameter(flatten({name: state[name] for name in trained}))
+        state |= unflatten(weights.detach(), trained)
         descent = optimizer(weights, recipe)
         fleet_clipper, clipper = make_fleet_clipper(template, state, recipe.clip), make_clipper(witness, x)
         for step, (batch, there) in enumerate(_filled(self.member[shard], recipe, rngs), start=1):
@@ -149,15 +150,6 @@ def _check_sum(total: Tensor, alone: Tensor) -> None:
         raise vectorize.NotVectorizableError(
             "as one tensor program, the sum of its clipped gradients is another"
         )
-
-
-def _gather(state: State, names: list[str]) -> nn.Parameter:
-    """Return all trainable weights as one matrix (models, weights); the state now holds views of it."""
-    rows = [state[name].reshape(len(state[name]), -1) for name in names]
-    matrix = nn.Parameter(torch.cat(rows, dim=1))
-    pieces = matrix.detach().split([state[name][0].numel() for name in names], dim=1)
-    state.update({name: piece.view(state[name].shape) for name, piece in zip(names, pieces, strict=True)})
-    return matrix
 
 
 def _filled(

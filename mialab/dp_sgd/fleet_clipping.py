@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mialab.dp_sgd.clipping import clip_factors
-from mialab.per_example.gradients import loss, norms, trainable
+from mialab.per_example.gradients import loss, norms
 from mialab.per_example.rounding import gamma, weighted_sum
-from mialab.train.fleet import State
+from mialab.train.fleet import State, trainable
 from mialab.train.steps import backpropagate, linear_layers
 
 FleetClipper = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]

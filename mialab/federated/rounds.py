@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,12 +18,12 @@ from mialab._validation import door
 from mialab.dp_sgd.clipping import clip_factors, clipped, is_common
 from mialab.dp_sgd.update import noisy_mean
 from mialab.federated.recipe import FedAvg
-from mialab.federated.trace import Trace, flatten, unflatten
+from mialab.federated.trace import Trace
 from mialab.per_example.rounding import gamma, norm_bounds
 from mialab.train import Sgd, _model_checks, vectorize
 from mialab.train.batching import fleet_batches, look_up
 from mialab.train.fit import optimizer, train_step
-from mialab.train.fleet import load
+from mialab.train.fleet import flatten, load, state_of, unflatten
 from mialab.train.steps import zero_velocity
 
 _CLIENTS = 64  # whose updates are added up in the precision they have
@@ -135,21 +136,21 @@ def _records_of(owner: ndarray, member: ndarray) -> list[list[ndarray]]:
     return holds
 
 
+@dataclass
 class _Run:
     """One call of `federate`: what the rounds of all federations begin with, and what is done in one."""
 
-    def __init__(
-        self,
-        make_model: Callable[[], nn.Module],
-        records: tuple[Tensor, Tensor],
-        holds: list[list[ndarray]],
-        recipe: FedAvg,
-        rngs: list[np.random.Generator],
-    ):
-        self.make_model, self.recipe, self.rngs, self.first = make_model, recipe, rngs, copy.deepcopy(rngs)
-        self.records, self.device = records, records[0].device
+    make_model: Callable[[], nn.Module]
+    records: tuple[Tensor, Tensor]
+    holds: list[list[ndarray]]
+    recipe: FedAvg
+    rngs: list[np.random.Generator]
+
+    def __post_init__(self):
+        holds, recipe, rngs = self.holds, self.recipe, self.rngs
+        self.first, self.device = copy.deepcopy(rngs), self.records[0].device
         self.shape = len(holds), len(holds[0])
-        self.modules = [_rng.fresh(make_model, rng).to(self.device) for rng in rngs]
+        self.modules = [_rng.fresh(self.make_model, rng).to(self.device) for rng in rngs]
         self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])
         self.noises = [_rng.Noise(rng, self.device) for rng in rngs]
         self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=self.device)
@@ -159,7 +160,7 @@ class _Run:
         steps = recipe.rounds * recipe.local_steps
         self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
         self.draws = [rng.spawn(1)[0] for rng in rngs]  # for forward passes
-        self.trained = torch.stack([_vector(one, _is_trained) for one in self.modules])
+        self.trained = torch.stack([_is_trained(one) for one in self.modules])
         self.sgd = Sgd(steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
 
     def trace(self, train: Callable[[Tensor], Tensor], watch: set[int], modules: tuple = ()) -> Trace:
@@ -192,7 +193,7 @@ class _Run:
         def run(shared: Tensor) -> Tensor:
             rows = shared.repeat_interleave(self.shape[1], dim=0)
             with torch.no_grad():
-                for name, piece in unflatten(rows, self.template).items():
+                for name, piece in unflatten(rows, state_of(self.template)).items():
                     state[name].copy_(piece)
             for inputs, labels in self.next_batches():
                 step(inputs, labels)
@@ -213,7 +214,7 @@ class _Run:
     def alone(self, federation: int, shared: Tensor, batches: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Return what one client would send."""
         local = self.fresh(federation)
-        load(local, {name: one[0] for name, one in unflatten(shared.unsqueeze(0), local).items()})
+        load(local, unflatten(shared, state_of(local)))
         descent = optimizer(local, self.sgd)
         with _rng.torch_stream(self.draws[federation]):
             for inputs, labels in batches:
@@ -257,10 +258,12 @@ def _longest(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(pieces), dim=0) * (1 + gamma(6, rows.dtype))
 
 
-def _is_trained(weight: Tensor) -> Tensor:
-    return torch.full_like(weight, weight.requires_grad, dtype=torch.bool)
+def _is_trained(module: nn.Module) -> Tensor:
+    """Tell of every weight of a module, in one row, whether it is trained."""
+    each = [torch.full_like(one, one.requires_grad, dtype=torch.bool) for one in module.parameters()]
+    return torch.cat([one.flatten() for one in each])
 
 
-def _vector(module: nn.Module, of: Callable[[Tensor], Tensor] = torch.detach) -> Tensor:
-    """Return all weights of a module, or something of each of them, in one row."""
-    return torch.cat([of(weight).detach().flatten() for weight in module.parameters()])
+def _vector(module: nn.Module) -> Tensor:
+    """Return all weights of a module in one row."""
+    return torch.cat([weight.detach().flatten() for weight in module.parameters()])

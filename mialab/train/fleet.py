@@ -80,10 +80,29 @@ def state_of(module: nn.Module) -> State:
     return {name: tensor.detach() for name, tensor in named}
 
 
+def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that training may change, by name; one that is shared has one name."""
+    return {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+
+
 def stack(modules: list[nn.Module]) -> State:
     """Stack the parameters and buffers of modules of one shape."""
     states = [state_of(module) for module in modules]
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def flatten(state: State) -> Float[Tensor, "models weights"]:
+    """Put the stacked weights of every model in one row."""
+    return torch.cat([tensor.reshape(len(tensor), -1) for tensor in state.values()], dim=1)
+
+
+def unflatten(flat: Float[Tensor, "*models weights"], like: Mapping[str, Tensor]) -> State:
+    """Cut rows of weights into tensors of these names and shapes, as views."""
+    pieces = flat.split([weight.numel() for weight in like.values()], dim=-1)
+    return {
+        name: piece.view(flat.shape[:-1] + weight.shape)
+        for (name, weight), piece in zip(like.items(), pieces, strict=True)
+    }
 
 
 def load(module: nn.Module, state: State) -> None:

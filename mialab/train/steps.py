@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from mialab import _functional
-from mialab.train.fleet import State
+from mialab.train.fleet import State, trainable
 from mialab.train.recipe import Sgd
 
 Step = Callable[[Tensor, Tensor], None]
@@ -25,11 +25,7 @@ Step = Callable[[Tensor, Tensor], None]
 
 def zero_velocity(template: nn.Module, state: State) -> State:
     """Return a velocity of zero for every parameter that is trained."""
-    return {
-        name: torch.zeros_like(state[name])
-        for name, weight in template.named_parameters()
-        if weight.requires_grad
-    }
+    return {name: torch.zeros_like(state[name]) for name in trainable(template)}
 
 
 def make_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
@@ -83,8 +79,8 @@ def linear_layers(module: nn.Module) -> list[str] | None:
         names, kinds = names[1:], kinds[1:]
     if kinds != [nn.Linear, *[nn.ReLU, nn.Linear] * (len(kinds) // 2)]:
         return None
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
-    return names[::2] if len(weights) == len(kinds) + 1 else None  # else some lack, or are used at two places
+    every = len(trainable(module)) == 2 * len(names[::2])  # else some lack, or are frozen or used twice
+    return names[::2] if every else None
 
 
 def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sgd) -> Step:
