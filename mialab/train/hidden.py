@@ -39,7 +39,7 @@ def fingerprint(module: nn.Module) -> str:
 
 
 def checksum(value: object) -> str:
-    """Return the same of any value, here with the parameters and buffers of modules in it.
+    """Return a checksum of any value, with the parameters and buffers of the modules in it.
 
     Examples
     --------
