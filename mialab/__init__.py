@@ -11,7 +11,6 @@ In the order of the story:
     game         flip_coins, Observations, Outcome, Counts     who was in, who was accused
     norms        norm_layer, NoisyBatchNorm2d, …               who is asked for mean and variance
     models       mlp, small_cnn, tiny_transformer, …           fresh torch modules
-    transformers TinyTransformer, Attention, …                 small, with their attention in plain sight
     train        Sgd, fit, fit_many, predict                   one model, or a fleet as one tensor program
     per_example  capture, gradients, …                         what dp_sgd and leaks share; not for users
     dp_sgd       DpSgd, fit_private, fit_many_private          clip every record, add noise, keep the promise

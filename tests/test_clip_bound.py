@@ -17,7 +17,7 @@ from mialab.dp_sgd import DpSgd, clipped_sum, fit_private, precision
 from mialab.dp_sgd.clipping import make_clipper
 from mialab.dp_sgd.fleet_clipping import _largest_square, make_fleet_clipper
 from mialab.dp_sgd.update import noisy_mean
-from mialab.per_example import layers
+from mialab.per_example import layers, rounding
 from mialab.train import Fleet
 
 TOKENS, WIDE = 4, 12
@@ -597,3 +597,36 @@ def test_definition_a_sum_reaches_its_noise_with_all_its_digits(rng, monkeypatch
         noisy_mean(total, recipe, noise, torch.float64) for total in (long.clone(), long + small)
     )
     torch.testing.assert_close(with_it - without, torch.full_like(long, small), rtol=1e-5, atol=0)
+
+
+# Blocks of a long sum
+
+
+@pytest.mark.parametrize("records", range(1, 12))
+def test_definition_a_sum_in_blocks_holds_every_record_once(monkeypatch, records):
+    monkeypatch.setattr(rounding, "_FEW", 2)
+    monkeypatch.setattr(rounding, "_BLOCK", 3)
+    rows = 2.0 ** torch.arange(3 * records).view(records, 3).double()  # each record is a digit of its own
+    weights = torch.arange(records).double() % 2 + 1
+    assert torch.equal(rounding.weighted_sum(weights, rows), (weights.unsqueeze(1) * rows).sum(0))
+
+
+@pytest.mark.parametrize("records", range(1, 12))
+def test_definition_a_product_in_blocks_holds_every_row_once(monkeypatch, records):
+    monkeypatch.setattr(rounding, "_ROWS", 3)
+    left, right = 2.0 ** torch.arange(2 * records).view(records, 2).double(), torch.ones(records, 4).double()
+    assert torch.equal(rounding.product_of_rows(left, right), left.sum(0).unsqueeze(1).expand(2, 4))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("records", [4, 5, 6, 7])
+def test_definition_a_batch_in_blocks_is_the_sum_of_its_records(monkeypatch, name, records):
+    for module, constant, size in ((rounding, "_FEW", 2), (rounding, "_BLOCK", 3), (rounding, "_ROWS", 3)):
+        monkeypatch.setattr(module, constant, size)
+    monkeypatch.setattr(layers, "_WORDS", 3)
+    model, _ = adversary(name, torch.float64, seed=0, far=1)
+    x, y = torch.rand(records, TOKENS, WIDE).double(), torch.arange(records) % 3
+    together, _ = clipped_sum(model, x, y, clip=0.1)
+    alone = [clipped_sum(model, x[one : one + 1], y[one : one + 1], clip=0.1)[0] for one in range(records)]
+    for weight, found in together.items():
+        torch.testing.assert_close(found, sum(one[weight] for one in alone), rtol=1e-9, atol=1e-12)

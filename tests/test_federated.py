@@ -12,7 +12,7 @@ from torch import nn
 from mialab import _rng, models, train
 from mialab.accounting import privacy_loss
 from mialab.dp_sgd import DpSgd
-from mialab.federated import FedAvg, federate
+from mialab.federated import FedAvg, federate, rounds
 from mialab.federated.rounds import _longest, _Run
 from mialab.train.batching import batches
 
@@ -339,6 +339,16 @@ def test_definition_no_update_of_any_size_adds_more_than_the_clip(dtype):
     with_it[0, 2] = True
     moved = _Run.averaged(run, crowd.double(), with_it) - _Run.averaged(run, crowd.double(), without)
     assert moved.norm() <= 0.3 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("clients", range(1, 9))
+def test_definition_an_average_in_blocks_holds_every_client_once(monkeypatch, clients):
+    monkeypatch.setattr(rounds, "_CLIENTS", 3)
+    run = SimpleNamespace(shape=(2, clients), recipe=FedAvg(1, 2), noises=[Silence(), Silence()])
+    update = 2.0 ** torch.arange(2 * clients * 4).view(2, clients, 4).double()  # each is a digit of its own
+    there = torch.arange(2 * clients).view(2, clients) % 3 != 1
+    expected = (update * there.unsqueeze(2)).sum(1) / 2
+    assert torch.equal(_Run.averaged(run, update, there), expected)
 
 
 def test_an_update_that_is_not_finite_is_an_error_where_nothing_is_promised(rng):

@@ -30,9 +30,10 @@ from mialab.accounting.steps import check_clip
 from mialab.dp_sgd._validation import check_layers
 from mialab.dp_sgd.precision import full_precision
 from mialab.per_example import capture
-from mialab.per_example.gradients import Norms, by_record, norms, trainable, why_not
+from mialab.per_example.gradients import Norms, by_record, norms, why_not
 from mialab.per_example.layers import Tensors
 from mialab.per_example.rounding import weighted_sum
+from mialab.train.fleet import trainable
 
 Method = Literal["auto", "ghost", "materialise", "per record"]
 Clipper = Callable[[Tensor, Tensor, float], tuple[Tensors, Norms]]
@@ -90,7 +91,7 @@ def clipped_sum(
     ({'1.weight': (3, 4), '1.bias': (3,)}, torch.Size([4]))
     """
     check_clip(clip)
-    if labels.ndim != 1 or inputs.ndim < 2 or len(inputs) != len(labels):
+    if inputs.ndim < 2:
         shapes = f"{tuple(inputs.shape)} and {tuple(labels.shape)}"
         _check.refuse("inputs and labels", "have shapes (records, features …) and (records)", shapes)
     check_layers(model)

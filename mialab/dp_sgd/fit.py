@@ -82,26 +82,14 @@ def fit_private(
     _, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
     _check.at_least("physical_batch", len(x) if physical_batch is None else physical_batch, 1)
     records = as_tensor(x).to(device), as_tensor(y).to(device)
-    return fit_checked(make_model, records, recipe, rng, physical_batch)
-
-
-def fit_checked(
-    make_model: Callable[[], nn.Module],
-    records: tuple[Tensor, Tensor],
-    recipe: DpSgd,
-    rng: np.random.Generator,
-    physical_batch: int | None = None,
-) -> nn.Module:
-    """Train one model, on the device where the records are; `check_private` has seen all of this."""
-    run = PrivateRun(make_model, records, recipe, rng)
-    with _rng.torch_stream(rng.spawn(1)[0]):  # the masks of dropout
-        for total in run.clipped_sums(physical_batch):
-            run.step(total)
-    return run.finish()
+    return PrivateRun(make_model, records, recipe, rng).train(physical_batch)
 
 
 class PrivateRun:
-    """A private training run, step by step: what `fit_private` and an audit from within have in common."""
+    """A private training run on the records' device: what `fit_private` and an audit from within share.
+
+    `check_private` has seen the maker and the records.
+    """
 
     def __init__(
         self,
@@ -117,6 +105,13 @@ class PrivateRun:
         self.weights = gather(self.model)
         self.optimizer = optimizer(self.weights, recipe)
 
+    def train(self, physical_batch: int | None = None) -> nn.Module:
+        """Take all steps, and return the trained model."""
+        with _rng.torch_stream(self.rng.spawn(1)[0]):  # the masks of dropout
+            for total in self.clipped_sums(physical_batch):
+                self.step(total)
+        return self.finish()
+
     def clipped_sums(self, physical_batch: int | None = None) -> Iterator[Tensor]:
         """Yield the sum of clipped gradients of every step's batch, which goes to `step` before the next."""
         steps, clipper = self.recipe.steps, make_clipper(self.model, self.records[0])
@@ -124,8 +119,18 @@ class PrivateRun:
         for step, batch in enumerate(tqdm(batches, "private steps", steps, delay=2, leave=False), 1):
             rows = torch.from_numpy(batch).to(self.weights.device)
             parts = rows.split(physical_batch or max(1, len(batch)))
-            sums = (clipped_vector(clipper, self.records, part, self.recipe, step) for part in parts)
-            yield reduce(Tensor.add_, sums)
+            yield reduce(Tensor.add_, (self._clipped_sum(clipper, part, step) for part in parts))
+
+    def _clipped_sum(self, clipper: Clipper, part: Tensor, step: int) -> Tensor:
+        """Return the clipped sum of some records as one vector, in double precision.
+
+        A gradient that is not finite adds nothing, and nothing tells of it: an error would, and its record
+        with it. Only where no noise promises anything, it is an error.
+        """
+        total, norms = clipper(self.records[0][part], self.records[1][part], self.recipe.clip)
+        if not self.recipe.noise_std:
+            check_finite(norms, f" at step {step}")
+        return torch.cat([one.double().flatten() for one in total.values()])
 
     def step(self, total: Tensor) -> Tensor:
         """Add the noise to a sum, take the step, and return what it reveals: the noisy mean."""
@@ -138,17 +143,3 @@ class PrivateRun:
         scatter(self.model)
         check_weights(self.weights)
         return self.model.eval()
-
-
-def clipped_vector(
-    clipper: Clipper, records: tuple[Tensor, Tensor], part: Tensor, recipe: DpSgd, step: int
-) -> Tensor:
-    """Return the clipped sum of some records as one vector, in double precision.
-
-    A gradient that is not finite adds nothing, and nothing tells of it: an error would, and its record with
-    it. Only where no noise promises anything, it is an error.
-    """
-    total, norms = clipper(records[0][part], records[1][part], recipe.clip)
-    if not recipe.noise_std:
-        check_finite(norms, f" at step {step}")
-    return torch.cat([one.double().flatten() for one in total.values()])

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,20 +11,21 @@ from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mialab import _check, _rng
+from mialab import _rng
 from mialab._functional import as_tensor
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
 from mialab.dp_sgd._validation import check_private
 from mialab.dp_sgd.clipping import check_finite, is_common, make_clipper
-from mialab.dp_sgd.fit import fit_checked
+from mialab.dp_sgd.fit import PrivateRun
 from mialab.dp_sgd.fleet_clipping import make_fleet_clipper
 from mialab.dp_sgd.recipe import DpSgd
 from mialab.dp_sgd.sampling import poisson_batches
 from mialab.dp_sgd.update import check_weights, noisy_mean, optimizer
-from mialab.per_example.gradients import trainable
-from mialab.train import Fleet, _model_checks, vectorize
-from mialab.train.fleet import State, concatenate, load, stack
+from mialab.train import Fleet, vectorize
+from mialab.train._model_checks import check_member
+from mialab.train.batching import look_up
+from mialab.train.fleet import flatten, load, trainable, unflatten
 from mialab.train.steps import linear_layers
 
 
@@ -83,76 +85,63 @@ def fit_many_private(
            [0, 1, 2, 3]])
     """
     example, x = check_private(make_model, x, y, device, dropout=True, pretrained=pretrained)
-    _model_checks.check_member(member)
-    _check.positive("memory_bytes", memory_bytes)
-    size = max(1, int(memory_bytes / _bytes_per_model(example, member, recipe)))
-    starts = range(0, len(member), size)
-    rngs = rng.spawn(len(member))
+    check_member(member)
+    shards = vectorize.shards(len(member), _bytes_per_model(example, member, recipe), memory_bytes)
     records = as_tensor(x).to(device), as_tensor(y).to(device)
-    why = "the clip is hardly a float"
-    if is_common(recipe.clip):
-        why = vectorize.why_not(example, records[0], 1)
-    if why is None:
-        try:
-            with tqdm(total=recipe.steps * len(starts), desc="private steps", delay=2, leave=False) as bar:
-                shards = [slice(start, start + size) for start in starts]
-                again = copy.deepcopy(rngs)
-                return concatenate(
-                    [_shard(make_model, records, member[one], recipe, again[one], bar) for one in shards]
-                )
-        except vectorize.NotVectorizableError as error:
-            why = str(error)
-    if why:
-        vectorize.warn_one_by_one(why)
-    rows = torch.from_numpy(member).to(device)
-    models = [
-        fit_checked(make_model, (records[0][row], records[1][row]), recipe, one)
-        for row, one in zip(rows, tqdm(rngs, "private models", delay=2, leave=False), strict=True)
-    ]
-    return Fleet(models[0], stack(models), tuple(models))
+    run = _Run(make_model, records, member, recipe)
+    common = is_common(recipe.clip)
+    why = vectorize.why_not(example, records[0], 1) if common else "the clip is hardly a float"
+    return vectorize.train_fleet(why, shards, rng.spawn(len(member)), recipe.steps, run.together, run.alone)
 
 
-def _shard(
-    make_model: Callable[[], nn.Module],
-    records: tuple[Tensor, Tensor],
-    member: np.ndarray,
-    recipe: DpSgd,
-    rngs: list[np.random.Generator],
-    bar: tqdm,
-) -> Fleet:
-    """Train some of the models."""
-    x, y = records
-    witness = _rng.fresh(make_model, copy.deepcopy(rngs[-1])).to(x.device).train()
-    modules = [_rng.fresh(make_model, rng).to(x.device) for rng in rngs]
-    vectorize.check_same_structure(modules)
-    template, state = modules[0].train(), vectorize.attempt(stack, modules)
-    del modules
-    noises = [_rng.Noise(rng, x.device) for rng in rngs]
-    weights = _gather(state, list(trainable(template)))
-    descent = optimizer(weights, recipe)
-    fleet_clipper, clipper = make_fleet_clipper(template, state, recipe.clip), make_clipper(witness, x)
-    for step, (batch, there) in enumerate(_filled(member, recipe, rngs), start=1):
-        rows, weight = torch.from_numpy(batch).to(x.device), torch.from_numpy(there).to(x)
-        inputs = x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:])
-        total, norms = vectorize.attempt(fleet_clipper, inputs, y[rows], weight)
-        if not recipe.noise_std:
-            check_finite(norms.flatten(), f" at step {step}")
-        elif (
-            not norms.isfinite().all()
-        ):  # alone, such a gradient counts as 0, or is scaled before it is squared
-            raise vectorize.NotVectorizableError  # without a word: a notice would tell of a record
-        if step in vectorize.CHECKED_STEPS or step == recipe.steps:
-            load(witness, {name: tensor[-1] for name, tensor in state.items()})
-            one = weight[-1] > 0
-            alone, _ = vectorize.attempt(clipper, inputs[-1][one], y[rows][-1][one], recipe.clip)
-            _check_sum(total[-1], torch.cat([part.to(total).flatten() for part in alone.values()]))
-        weights.grad = torch.stack(
-            [noisy_mean(one, recipe, noise, weights.dtype) for one, noise in zip(total, noises, strict=True)]
-        )
-        descent.step()
-        bar.update()
-    check_weights(weights)
-    return Fleet(template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
+@dataclass
+class _Run:
+    """One call of `fit_many_private`."""
+
+    make_model: Callable[[], nn.Module]
+    records: tuple[Tensor, Tensor]
+    member: np.ndarray
+    recipe: DpSgd
+
+    def together(self, shard: slice, rngs: list[np.random.Generator], bar: tqdm) -> Fleet:
+        """Train some of the models as one tensor program."""
+        x, recipe = self.records[0], self.recipe
+        witness = _rng.fresh(self.make_model, copy.deepcopy(rngs[-1])).to(x.device).train()
+        modules = [_rng.fresh(self.make_model, rng).to(x.device) for rng in rngs]
+        template, state = modules[0].train(), vectorize.stack_alike(modules)
+        del modules
+        noises = [_rng.Noise(rng, x.device) for rng in rngs]
+        trained = trainable(template)
+        weights = nn.Parameter(flatten({name: state[name] for name in trained}))
+        state |= unflatten(weights.detach(), trained)
+        descent = optimizer(weights, recipe)
+        fleet_clipper, clipper = make_fleet_clipper(template, state, recipe.clip), make_clipper(witness, x)
+        for step, (batch, there) in enumerate(_filled(self.member[shard], recipe, rngs), start=1):
+            (inputs, labels), weight = look_up(*self.records, batch), torch.from_numpy(there).to(x)
+            total, norms = vectorize.attempt(fleet_clipper, inputs, labels, weight)
+            if not recipe.noise_std:
+                check_finite(norms.flatten(), f" at step {step}")
+            elif not norms.isfinite().all():
+                # Alone, such a gradient counts as 0, or is scaled before it is squared.
+                # Without a word: a notice would tell of a record.
+                raise vectorize.NotVectorizableError
+            if step in vectorize.CHECKED_STEPS or step == recipe.steps:
+                load(witness, {name: tensor[-1] for name, tensor in state.items()})
+                one = weight[-1] > 0
+                alone, _ = vectorize.attempt(clipper, inputs[-1][one], labels[-1][one], recipe.clip)
+                _check_sum(total[-1], torch.cat([part.to(total).flatten() for part in alone.values()]))
+            each = zip(total, noises, strict=True)
+            weights.grad = torch.stack([noisy_mean(one, recipe, noise, weights.dtype) for one, noise in each])
+            descent.step()
+            bar.update()
+        check_weights(weights)
+        return Fleet(template.eval(), {name: tensor.detach().clone() for name, tensor in state.items()})
+
+    def alone(self, number: int, rng: np.random.Generator) -> nn.Module:
+        """Train one model by the plain loop."""
+        x, y = self.records
+        row = torch.from_numpy(self.member[number]).to(x.device)
+        return PrivateRun(self.make_model, (x[row], y[row]), self.recipe, rng).train()
 
 
 def _check_sum(total: Tensor, alone: Tensor) -> None:
@@ -161,15 +150,6 @@ def _check_sum(total: Tensor, alone: Tensor) -> None:
         raise vectorize.NotVectorizableError(
             "as one tensor program, the sum of its clipped gradients is another"
         )
-
-
-def _gather(state: State, names: list[str]) -> nn.Parameter:
-    """Return all trainable weights as one matrix (models, weights); the state now holds views of it."""
-    rows = [state[name].reshape(len(state[name]), -1) for name in names]
-    matrix = nn.Parameter(torch.cat(rows, dim=1))
-    pieces = matrix.detach().split([state[name][0].numel() for name in names], dim=1)
-    state.update({name: piece.view(state[name].shape) for name, piece in zip(names, pieces, strict=True)})
-    return matrix
 
 
 def _filled(

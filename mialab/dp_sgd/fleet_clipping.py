@@ -18,20 +18,19 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mialab.dp_sgd.clipping import clip_factors
-from mialab.per_example.gradients import loss, norms, trainable
+from mialab.per_example.gradients import loss, norms
 from mialab.per_example.rounding import gamma, weighted_sum
-from mialab.train.fleet import State
-from mialab.train.steps import linear_layers
+from mialab.train.fleet import State, trainable
+from mialab.train.steps import backpropagate, linear_layers
 
 FleetClipper = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def make_fleet_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:
     """Choose the clipper for a module: perceptrons by hand, everything else in general."""
-    layers = linear_layers(template)
-    if layers is None or len(trainable(template)) < 2 * len(layers):  # some are frozen, or used at two places
-        return general_clipper(template, state, clip)
-    return perceptron_clipper(layers, state, clip)
+    if layers := linear_layers(template):
+        return perceptron_clipper(layers, state, clip)
+    return general_clipper(template, state, clip)
 
 
 def general_clipper(template: nn.Module, state: State, clip: float) -> FleetClipper:
@@ -61,19 +60,12 @@ def perceptron_clipper(names: list[str], state: State, clip: float) -> FleetClip
 
     @torch.no_grad()
     def clipper(inputs: Tensor, labels: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        seen = [inputs.flatten(2).mT]
-        for weight, bias in weights[:-1]:
-            seen.append(torch.baddbmm(bias, weight, seen[-1]).relu_())
-        weight, bias = weights[-1]
-        errors = [_error(torch.baddbmm(bias, weight, seen[-1]), labels)]
-        for (weight, _), activation in zip(weights[:0:-1], seen[:0:-1], strict=True):
-            errors.append(torch.bmm(weight.mT, errors[-1]) * (activation > 0))
-        layers = list(zip(errors[::-1], seen, strict=True))
-        squares = [_largest_square(error) * (_largest_square(activation) + 1) for error, activation in layers]
+        layers = backpropagate(weights, inputs, labels)
+        squares = [_largest_square(error) * (_largest_square(activation) + 1) for activation, error in layers]
         lengths = torch.stack(squares).sum(0).sqrt() * (1 + gamma(len(layers) + 4, inputs.dtype))
         factors = (clip_factors(lengths, clip) * there).unsqueeze(1)
         pieces = []
-        for error, activation in layers:
+        for activation, error in layers:
             clipped = error * factors
             pieces += [torch.bmm(clipped, activation.mT).flatten(1), clipped.sum(2)]
         return torch.cat(pieces, dim=1), lengths
@@ -85,9 +77,3 @@ def _largest_square(each: Tensor) -> Tensor:
     """Return how large the squared norm of (models, features, batch) over features can be at most."""
     features, info = each.shape[1], torch.finfo(each.dtype)
     return each.square().sum(1).add_(features * info.tiny).mul_(1 + gamma(2 * features + 16, each.dtype))
-
-
-def _error(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the gradient of each record's cross-entropy: softmax minus the label."""
-    one = logits.new_full((), -1).expand(len(labels), 1, labels.shape[1])
-    return torch.softmax(logits, 1).scatter_add_(1, labels.unsqueeze(1), one)

@@ -74,7 +74,6 @@ class DpSgd:
 
     def __post_init__(self):
         check(self, clip=self.clip)
-        object.__setattr__(self, "steps", int(self.steps))
         _check.positive("nominal_batch", self.nominal_batch)
         _check.positive("learning_rate", self.learning_rate)
         _check.share("momentum", self.momentum)

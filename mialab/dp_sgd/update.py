@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from mialab import _check
 from mialab._rng import Noise
 from mialab.dp_sgd.recipe import DpSgd
-from mialab.per_example.gradients import trainable
+from mialab.train.fleet import trainable, unflatten
 
 
 def gather(model: nn.Module) -> nn.Parameter:
     """Return all trainable weights as one vector; from now on the model's own are views of it."""
-    weights = trainable(model).values()
-    if {weight.dtype for weight in weights} == {torch.float32, torch.float64}:
+    weights = trainable(model)
+    if {weight.dtype for weight in weights.values()} == {torch.float32, torch.float64}:
         _check.refuse("make_model", "return a module whose trainable weights are of one precision", "two")
-    vector = nn.Parameter(torch.cat([weight.detach().flatten() for weight in weights]))
-    for weight, piece in zip(weights, vector.detach().split([one.numel() for one in weights]), strict=True):
-        weight.data = piece.view(weight.shape)
+    vector = nn.Parameter(torch.cat([weight.detach().flatten() for weight in weights.values()]))
+    for name, piece in unflatten(vector.detach(), weights).items():
+        weights[name].data = piece
     return vector
 
 

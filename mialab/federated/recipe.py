@@ -65,7 +65,6 @@ class FedAvg:
     def __post_init__(self):
         for name, least in (("rounds", 0), ("local_steps", 1), ("batch_size", 1)):
             _check.at_least(name, getattr(self, name), least)
-            object.__setattr__(self, name, int(getattr(self, name)))
         _check.positive("nominal_clients", self.nominal_clients)
         _check.positive("learning_rate", self.learning_rate)
         check(self, clip=self.clip)

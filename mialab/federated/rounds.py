@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,13 +18,13 @@ from mialab._validation import door
 from mialab.dp_sgd.clipping import clip_factors, clipped, is_common
 from mialab.dp_sgd.update import noisy_mean
 from mialab.federated.recipe import FedAvg
-from mialab.federated.trace import Trace, flatten, unflatten
+from mialab.federated.trace import Trace
 from mialab.per_example.rounding import gamma, norm_bounds
 from mialab.train import Sgd, _model_checks, vectorize
-from mialab.train.batching import fleet_batches
+from mialab.train.batching import fleet_batches, look_up
 from mialab.train.fit import optimizer, train_step
-from mialab.train.fleet import load
-from mialab.train.steps import make_step, zero_velocity
+from mialab.train.fleet import flatten, load, state_of, unflatten
+from mialab.train.steps import zero_velocity
 
 _CLIENTS = 64  # whose updates are added up in the precision they have
 _PIECE = 64  # numbers of an update whose squares are
@@ -110,16 +111,17 @@ def federate(
     if strangers:
         _check.refuse("watch", f"hold rounds in 0 … {recipe.rounds - 1}", strangers[0])
     records, rngs = (as_tensor(x).to(device), as_tensor(y).to(device)), rng.spawn(len(member))
+
+    def together() -> Trace:
+        run = _Run(make_model, records, holds, recipe, copy.deepcopy(rngs))
+        return run.trace(run.together(), set(watch))
+
+    def one_by_one() -> Trace:
+        run = _Run(make_model, records, holds, recipe, rngs)
+        return run.trace(run.one_by_one, set(watch), tuple(run.modules))
+
     why = vectorize.why_not(example, records[0], recipe.batch_size)
-    if why is None:
-        try:
-            run = _Run(make_model, records, holds, recipe, copy.deepcopy(rngs))
-            return run.trace(run.together(), set(watch))
-        except vectorize.NotVectorizableError as error:
-            why = str(error)
-    vectorize.warn_one_by_one(why)
-    run = _Run(make_model, records, holds, recipe, rngs)
-    return run.trace(run.one_by_one, set(watch), tuple(run.modules))
+    return vectorize.together_or_one_by_one(why, together, one_by_one)
 
 
 def _records_of(owner: ndarray, member: ndarray) -> list[list[ndarray]]:
@@ -134,32 +136,32 @@ def _records_of(owner: ndarray, member: ndarray) -> list[list[ndarray]]:
     return holds
 
 
+@dataclass
 class _Run:
     """One call of `federate`: what the rounds of all federations begin with, and what is done in one."""
 
-    def __init__(
-        self,
-        make_model: Callable[[], nn.Module],
-        records: tuple[Tensor, Tensor],
-        holds: list[list[ndarray]],
-        recipe: FedAvg,
-        rngs: list[np.random.Generator],
-    ):
-        self.make_model, self.recipe, self.rngs, self.first = make_model, recipe, rngs, copy.deepcopy(rngs)
-        (self.x, self.y), device = records, records[0].device
+    make_model: Callable[[], nn.Module]
+    records: tuple[Tensor, Tensor]
+    holds: list[list[ndarray]]
+    recipe: FedAvg
+    rngs: list[np.random.Generator]
+
+    def __post_init__(self):
+        holds, recipe, rngs = self.holds, self.recipe, self.rngs
+        self.first, self.device = copy.deepcopy(rngs), self.records[0].device
         self.shape = len(holds), len(holds[0])
-        self.modules = [_rng.fresh(make_model, rng).to(device) for rng in rngs]
+        self.modules = [_rng.fresh(self.make_model, rng).to(self.device) for rng in rngs]
         self.template, self.start = self.modules[0], torch.stack([_vector(one) for one in self.modules])
-        self.noises = [_rng.Noise(rng, device) for rng in rngs]
-        self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=device)
+        self.noises = [_rng.Noise(rng, self.device) for rng in rngs]
+        self.present = torch.tensor([[rows.size > 0 for rows in row] for row in holds], device=self.device)
         nobody = np.zeros(1, dtype=np.int64)  # the absent go through the motions, and count for nothing
         everybody = [rows if rows.size else nobody for row in holds for rows in row]
         streams = [child for rng in rngs for child in rng.spawn(self.shape[1])]
         steps = recipe.rounds * recipe.local_steps
         self.batches = fleet_batches(everybody, steps, recipe.batch_size, rngs=streams)
         self.draws = [rng.spawn(1)[0] for rng in rngs]  # for forward passes
-        self.trained = torch.stack([_vector(one, _is_trained) for one in self.modules])
-        self.sgd = Sgd(recipe.local_steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
+        self.trained = torch.stack([_is_trained(one) for one in self.modules])
+        self.sgd = Sgd(steps, recipe.batch_size, recipe.learning_rate, momentum=0.0)
 
     def trace(self, train: Callable[[Tensor], Tensor], watch: set[int], modules: tuple = ()) -> Trace:
         """Go through all rounds, given what every client would send after each."""
@@ -179,22 +181,19 @@ class _Run:
 
     def fresh(self, federation: int) -> nn.Module:
         """Return one more module with a federation's initial weights, in training mode."""
-        return _rng.fresh(self.make_model, copy.deepcopy(self.first[federation])).to(self.x.device).train()
+        return _rng.fresh(self.make_model, copy.deepcopy(self.first[federation])).to(self.device).train()
 
     def together(self) -> Callable[[Tensor], Tensor]:
         """Return a function from the shared weights to what every client would send: one tensor program."""
-        vectorize.check_same_structure(self.modules)
-        rows = self.start.repeat_interleave(self.shape[1], dim=0)
-        state = {name: piece.contiguous() for name, piece in unflatten(rows, self.template).items()}
+        stacked = vectorize.stack_alike(self.modules).items()
+        state = {name: each.repeat_interleave(self.shape[1], dim=0) for name, each in stacked}
         velocity = zero_velocity(self.template, state)
-        step = vectorize.attempt(make_step, self.template.train(), state, velocity, self.sgd)
-        steps = self.recipe.rounds * self.recipe.local_steps
-        step = vectorize.checked_step(step, state, velocity, self.sgd, self.fresh(-1), steps)
+        step = vectorize.checked_step(self.template, state, velocity, self.sgd, self.fresh(-1))
 
         def run(shared: Tensor) -> Tensor:
             rows = shared.repeat_interleave(self.shape[1], dim=0)
             with torch.no_grad():
-                for name, piece in unflatten(rows, self.template).items():
+                for name, piece in unflatten(rows, state_of(self.template)).items():
                     state[name].copy_(piece)
             for inputs, labels in self.next_batches():
                 step(inputs, labels)
@@ -215,7 +214,7 @@ class _Run:
     def alone(self, federation: int, shared: Tensor, batches: list[tuple[Tensor, Tensor]]) -> Tensor:
         """Return what one client would send."""
         local = self.fresh(federation)
-        load(local, {name: one[0] for name, one in unflatten(shared.unsqueeze(0), local).items()})
+        load(local, unflatten(shared, state_of(local)))
         descent = optimizer(local, self.sgd)
         with _rng.torch_stream(self.draws[federation]):
             for inputs, labels in batches:
@@ -225,14 +224,12 @@ class _Run:
     def next_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one round's local steps, (federations · clients, batch, …)."""
         for _ in range(self.recipe.local_steps):
-            records = torch.from_numpy(next(self.batches)).to(self.x.device)
-            inputs = self.x.index_select(0, records.flatten())
-            yield inputs.view(*records.shape, *self.x.shape[1:]), self.y[records]
+            yield look_up(*self.records, next(self.batches))
 
     def coins(self) -> Tensor:
         """Draw who takes part: (federations, clients)."""
         luck = np.stack([rng.random(self.shape[1]) for rng in self.rngs])
-        return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.x.device)
+        return self.present & torch.from_numpy(luck < self.recipe.sampling_rate).to(self.device)
 
     def averaged(self, update: Tensor, there: Tensor) -> Tensor:
         """Clip what is sent, and add it up; add noise, and divide, as a step of private training does.
@@ -261,10 +258,12 @@ def _longest(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(pieces), dim=0) * (1 + gamma(6, rows.dtype))
 
 
-def _is_trained(weight: Tensor) -> Tensor:
-    return torch.full_like(weight, weight.requires_grad, dtype=torch.bool)
+def _is_trained(module: nn.Module) -> Tensor:
+    """Tell of every weight of a module, in one row, whether it is trained."""
+    each = [torch.full_like(one, one.requires_grad, dtype=torch.bool) for one in module.parameters()]
+    return torch.cat([one.flatten() for one in each])
 
 
-def _vector(module: nn.Module, of: Callable[[Tensor], Tensor] = torch.detach) -> Tensor:
-    """Return all weights of a module, or something of each of them, in one row."""
-    return torch.cat([of(weight).detach().flatten() for weight in module.parameters()])
+def _vector(module: nn.Module) -> Tensor:
+    """Return all weights of a module in one row."""
+    return torch.cat([weight.detach().flatten() for weight in module.parameters()])

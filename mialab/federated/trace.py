@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mialab import _check
 from mialab._validation import door
 from mialab.train import Fleet
+from mialab.train.fleet import unflatten
 
 
 @door
@@ -36,6 +36,7 @@ class Trace:
 
     Examples
     --------
+    >>> import torch
     >>> weights = torch.tensor([[[1.0, 2.0]], [[1.5, 2.5]]])  # before the one round, and after it
     >>> updates = {0: torch.tensor([[[0.0, 0.0], [1.0, 1.0]]])}  # of two clients
     >>> trace = Trace(nn.Linear(2, 1, bias=False), weights, updates, torch.ones(1, 1, 2, dtype=torch.bool))
@@ -84,19 +85,4 @@ class Trace:
         return self._fleet(self.weights[round_] + self.updates[round_][:, client])
 
     def _fleet(self, flat: Float[Tensor, "federations weights"]) -> Fleet:
-        return Fleet(self.template, unflatten(flat, self.template), self.modules)
-
-
-def unflatten(flat: Float[Tensor, "models weights"], template: nn.Module) -> dict[str, Tensor]:
-    """Cut rows of weights into the parameters of a module, as views."""
-    named = dict(template.named_parameters())
-    pieces = flat.split([weight.numel() for weight in named.values()], dim=1)
-    return {
-        name: piece.unflatten(1, weight.shape) if weight.ndim else piece.squeeze(1)
-        for (name, weight), piece in zip(named.items(), pieces, strict=True)
-    }
-
-
-def flatten(state: dict[str, Tensor]) -> Float[Tensor, "models weights"]:
-    """Put the parameters of every model in one row."""
-    return torch.cat([tensor.reshape(len(tensor), -1) for tensor in state.values()], dim=1)
+        return Fleet(self.template, unflatten(flat, dict(self.template.named_parameters())), self.modules)

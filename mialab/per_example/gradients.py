@@ -13,6 +13,7 @@ from mialab.models import Attention, Block, TinyTransformer
 from mialab.per_example import capture
 from mialab.per_example.layers import RULES, Tensors, rule_of
 from mialab.per_example.rounding import gamma, norm_bounds
+from mialab.train.fleet import trainable
 
 Norms = Float[Tensor, "records"]
 
@@ -23,11 +24,6 @@ _APART = (
     *(Attention, Block, TinyTransformer),
 )
 """Modules, besides those with a rule, that are known to keep records apart."""
-
-
-def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that training may change, by name; one that is shared has one name."""
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def per_example(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensors:

@@ -97,7 +97,7 @@ class Affine:
     def gradients(self) -> Tensors:
         """Return them, records first."""
         a, e = (one.unsqueeze(1) if one.ndim == 2 else one for one in (self.a, self.e))
-        return {"weight": e.mT @ a, "bias": e.sum(1)} if self.bias else {"weight": e.mT @ a}
+        return {"weight": e.mT @ a, "bias": self.total} if self.bias else {"weight": e.mT @ a}
 
 
 @dataclass(eq=False)
@@ -233,8 +233,7 @@ def _affine(layer: nn.Module, a: Tensor, e: Tensor, norm: Norm) -> Form:
     (tokens, inputs), outputs = a.shape[1:], e.shape[2]
     if norm == "auto" and tokens * (inputs + outputs) < _PASSES * inputs * outputs / tokens:
         return affine
-    weight = {"weight": e.mT @ a}
-    return Dense({**weight, "bias": affine.total} if affine.bias else weight)
+    return Dense(affine.gradients())
 
 
 def _dense(layer: nn.Module, **each: Callable[[], Tensor]) -> Dense:

@@ -8,8 +8,10 @@ one pass), no other record is ever seen, and models with few records simply come
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from jaxtyping import Int
 from numpy import ndarray
+from torch import Tensor
 
 
 def batches(
@@ -45,3 +47,9 @@ def fleet_batches(
     ]
     for _ in range(steps):
         yield np.stack([rows[next(stream)] for rows, stream in streams])
+
+
+def look_up(x: Tensor, y: Tensor, numbers: Int[ndarray, "models batch_size"]) -> tuple[Tensor, Tensor]:
+    """Return the records (models, batch, …) and labels (models, batch) that have these numbers."""
+    rows = torch.from_numpy(numbers).to(x.device)
+    return x.index_select(0, rows.flatten()).view(*rows.shape, *x.shape[1:]), y[rows]

@@ -110,7 +110,8 @@ def restore(path: Path, arrays: Arrays, tensors: dict[str, Tensor]) -> None:
     ValueError
         If names, shapes or kinds of numbers are not theirs; then no tensor was changed.
     """
-    saved, own = ({name: _kind(one) for name, one in group.items()} for group in (arrays, tensors))
+    groups = arrays, to_arrays(tensors)
+    saved, own = ({name: (one.shape, one.dtype) for name, one in group.items()} for group in groups)
     if wrong := sorted(name for name in saved.keys() | own.keys() if saved.get(name) != own.get(name)):
         raise ValueError(
             f"checkpoint must hold the arrays of this run, got another {wrong[0]!r}: remove {path}"
@@ -118,9 +119,3 @@ def restore(path: Path, arrays: Arrays, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(arrays[name]))
-
-
-def _kind(array: Tensor | np.ndarray) -> tuple[tuple[int, ...], np.dtype]:
-    """Return an array's shape and kind of numbers."""
-    dtype = array.new_empty(0, device="cpu").numpy().dtype if isinstance(array, Tensor) else array.dtype
-    return tuple(array.shape), dtype

@@ -1,8 +1,6 @@
 """Training many models as one tensor program, in shards, with checkpoints."""
 
 import copy
-import hashlib
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,18 +14,18 @@ from numpy import ndarray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mialab import _check, _rng
+from mialab import _rng
 from mialab._functional import as_tensor, class_logits
 from mialab._types import Inputs, MemberMatrix
 from mialab._validation import door
 from mialab.train import hidden, vectorize
 from mialab.train._model_checks import check_member, check_training
-from mialab.train.batching import fleet_batches
-from mialab.train.checkpoint import Checkpoint, to_arrays
+from mialab.train.batching import fleet_batches, look_up
+from mialab.train.checkpoint import Checkpoint
 from mialab.train.fit import fit_tensors, optimizer, train_step
-from mialab.train.fleet import Fleet, State, concatenate, stack, state_of
+from mialab.train.fleet import Fleet, State, state_of
 from mialab.train.recipe import Sgd
-from mialab.train.steps import make_step, zero_velocity
+from mialab.train.steps import zero_velocity
 
 _PROBED = 8  # records that an untrained model is asked about
 
@@ -102,89 +100,62 @@ def fit_many(
     """
     example, x, bytes_per_record = check_training(make_model, x, y, device, pretrained=pretrained)
     check_member(member)
-    _check.positive("memory_bytes", memory_bytes)
     # Weights, velocities, gradients, and twice all that a forward pass makes: a rule of thumb, not a bound.
     weights = sum(weight.numel() for weight in example.parameters())
     bytes_per_model = 12 * weights + 2 * recipe.batch_size * (bytes_per_record + x[0].nbytes)
-    size = max(1, int(memory_bytes / bytes_per_model))
-    starts = range(0, len(member), size)
-    rngs = rng.spawn(len(member))
-    total = recipe.steps * len(starts)
+    shards = vectorize.shards(len(member), bytes_per_model, memory_bytes)
     inputs, labels = as_tensor(x).to(device), as_tensor(y).to(device)
-    about = f"{recipe} {example} {device.split(':')[0]}"
-    if checkpoint_folder is not None:
-        about += _checksum(x) + _checksum(y)
-    if why := vectorize.why_not(example, inputs, recipe.batch_size):
-        vectorize.warn_one_by_one(why)
-    with tqdm(total=total, desc=f"training {len(member)} models", delay=2, leave=False) as bar:
-        run = _Run(make_model, inputs, labels, recipe, bar, why, checkpoint_folder, about)
-        shards = [slice(start, start + size) for start in starts]
-        return concatenate([run.shard(one.start, member[one], rngs[one]) for one in shards])
+    about = hidden.checksum([recipe, repr(example), device.split(":")[0], x, y]) if checkpoint_folder else ""
+    run = _Run(make_model, inputs, labels, member, recipe, checkpoint_folder, about)
+    why = vectorize.why_not(example, inputs, recipe.batch_size)
+    return vectorize.train_fleet(why, shards, rng.spawn(len(member)), recipe.steps, run.together, run.alone)
 
 
 @dataclass
 class _Run:
-    """What all shards of a run have in common."""
+    """One call of `fit_many`."""
 
     make_model: Callable[[], nn.Module]
     x: Tensor
     y: Tensor
+    member: np.ndarray
     recipe: Sgd
-    bar: tqdm
-    one_by_one: str | None  # why, if they are
     folder: str | Path | None
     about: str  # what a checkpoint belongs to
 
-    def shard(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
-        """Train one shard, from its checkpoint if there is one."""
-        if not self.one_by_one:
-            try:
-                return self.fit_vectorized(first, member, copy.deepcopy(rngs))
-            except vectorize.NotVectorizableError as error:
-                self.one_by_one = str(error)
-                vectorize.warn_one_by_one(self.one_by_one)
-        models = []
-        for number, (row, rng) in enumerate(zip(member, rngs, strict=True), start=first):
-            models.append(self.fit_one(number, row, rng))
-            self.bar.update(self.recipe.steps / len(member))
-        return Fleet(models[0], stack(models), tuple(models))
-
-    def fit_vectorized(self, first: int, member: np.ndarray, rngs: list[np.random.Generator]) -> Fleet:
-        """Train models as one tensor program."""
-        witness, first_rng = self.fresh(copy.deepcopy(rngs[-1])), copy.deepcopy(rngs[0])
+    def together(self, shard: slice, rngs: list[np.random.Generator], bar: tqdm) -> Fleet:
+        """Train some models as one tensor program, from their checkpoint if there is one."""
+        witness = self.fresh(copy.deepcopy(rngs[-1]))
         modules = [self.fresh(rng) for rng in rngs]
-        vectorize.check_same_structure(modules)
-        template, state = modules[0].train(), vectorize.attempt(stack, modules)
+        template, state = modules[0], vectorize.stack_alike(modules)
         del modules
         velocity = zero_velocity(template, state)
         tensors = state | {f"velocity/{name}": speed for name, speed in velocity.items()}
-        name = f"models-{first:06d}"
-        saved = self.checkpoint(name, first_rng, member, rngs, tensors) if self.folder else None
+        name, member = f"models-{shard.start:06d}", self.member[shard]
+        saved = self.checkpoint(name, witness, member, rngs, tensors) if self.folder else None
         done = saved.restore() if saved else 0
-        self.bar.update(done)
+        bar.update(done)
 
         steps = self.recipe.steps
-        step = vectorize.attempt(make_step, template, state, velocity, self.recipe)
-        step = vectorize.checked_step(step, state, velocity, self.recipe, witness.train(), steps, done)
+        step = vectorize.checked_step(template, state, velocity, self.recipe, witness, done)
         members = [np.flatnonzero(row) for row in member]
         batches = fleet_batches(members, steps, self.recipe.batch_size, rngs=rngs)
         for number, batch in enumerate(islice(batches, done, None), start=done + 1):
-            records = torch.from_numpy(batch).to(self.x.device)
-            inputs = self.x.index_select(0, records.flatten()).view(*batch.shape, *self.x.shape[1:])
-            step(inputs, self.y[records])
-            self.bar.update()
+            step(*look_up(self.x, self.y, batch))
+            bar.update()
             if saved:
                 saved.save(number, last=number == steps)
         return Fleet(template.eval(), {name: tensor.detach() for name, tensor in state.items()})
 
-    def fit_one(self, number: int, row: np.ndarray, rng: np.random.Generator) -> nn.Module:
+    def alone(self, number: int, rng: np.random.Generator) -> nn.Module:
         """Train one model by the plain loop, or read it back."""
-        rows, first_rng = torch.from_numpy(np.flatnonzero(row)).to(self.x.device), copy.deepcopy(rng)
+        row = self.member[number]
+        rows = torch.from_numpy(np.flatnonzero(row)).to(self.x.device)
         train = partial(fit_tensors, self.make_model, self.x[rows], self.y[rows], self.recipe, rng=rng)
         start = self.fresh(copy.deepcopy(rng)) if self.folder else None
         if start is None or any(isinstance(one, nn.UninitializedParameter) for one in start.parameters()):
             return train()
-        saved = self.checkpoint(f"model-{number:06d}", first_rng, row, [rng], state_of(start))
+        saved = self.checkpoint(f"model-{number:06d}", start, row, [rng], state_of(start))
         if saved.restore():
             return start.eval()
         model = train()
@@ -200,22 +171,16 @@ class _Run:
     def checkpoint(
         self,
         name: str,
-        rng: np.random.Generator,
+        start: nn.Module,
         member: np.ndarray,
         rngs: list[np.random.Generator],
         tensors: State,
     ) -> Checkpoint:
-        """Name a checkpoint; ``rng`` makes its first model, to ask what it was before training."""
-        with np.printoptions(threshold=sys.maxsize):
-            states = [f"{one.bit_generator.seed_seq} {one.bit_generator.state}" for one in rngs]
-        arrays = [_checksum(array) for array in (member, *to_arrays(tensors).values())]
-        fingerprint = hashlib.sha256(f"{self.about} {name} {states} {arrays}".encode()).hexdigest()
-        probe = _probe(self.fresh(rng), self.x, self.y, self.recipe)
+        """Name a checkpoint; ``start`` is one of its models before training."""
+        seeds = [(str(one.bit_generator.seed_seq), one) for one in rngs]
+        fingerprint = hidden.checksum([self.about, name, seeds, member, tensors])
+        probe = _probe(hidden.copy_of(start), self.x, self.y, self.recipe)
         return Checkpoint(Path(self.folder or "") / f"{name}.npz", fingerprint, probe, tensors)
-
-
-def _checksum(array: np.ndarray) -> str:
-    return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
 
 
 def _probe(model: nn.Module, x: Tensor, y: Tensor, recipe: Sgd) -> np.ndarray:

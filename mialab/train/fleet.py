@@ -47,8 +47,6 @@ class Fleet:
     >>> fleet = Fleet.of([alone, alone])
     >>> len(fleet), type(fleet[0]).__name__
     (2, 'Sequential')
-    >>> len(fleet.part(1, 2))
-    1
     """
 
     template: nn.Module
@@ -75,20 +73,6 @@ class Fleet:
         load(single, {name: stacked[model] for name, stacked in self.state.items()})
         return single.eval()
 
-    @door
-    def part(self, start: int, stop: int) -> "Fleet":
-        """Return models ``start`` … ``stop - 1`` as a fleet that shares their memory.
-
-        Raises
-        ------
-        ValueError
-            If there is no such part, or nothing in it.
-        """
-        if not 0 <= start < stop <= len(self):
-            _check.refuse("start and stop", f"be 0 ≤ start < stop ≤ {len(self)}", f"{start} and {stop}")
-        state = {name: stacked[start:stop] for name, stacked in self.state.items()}
-        return Fleet(self.template, state, self.modules[start:stop])
-
 
 def state_of(module: nn.Module) -> State:
     """Return a module's parameters and buffers by name, each once, sharing their memory."""
@@ -96,10 +80,29 @@ def state_of(module: nn.Module) -> State:
     return {name: tensor.detach() for name, tensor in named}
 
 
+def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that training may change, by name; one that is shared has one name."""
+    return {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
+
+
 def stack(modules: list[nn.Module]) -> State:
     """Stack the parameters and buffers of modules of one shape."""
     states = [state_of(module) for module in modules]
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def flatten(state: State) -> Float[Tensor, "models weights"]:
+    """Put the stacked weights of every model in one row."""
+    return torch.cat([tensor.reshape(len(tensor), -1) for tensor in state.values()], dim=1)
+
+
+def unflatten(flat: Float[Tensor, "*models weights"], like: Mapping[str, Tensor]) -> State:
+    """Cut rows of weights into tensors of these names and shapes, as views."""
+    pieces = flat.split([weight.numel() for weight in like.values()], dim=-1)
+    return {
+        name: piece.view(flat.shape[:-1] + weight.shape)
+        for (name, weight), piece in zip(like.items(), pieces, strict=True)
+    }
 
 
 def load(module: nn.Module, state: State) -> None:
@@ -275,9 +278,6 @@ def check_logits(module: nn.Module, output: object, records: int) -> Tensor:
 
 
 def concatenate(fleets: list[Fleet]) -> Fleet:
-    """Join the shards of a fleet in their order."""
+    """Join the shards of a fleet, none with modules of its own, in their order."""
     state = {name: torch.cat([part.state[name] for part in fleets]) for name in fleets[0].state}
-    if any(part.modules for part in fleets):
-        modules = [part.modules or tuple(part[one] for one in range(len(part))) for part in fleets]
-        return Fleet(fleets[0].template, state, sum(modules, ()))
     return Fleet(fleets[0].template, state)

@@ -33,7 +33,22 @@ def fingerprint(module: nn.Module) -> str:
     >>> fingerprint(one) == fingerprint(other)
     False
     """
-    return _Walk(module).digest.hexdigest()
+    walk = _Walk()
+    walk.module(module)
+    return walk.digest.hexdigest()
+
+
+def checksum(value: object) -> str:
+    """Return a checksum of any value, with the parameters and buffers of the modules in it.
+
+    Examples
+    --------
+    >>> checksum([1, "a"]) == checksum([1, "a"]), checksum([1]) == checksum([2])
+    (True, False)
+    """
+    walk = _Walk()
+    walk.walk(value)
+    return walk.digest.hexdigest()
 
 
 def copy_of(module: nn.Module) -> nn.Module:
@@ -46,18 +61,18 @@ def copy_of(module: nn.Module) -> nn.Module:
     >>> copy_of(layer).last.requires_grad
     False
     """
-    held = [tensor for tensor in _Walk(module).tensors if not tensor.is_leaf]
+    walk = _Walk()
+    walk.module(module)
+    held = [one for _, one in walk.seen.values() if isinstance(one, Tensor) and not one.is_leaf]
     return copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in held})
 
 
 class _Walk:
     """One way through everything that hangs on a module."""
 
-    def __init__(self, module: nn.Module):
+    def __init__(self):
         self.digest = hashlib.sha256()
-        self.tensors: list[Tensor] = []
         self.seen: dict[int, tuple[int, object]] = {}  # the object is kept, so that no other gets its id
-        self.module(module)
 
     def say(self, *words: object) -> None:
         """Add words to the checksum."""
@@ -91,32 +106,10 @@ class _Walk:
         else:
             self.seen[id(value)] = len(self.seen), value
             self.say(type(value).__qualname__)
-            self.enter(value, captured)
-
-    def enter(self, value: object, captured: bool) -> None:
-        """Go through what is not a plain value."""
-        if isinstance(value, nn.Module):  # that is not registered: its weights are not trained
-            for tensor in (*value.parameters(), *value.buffers()):
-                self.walk(tensor)
-            self.module(value)
-        elif isinstance(value, Tensor):
-            self.tensors.append(value)
-            self.say(value.dtype, value.shape, value.requires_grad, _content(value))
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            self.say(value.dtype.str, value.shape, value.tobytes())
-        elif isinstance(value, dict):
-            for name, one in value.items():  # other keys than names are numbers that torch gave to hooks
-                self.say(name if isinstance(name, str) else "")
-                self.walk(one, captured)
-        elif isinstance(value, (list, tuple, deque)):
-            self.say(len(value))
-            for one in value:
-                self.walk(one, captured)
-        elif isinstance(value, (set, frozenset)):
-            self.say(sorted(map(repr, value)))
-        else:
             for one in _inside(value):
                 self.walk(one, captured or isinstance(value, FunctionType))
+            if isinstance(value, nn.Module):
+                self.module(value)
 
 
 def _content(tensor: Tensor) -> object:
@@ -129,6 +122,18 @@ def _content(tensor: Tensor) -> object:
 
 def _inside(value: object) -> list[object]:
     """List what an object is made of."""
+    if isinstance(value, nn.Module):  # that is not registered: its weights are not trained
+        return [*value.parameters(), *value.buffers()]
+    if isinstance(value, Tensor):
+        return [repr(value.dtype), repr(value.shape), value.requires_grad, _content(value)]
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [value.dtype.str, repr(value.shape), value.tobytes()]
+    if isinstance(value, dict):  # other keys than names are numbers that torch gave to hooks
+        return [part for name, one in value.items() for part in (name if isinstance(name, str) else "", one)]
+    if isinstance(value, (list, tuple, deque)):
+        return [len(value), *value]
+    if isinstance(value, (set, frozenset)):
+        return [repr(sorted(map(repr, value)))]
     if isinstance(value, torch.Generator):
         return [value.get_state()]
     if isinstance(value, np.random.Generator):

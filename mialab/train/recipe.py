@@ -47,8 +47,6 @@ class Sgd:
     def __post_init__(self):
         _check.at_least("steps", self.steps, 0)
         _check.at_least("batch_size", self.batch_size, 1)
-        for name in ("steps", "batch_size"):
-            object.__setattr__(self, name, int(getattr(self, name)))
         _check.positive("learning_rate", self.learning_rate)
         _check.share("momentum", self.momentum)
         _check.not_negative("weight_decay", self.weight_decay)

@@ -11,14 +11,13 @@ about twice as fast (``make bench`` prints by how much).
 """
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
 from mialab import _functional
-from mialab.train.fleet import State
+from mialab.train.fleet import State, trainable
 from mialab.train.recipe import Sgd
 
 Step = Callable[[Tensor, Tensor], None]
@@ -26,19 +25,14 @@ Step = Callable[[Tensor, Tensor], None]
 
 def zero_velocity(template: nn.Module, state: State) -> State:
     """Return a velocity of zero for every parameter that is trained."""
-    return {
-        name: torch.zeros_like(state[name])
-        for name, weight in template.named_parameters()
-        if weight.requires_grad
-    }
+    return {name: torch.zeros_like(state[name]) for name in trainable(template)}
 
 
 def make_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
     """Return the faster step that is right for a module: written out for perceptrons, else general."""
-    layers = linear_layers(template)
-    if layers is None or len(velocity) < 2 * len(layers):  # some are frozen, or used at two places
-        return general_step(template, state, velocity, recipe)
-    return perceptron_step(layers, state, velocity, recipe)
+    if layers := linear_layers(template):
+        return perceptron_step(layers, state, velocity, recipe)
+    return general_step(template, state, velocity, recipe)
 
 
 def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd) -> Step:
@@ -68,7 +62,7 @@ def general_step(template: nn.Module, state: State, velocity: State, recipe: Sgd
 
 
 def linear_layers(module: nn.Module) -> list[str] | None:
-    """Name the layers of a perceptron, or return None if the module is anything else.
+    """Name the layers of a perceptron whose weights are all trained; return None for any other module.
 
     Examples
     --------
@@ -79,14 +73,14 @@ def linear_layers(module: nn.Module) -> list[str] | None:
     """
     if type(module) is not nn.Sequential:
         return None
-    names = [name for name, layer in module.named_children() if type(layer) is not nn.Flatten]
-    kinds = [type(module.get_submodule(name)) for name in names]
-    alternate = all(kind is (nn.ReLU if place % 2 else nn.Linear) for place, kind in enumerate(kinds))
-    flat_first = all(type(layer) is not nn.Flatten for layer in list(module)[1:])
-    if not (alternate and flat_first and len(kinds) % 2):
+    layers = dict(module.named_children())
+    names, kinds = list(layers), [type(layer) for layer in layers.values()]
+    if kinds[:1] == [nn.Flatten]:
+        names, kinds = names[1:], kinds[1:]
+    if kinds != [nn.Linear, *[nn.ReLU, nn.Linear] * (len(kinds) // 2)]:
         return None
-    biased = all(module.get_submodule(name).bias is not None for name in names[::2])
-    return names[::2] if biased else None
+    every = len(trainable(module)) == 2 * len(names[::2])  # else some lack, or are frozen or used twice
+    return names[::2] if every else None
 
 
 def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sgd) -> Step:
@@ -98,58 +92,61 @@ def perceptron_step(layers: list[str], state: State, velocity: State, recipe: Sg
     speeds = [(velocity[f"{name}.weight"], velocity[f"{name}.bias"].unsqueeze(2)) for name in layers]
     flat_weights = [tensor for pair in weights for tensor in pair]
     flat_speeds = [tensor for pair in speeds for tensor in pair]
-    rooms: dict[int, list[Tensor]] = {}
-
-    def make_room(batch: int) -> list[Tensor]:
-        return [weight.new_empty(*weight.shape[:2], batch) for weight, _ in weights for _ in range(2)]
+    rooms = [
+        [weight.new_empty(*weight.shape[:2], recipe.batch_size) for weight, _ in weights] for _ in range(2)
+    ]
 
     @torch.no_grad()
     def step(inputs: Tensor, labels: Tensor) -> None:
-        batch = labels.shape[1]
-        room = rooms.setdefault(batch, make_room(batch) if batch not in rooms else [])
-        outputs, errors = room[::2], room[1::2]
-
-        hidden = [inputs.flatten(2).mT]
-        for (weight, bias), output in zip(weights, outputs, strict=True):
-            torch.baddbmm(bias, weight, hidden[-1], out=output)
-            hidden.append(output.relu_() if output is not outputs[-1] else output)
-
-        _cross_entropy_error(hidden.pop(), labels, recipe.label_smoothing, out=errors[-1])
-        for (upper, below), (weight, _), activation in zip(
-            pairwise(errors[::-1]), weights[:0:-1], hidden[:0:-1], strict=True
-        ):
-            torch.bmm(weight.mT, upper, out=below)
-            torch.ops.aten.threshold_backward(below, activation, 0.0, grad_input=below)
-
-        for (speed, bias_speed), error, activation in zip(speeds, errors, hidden, strict=True):
+        layers = backpropagate(weights, inputs, labels, recipe.label_smoothing, labels.shape[1], rooms)
+        for (speed, bias_speed), (activation, error) in zip(speeds, layers, strict=True):
             speed.baddbmm_(error, activation.mT, beta=recipe.momentum)
             bias_speed.mul_(recipe.momentum).add_(error.sum(2, keepdim=True))
-        if recipe.weight_decay:
-            _add_all(flat_speeds, flat_weights, recipe.weight_decay)
-        _add_all(flat_weights, flat_speeds, -recipe.learning_rate)
+        for weight, speed in zip(flat_weights, flat_speeds, strict=True):
+            if recipe.weight_decay:
+                speed.add_(weight, alpha=recipe.weight_decay)
+            weight.sub_(speed, alpha=recipe.learning_rate)
 
     return step
 
 
-def _add_all(weights: list[Tensor], others: list[Tensor], factor: float) -> None:
-    for weight, other in zip(weights, others, strict=True):
-        weight.add_(other, alpha=factor)
+def backpropagate(
+    weights: list[tuple[Tensor, Tensor]],
+    inputs: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    divisor: int = 1,
+    rooms: list[list[Tensor]] | None = None,
+) -> list[tuple[Tensor, Tensor]]:
+    """Return what each layer of a perceptron saw, and the gradients of the losses in its outputs.
 
-
-def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, *, out: Tensor) -> None:
-    """Write the gradient of the mean cross-entropy: softmax minus the (smoothed) label.
-
-    ``logits`` and ``out`` have shape (models, classes, batch), ``labels`` (models, batch). A single logit is
-    that of label 1.
+    Losses are divided by ``divisor``. Outputs and gradients are written into ``rooms``, if there are such.
     """
-    classes, batch = logits.shape[1:]
+    outputs, errors = rooms or [[None] * len(weights)] * 2
+    seen = [inputs.flatten(2).mT]
+    for (weight, bias), room in zip(weights[:-1], outputs[:-1], strict=True):
+        seen.append(torch.baddbmm(bias, weight, seen[-1], out=room).relu_())
+    weight, bias = weights[-1]
+    logits = torch.baddbmm(bias, weight, seen[-1], out=outputs[-1])
+    told = [_cross_entropy_error(logits, labels, smoothing, errors[-1]).div_(divisor)]
+    for (weight, _), activation, room in zip(weights[:0:-1], seen[:0:-1], errors[-2::-1], strict=True):
+        below = torch.bmm(weight.mT, told[-1], out=room)
+        told.append(torch.ops.aten.threshold_backward(below, activation, 0.0, grad_input=below))
+    return list(zip(seen, told[::-1], strict=True))
+
+
+def _cross_entropy_error(logits: Tensor, labels: Tensor, smoothing: float, room: Tensor | None) -> Tensor:
+    """Return the gradient of each record's cross-entropy: softmax minus the (smoothed) label.
+
+    ``logits`` have shape (models, classes, batch), ``labels`` (models, batch). A single logit is that of
+    label 1.
+    """
+    classes = logits.shape[1]
     if classes == 1:
-        target = labels.unsqueeze(1).to(out).mul_(1 - smoothing).add_(smoothing / 2)
-        torch.sigmoid(logits, out=out).sub_(target).div_(batch)
-        return
-    torch.softmax(logits, 1, out=out)
+        target = labels.unsqueeze(1).to(logits).mul_(1 - smoothing).add_(smoothing / 2)
+        return torch.sigmoid(logits, out=room).sub_(target)
+    error = torch.softmax(logits, 1, out=room)
     if smoothing:
-        out.sub_(smoothing / classes)
-    one = out.new_full((), smoothing - 1).expand(len(labels), 1, batch)
-    out.scatter_add_(1, labels.unsqueeze(1), one)
-    out.div_(batch)
+        error.sub_(smoothing / classes)
+    one = error.new_full((), smoothing - 1).expand(len(labels), 1, labels.shape[1])
+    return error.scatter_add_(1, labels.unsqueeze(1), one)

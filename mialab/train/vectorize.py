@@ -5,33 +5,80 @@ operation by operation. A check at run time: at a few steps one model of the fle
 And any error of the tensor program.
 """
 
+import copy
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from tqdm import tqdm
 
-from mialab import _rng
+from mialab import _check, _rng
 from mialab.train import hidden
 from mialab.train.fit import optimizer, train_step
-from mialab.train.fleet import State, load, state_of
+from mialab.train.fleet import Fleet, State, concatenate, load, stack, state_of
 from mialab.train.recipe import Sgd
-from mialab.train.steps import Step
+from mialab.train.steps import Step, make_step
 
 CHECKED_STEPS = (1, 2, 10)  # and the first after an interruption, and the last
 _INSPECTED = 32  # records in the forward pass that is inspected
+
+T = TypeVar("T")
 
 
 class NotVectorizableError(Exception):
     """Why models cannot be trained as one tensor program."""
 
 
-def warn_one_by_one(why: str) -> None:
-    """Warn that models are trained one by one, and why."""
-    warnings.warn(f"the models are trained one by one, which takes longer: {why}", UserWarning, stacklevel=3)
+def together_or_one_by_one(why: str | None, together: Callable[[], T], one_by_one: Callable[[], T]) -> T:
+    """Train models as one tensor program, or one by one where ``why`` or an error forbids it: with a warning.
+
+    An error without a word goes without a warning.
+    """
+    if why is None:
+        try:
+            return together()
+        except NotVectorizableError as error:
+            why = str(error)
+    if why:
+        warning = f"the models are trained one by one, which takes longer: {why}"
+        warnings.warn(warning, UserWarning, stacklevel=3)
+    return one_by_one()
+
+
+def train_fleet(
+    why: str | None,
+    shards: list[slice],
+    rngs: list[np.random.Generator],
+    steps: int,
+    together: Callable[[slice, list[np.random.Generator], tqdm], Fleet],
+    alone: Callable[[int, np.random.Generator], nn.Module],
+) -> Fleet:
+    """Train a fleet, shard by shard as tensor programs of so many steps; or every model ``alone``."""
+    title = f"training {len(rngs)} models"
+
+    def all_together() -> Fleet:
+        again = copy.deepcopy(rngs)
+        with tqdm(total=steps * len(shards), desc=title, delay=2, leave=False) as bar:
+            return concatenate([together(shard, again[shard], bar) for shard in shards])
+
+    def one_by_one() -> Fleet:
+        each = enumerate(tqdm(rngs, title, delay=2, leave=False))
+        models = [alone(number, rng) for number, rng in each]
+        return Fleet(models[0], stack(models), tuple(models))
+
+    return together_or_one_by_one(why, all_together, one_by_one)
+
+
+def shards(models: int, bytes_per_model: float, memory_bytes: float) -> list[slice]:
+    """Cut a fleet into parts that stay within ``memory_bytes``, of one model at least."""
+    _check.positive("memory_bytes", memory_bytes)
+    size = max(1, int(memory_bytes / bytes_per_model))
+    return [slice(start, start + size) for start in range(0, models, size)]
 
 
 def why_not(module: nn.Module, inputs: Tensor, batch_size: int) -> str | None:
@@ -60,35 +107,35 @@ def why_not(module: nn.Module, inputs: Tensor, batch_size: int) -> str | None:
     return "its forward pass changes what it holds"
 
 
-def check_same_structure(modules: Sequence[nn.Module]) -> None:
-    """Refuse models that differ in more than parameters and buffers."""
-    first = hidden.fingerprint(modules[0])
-    if any(hidden.fingerprint(module) != first for module in modules[1:]):
+def stack_alike(modules: list[nn.Module]) -> State:
+    """Stack models, which must differ in nothing but parameters and buffers."""
+    if len({hidden.fingerprint(module) for module in modules}) > 1:
         raise NotVectorizableError("the models differ in more than their parameters and buffers")
+    return attempt(stack, modules)
 
 
 def checked_step(
-    step: Step, state: State, velocity: State, recipe: Sgd, witness: nn.Module, steps: int, done: int = 0
+    template: nn.Module, state: State, velocity: State, recipe: Sgd, witness: nn.Module, done: int = 0
 ) -> Step:
     """Return a step of a fleet that, now and then, compares with a step that its last model takes alone.
 
     Parameters
     ----------
-    step, state, velocity
-        The step, and what it changes.
-    recipe
-        Of the step.
+    template, state, velocity, recipe
+        As in `make_step`.
     witness
-        A model like the last one, in training mode, which is used up.
-    steps, done
-        How many there will be, and have been.
+        A model like the last one, which is used up.
+    done
+        How many steps there have been.
 
     Returns
     -------
     A step that raises `NotVectorizableError` where the two differ, or the step itself raises.
     """
+    step = attempt(make_step, template.train(), state, velocity, recipe)
+    witness.train()
     number = done
-    checked = {*CHECKED_STEPS, done + 1, steps}
+    checked = {*CHECKED_STEPS, done + 1, recipe.steps}
 
     def run(inputs: Tensor, labels: Tensor) -> None:
         nonlocal number

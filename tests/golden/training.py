@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from golden.cases import Area, generator
-from mialab import canaries, dp_sgd, federated, models, norms, signals, train, transformers
+from mialab import canaries, dp_sgd, federated, models, norms, signals, train
 from mialab.dp_sgd import clipping, fleet_clipping, sampling
 from mialab.per_example import gradients as per_example_gradients
 from mialab.per_example import rounding as floats
@@ -121,9 +121,9 @@ def attention():
     with torch.random.fork_rng():
         torch.manual_seed(3)
         layer, block, position = (
-            transformers.Attention(8, 2),
-            transformers.Block(8, 2),
-            transformers.Position(5, 8),
+            models.Attention(8, 2),
+            models.Block(8, 2),
+            models.Position(5, 8),
         )
     x = torch.from_numpy(generator().normal(size=(2, 5, 8)).astype(np.float32))
     return [layer.split(x), layer.weights(x), layer(x), block(x), position(x)]
@@ -132,7 +132,7 @@ def attention():
 def transformer_by_hand():
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        model = transformers.TinyTransformer(nn.Linear(4, 8), 16, CLASSES, 8, 2, 1, patch=2)
+        model = models.TinyTransformer(nn.Linear(4, 8), 16, CLASSES, 8, 2, 1, patch=2)
     x = torch.from_numpy(generator().normal(size=(2, 1, 8, 8)).astype(np.float32))
     return [model.pieces(x), model.tokens(x), model(x)]
 
@@ -179,11 +179,11 @@ def fitted_fleet(kind, recipe):
     return train.predict(fleet_of(kind, recipe), records(kind)[0])
 
 
-def fleet_parts():
+def fleet_by_hand():
     fleet = train.Fleet.of([fresh("perceptron"), fresh("perceptron")])
     x = records("perceptron")[0]
     again = train.Fleet(fleet.template, fleet.state)
-    return [len(fleet), *(train.predict(one, x) for one in (fleet.part(1, 2), fleet[0], again))]
+    return [len(fleet), *(train.predict(one, x) for one in (train.Fleet.of([fleet[1]]), fleet[0], again))]
 
 
 def checkpointed():
@@ -205,7 +205,7 @@ for kind in MODELS:
     if kind != "perceptron":
         add(f"logits after SGD, {kind}", "exact", fitted, kind, "momentum 0.9")
         add(f"logits after SGD, fleet, {kind}", "exact", fitted_fleet, kind, "momentum 0.9")
-add("parts of a fleet", "exact", fleet_parts)
+add("parts of a fleet", "exact", fleet_by_hand)
 add("logits after SGD, fleet in shards with checkpoints", "exact", checkpointed)
 
 

@@ -25,10 +25,10 @@ from mialab import _check
 from mialab._types import Inputs
 from mialab._validation import door
 from mialab.leaks.gradients.per_record import check_readable, training_only
+from mialab.models import Attention, TinyTransformer
 from mialab.per_example import capture
 from mialab.per_example.gradients import keeps_apart
 from mialab.per_example.layers import RULES
-from mialab.transformers import Attention, TinyTransformer
 
 _AT_ONCE = 256  # records in one pass
 _ALL = slice(None)

@@ -13,10 +13,10 @@ from mialab import _check, _logits
 from mialab._functional import as_tensor
 from mialab._types import Inputs
 from mialab._validation import door
+from mialab.models import TinyTransformer
 from mialab.norms import NoisyBatchNorm2d
 from mialab.per_example.gradients import per_example
 from mialab.train.fleet import accepts_integers, explain_unreadable
-from mialab.transformers import TinyTransformer
 
 
 @door
