@@ -7,12 +7,12 @@ import numpy as np
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit.bound import TESTS, default_test, lower_bound, with_scores
+from mialab.audit.bound import default_test, lower_bound, with_scores
 from mialab.audit.claims import Epsilon
 from mialab.audit.evidence import p_of_coins, ranks_of
 from mialab.audit.rates import rate_limits
 from mialab.audit.result import AuditResult
-from mialab.game import Counts, Design, Outcome
+from mialab.game import Design, Outcome
 from mialab.metrics import Roc, roc_curve
 
 
@@ -65,10 +65,6 @@ def split(
     """
     _check.probability("share", share, open_ends=True)
     name = test or default_test(outcome.at(np.inf), "ε")
-    of_counts = [some for some, one in TESTS.items() if one.reads is Counts]
-    if name not in of_counts:
-        _check.refuse("test", f"be one of {', '.join(of_counts)}", name)
-    TESTS[name].admit(outcome.design)
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
     counts = rest.at(choose_threshold(_part(outcome, chosen), name))
