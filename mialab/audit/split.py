@@ -7,7 +7,7 @@ import numpy as np
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit.bound import default_test, lower_bound, with_scores
+from mialab.audit.bound import default_test, find_test, lower_bound, with_scores
 from mialab.audit.claims import Epsilon
 from mialab.audit.evidence import p_of_coins, ranks_of
 from mialab.audit.rates import rate_limits
@@ -64,7 +64,9 @@ def split(
     ε ≥ 2.422 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
     """
     _check.probability("share", share, open_ends=True)
-    name = test or default_test(outcome.at(np.inf), "ε")
+    nobody_accused = outcome.at(np.inf)
+    name = test or default_test(nobody_accused, "ε")
+    find_test(nobody_accused, "ε", name, 0.5, delta)  # or refuse it, before anything is drawn
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
     counts = rest.at(choose_threshold(_part(outcome, chosen), name))
