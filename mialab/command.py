@@ -302,19 +302,15 @@ def _check_files(asked: argparse.Namespace) -> None:
 
 
 def _content(path: str) -> bytes:
+    if path == "-" and sys.stdin is None:
+        raise ValueError("standard input must be open, got a closed one")
     try:
-        content = _file(path) if path != "-" else _piped()
+        content = sys.stdin.buffer.read(LARGEST + 1) if path == "-" else _file(path)
     except OSError as error:
         raise ValueError(f"the scores must be a file that can be read, got {error}") from None
     if len(content) > LARGEST:
         _check.refuse("the scores", f"have at most {LARGEST:,} bytes", "more")
     return content
-
-
-def _piped() -> bytes:
-    if sys.stdin is None:
-        raise ValueError("standard input must be open, got a closed one")
-    return sys.stdin.buffer.read(LARGEST + 1)
 
 
 def _file(path: str) -> bytes:

@@ -23,7 +23,6 @@ JOINT_UP_TO = 1000
 """Runs on either side up to which the joint test is the default: the one of more takes seconds."""
 
 _RUNS, _COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
-_ALL = ("ε", "μ", "curve")
 _FIXED = "a rule fixed in advance"
 _COIN = "a coin for each record"
 
@@ -31,7 +30,6 @@ TESTS = {
     "accuracy": AuditTest(
         "accuracy, fixed threshold",
         Counts,
-        _ALL,
         _RUNS + _COINS,
         f"{_FIXED}; as many runs on both sides, or {_COIN}",
         accuracy.p_value,
@@ -40,7 +38,6 @@ TESTS = {
     "rates": AuditTest(
         "Clopper-Pearson, fixed threshold",
         Counts,
-        _ALL,
         _RUNS,
         f"{_FIXED}; independent runs",
         rates.p_value_of_limits,
@@ -49,7 +46,6 @@ TESTS = {
     "joint": AuditTest(
         "exact joint test, fixed threshold",
         Counts,
-        _ALL,
         _RUNS,
         f"{_FIXED}; independent runs",
         rates.p_value_of_both,
@@ -58,16 +54,15 @@ TESTS = {
     "any-threshold": AuditTest(
         "any threshold",
         Outcome,
-        ("ε",),
         _RUNS + _COINS,
         f"independent runs, or {_COIN}",
         ranking.p_value_of_cuts,
         ranking.bound_of_cuts,
+        claims=("ε",),
     ),
     "order": AuditTest(
         "exact test of the curve, cut by rank",
         Outcome,
-        _ALL,
         _RUNS,
         "independent runs",
         ranking.p_value_of_order,
@@ -76,7 +71,6 @@ TESTS = {
     "one-run": AuditTest(
         "one run",
         Guesses,
-        _ALL,
         _COINS,
         f"numbers of guesses fixed in advance; {_COIN}",
         one_run.p_value,
@@ -85,11 +79,11 @@ TESTS = {
     "betting": AuditTest(
         "betting, stopped at will",
         ConfidenceSequence,
-        ("ε",),
         _RUNS + _COINS,
         "a fair coin for each trial; at δ > 0 independent runs",
         betting.p_value,
         betting.bound,
+        claims=("ε",),
     ),
 }
 """Every test, by the name that `lower_bound`, `refute` and the command take."""

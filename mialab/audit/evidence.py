@@ -280,7 +280,8 @@ def _of_guesses(guesses: Guesses, confidence: float) -> Seen:
 def _of_calls(calls: ConfidenceSequence, confidence: float) -> Seen:
     trials = calls.right + calls.wrong + calls.abstained
     _check.at_least("trials", trials, 1)
-    best = calls.restarted().update(np.ones(calls.right + calls.wrong, dtype=int))
+    start = ConfidenceSequence(calls.design, delta=calls.delta)
+    best = start.update(np.ones(calls.right + calls.wrong, dtype=int))
     looks = calls, best, calls.turned(), best.update(np.ones(calls.abstained, dtype=int))
     flat = "" if calls.right + calls.wrong else "nothing is called"
     return Seen(looks, calls.design, trials, "right calls", calls.rank(confidence=confidence), flat)

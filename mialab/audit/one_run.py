@@ -89,7 +89,10 @@ def p_value_of_biased(made: Made, epsilon: float) -> float:
 
 
 def _likely(trials: int, chance: float, most: int) -> ndarray:
-    """Return the numbers up to ``most`` whose chance is no 0 as a float, or the largest: e^−800 (Hoeffding 1963)."""
+    """Return the numbers up to ``most`` whose chance is no 0 as a float, and ``most`` if there are none.
+
+    The others have less than e^−800 (Hoeffding 1963), and add nothing.
+    """
     expected, reach = trials * chance, 20 * np.sqrt(trials)
     last = min(trials, most, int(expected + reach) + 1)
     return np.arange(max(0, min(int(expected - reach), last)), last + 1)

@@ -12,6 +12,7 @@ from mialab._round import decimals_down
 from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import AuditResult, Verdict
+from mialab.audit.result import check_same
 from mialab.game import Outcome
 from mialab.metrics import Roc, band, roc_curve
 from mialab.plots.rates import plot_curve, plot_region, plot_roc, rate_axes
@@ -69,11 +70,10 @@ def plot_epsilon_bounds(
         ax.plot([result.value, result.ceiling], [place, place], color=colour, linewidth=1.2)
         ax.plot(result.ceiling, place, "|", color=colour, markersize=12)
         ax.barh(place, result.value, height=0.5, color=colour)
-        where = result.value
-        ax.text(where, place - 0.3, f"ε ≥ {decimals_down(where)}, {finding}", **_TEXT)
+        ax.text(result.value, place - 0.3, f"ε ≥ {decimals_down(result.value)}, {finding}", **_TEXT)
     furthest = max(claim.epsilon, *(result.ceiling for result in results.values()))
     if proved is not None:
-        _check_same(proved, claim)
+        check_same("proof and claim", proved, claim)
         ax.axvspan(proved.epsilon, 1.5 * furthest, color=COLOURS["third"], alpha=0.2, linewidth=0)
         furthest = max(furthest, 1.1 * proved.epsilon)
         ax.text(proved.epsilon, len(results) - 0.45, " ruled out by proof", color="#00664a", fontsize=10.5)
@@ -167,10 +167,3 @@ def _thin(roc: Roc) -> Roc:
     by_fpr, by_tpr = np.searchsorted(roc.fpr, shown), np.searchsorted(roc.tpr, shown)
     kept = np.unique(np.clip(np.concatenate([[0], by_fpr, by_tpr]), 0, len(roc.fpr) - 1))
     return replace(roc, threshold=roc.threshold[kept], fpr=roc.fpr[kept], tpr=roc.tpr[kept])
-
-
-def _check_same(proved: Guarantee, claim: Guarantee) -> None:
-    for name in ("neighbours", "unit", "delta"):
-        one, other = getattr(proved, name), getattr(claim, name)
-        if one != other:
-            _check.refuse(f"{name} of proof and claim", "be the same", f"{one} and {other}")
