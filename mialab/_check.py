@@ -72,6 +72,12 @@ def at_least(name: str, value: int, least: int) -> None:
         refuse(name, f"be at least {least}", value)
 
 
+def within(name: str, value: int, most: int, what: str) -> None:
+    """Refuse a number below 0, or above the number of what it is a part of."""
+    if not 0 <= value <= most:
+        refuse(name, f"be in 0 … {most} ({what})", value)
+
+
 def count(name: str, value: int, least: int) -> None:
     """Refuse anything but a number from ``least`` to 2**53, up to which floats count."""
     at_least(name, value, least)

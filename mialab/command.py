@@ -49,10 +49,8 @@ class Report:
 
     Attributes
     ----------
-    finding
-        Violated, consistent or uninformative.
-    result
-        The bound with its evidence, or None where the design admits none.
+    verdict
+        On the claim, with the bound and its evidence; or None where the design admits no bound.
     how
         The rule, as it is needed to repeat the audit: threshold, test and seed, or numbers of guesses.
     fewest
@@ -60,21 +58,24 @@ class Report:
         coins have probability q^trials, q = e^ε/(1 + e^ε), under a mechanism that keeps the promise.
     """
 
-    finding: Finding
-    result: AuditResult | None
+    verdict: Verdict | None
     claim: Guarantee
     outcome: Outcome
     ranks: Ranks
     how: dict[str, float | str]
     fewest: int
 
+    @property
+    def finding(self) -> Finding:
+        """Violated, consistent or uninformative."""
+        return self.verdict.finding if self.verdict else Finding.UNINFORMATIVE
+
     def __str__(self) -> str:
         """Print the verdict with its power."""
-        if self.result is None:
-            said = [f"{self.finding}: {_NO_BOUND}"]
-        else:
+        said = [f"{self.finding}: {_NO_BOUND}"]
+        if self.verdict:
             rule = ", ".join(f"{name} {value}" for name, value in self.how.items())
-            said = [str(Verdict(self.result, self.claim)), f"{self.result}; {rule}"]
+            said = [f"{self.verdict}", f"{self.verdict.result}; {rule}"]
         (members, others), distinct = self.ranks.sides, self.ranks.distinct
         records = f"{members + others} records, {members} of them members, {distinct} distinct scores"
         power = f"no audit of fewer than {self.fewest} trials could refute this claim"
@@ -84,7 +85,7 @@ class Report:
     @property
     def _of_coins(self) -> list[str]:
         """Say how likely the coins were to fall like that, and where it matters what that means."""
-        coins = self.result and self.result.coins
+        coins = self.verdict and self.verdict.result.coins
         if coins is None:
             return []
         said = f"coins: as far off with p = {coins:.2g}"
@@ -93,7 +94,7 @@ class Report:
 
     def as_json(self) -> bytes:
         """Write everything that the verdict depends on."""
-        result = self.result
+        result = self.verdict and self.verdict.result
         bound = result and {
             "epsilon_lower": result.value,
             "reach": result.reach,
@@ -118,8 +119,8 @@ class Report:
             "exit_code": EXIT[self.finding],
             "claim": claim | {"neighbours": str(self.claim.neighbours)},
             "design": str(self.outcome.design),
-            "bound": bound or None,
-            "rank": rank or None,
+            "bound": bound,
+            "rank": rank,
             "coins_p_value": result and result.coins,
             "rule": self.how,
             "fewest_trials": self.fewest,
@@ -218,14 +219,14 @@ def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Repo
     error, ranks = 1 - asked.confidence, ranks_of(outcome, asked.coin)
     fewest = max(1, int(np.ceil(np.log(error) / log_expit(claim.epsilon))))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
-        return Report(Finding.UNINFORMATIVE, None, claim, outcome, ranks, {}, fewest)
+        return Report(None, claim, outcome, ranks, {}, fewest)
     terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
     how, result = _audit(outcome, asked, terms)
     if result.coins is not None and result.coins < _IMPOSSIBLE:
         _refuse_coins(ranks, asked)
     if asked.guess is not None or asked.threshold is not None:
         result = with_scores(result, ranks)
-    return Report(Verdict(result, claim).finding, result, claim, outcome, ranks, how, fewest)
+    return Report(Verdict(result, claim), claim, outcome, ranks, how, fewest)
 
 
 def _refuse_coins(ranks: Ranks, asked: argparse.Namespace) -> None:
@@ -301,19 +302,15 @@ def _check_files(asked: argparse.Namespace) -> None:
 
 
 def _content(path: str) -> bytes:
+    if path == "-" and sys.stdin is None:
+        raise ValueError("standard input must be open, got a closed one")
     try:
-        content = _file(path) if path != "-" else _piped()
+        content = sys.stdin.buffer.read(LARGEST + 1) if path == "-" else _file(path)
     except OSError as error:
         raise ValueError(f"the scores must be a file that can be read, got {error}") from None
     if len(content) > LARGEST:
         _check.refuse("the scores", f"have at most {LARGEST:,} bytes", "more")
     return content
-
-
-def _piped() -> bytes:
-    if sys.stdin is None:
-        raise ValueError("standard input must be open, got a closed one")
-    return sys.stdin.buffer.read(LARGEST + 1)
 
 
 def _file(path: str) -> bytes:

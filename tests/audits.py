@@ -17,7 +17,7 @@ mu = partial(lower_bound, family="mu")
 
 def result(value: float = 1.0, delta: float = 0.0, ceiling: float = 5.0, **other: Any) -> AuditResult:
     """Return a bound on ε, or with ``of`` on something else, with terms that are all made up."""
-    test = AuditTest("some test", object, ("ε",), (Design.RUNS,), "nothing", lambda *_: 1.0, lambda *_: 0.0)
+    test = AuditTest("some test", object, (Design.RUNS,), "nothing", lambda *_: 1.0, lambda *_: 0.0)
     rank = Estimate(0.5, 0.0, 1.0, 0.95, "none")
     fields = {
         "value": value,

@@ -136,8 +136,6 @@ def test_definition_turned_round_and_at_its_best(delta, rng):
     assert (state.turned()._most == turned._most).all()
     assert (state.turned().right, state.turned().wrong) == (turned.right, turned.wrong)
     assert (state.turned().turned()._most == state._most).all()
-    assert state.restarted().right == 0
-    assert (state.restarted()._most == 0).all()
     result = found(state)
     assert result.turned == found(turned).value
     assert result.reach == found(bets(np.ones(np.count_nonzero(verdicts)), delta)).value

@@ -9,8 +9,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import binom, hypergeom
 
-from mialab.accounting import Neighbours
-from mialab.audit import ceiling, lower_bound, split
+from mialab.accounting import Guarantee, Neighbours
+from mialab.audit import ceiling, lower_bound, p_value, split
+from mialab.audit.evidence import Made
+from mialab.audit.one_run import p_value_of_biased
 from mialab.audit.ranking import MIDDLE, middle_and_ends
 from mialab.game import Design, Outcome
 from refuting import p_of_cut, p_of_guesses
@@ -115,14 +117,18 @@ def test_coverage_every_order_of_twelve_runs(sides, delta, error, rng):
     assert error == ERROR or max(shares) > 0.1  # twelve runs prove little at 95 %
 
 
+def guesses_of(middle: int, trials: int) -> list[tuple[int, int, float]]:
+    """Return ten numbers of guesses "in" and "out", each with its share of the error."""
+    ends = middle_and_ends(trials)[1]
+    made = [(middle, trials - middle, MIDDLE)]
+    return made + [(ins * end, outs * end, 0.6 / 9) for end in ends for ins, outs in ((1, 0), (0, 1), (1, 1))]
+
+
 def refuting_falls(fell: np.ndarray, epsilon: float, delta: float) -> np.ndarray:
     """Read the method aloud: ten numbers of guesses for every fall of the coins, the highest score first."""
     trials = fell.shape[1]
-    middle, ends = middle_and_ends(trials)
-    made = [(middle, trials - middle, MIDDLE)]
-    made += [(ins * end, outs * end, 0.6 / 9) for end in ends for ins, outs in ((1, 0), (0, 1), (1, 1))]
     refutes = np.zeros(len(fell), dtype=bool)
-    for ins, outs, share in made:
+    for ins, outs, share in guesses_of(trials // 2, trials):
         right = fell[:, :ins].sum(axis=1) + (~fell[:, trials - outs :]).sum(axis=1)
         of = {v: p_of_guesses(int(v), ins + outs, trials, epsilon, delta) for v in np.unique(right)}
         refutes |= np.array([of[v] <= share * ERROR for v in right])
@@ -152,6 +158,25 @@ def test_definition_above_the_truth_exactly_when_the_truth_is_refuted(design, de
         assert not refuting(order, bound + 1e-9, delta)[0]
 
 
+@pytest.mark.parametrize("p_in", [0.5, 0.3, 0.8])
+def test_definition_cuts_know_the_bias_of_the_coins_and_not_how_they_fell(p_in, rng):
+    """The number of members is random. "In" is guessed of as many as the bias says, which no coin decides."""
+    told = 0
+    for _ in range(40):
+        trials = int(rng.integers(8, 80))
+        member = rng.permutation(np.arange(trials) < np.clip(rng.binomial(trials, p_in), 1, trials - 1))
+        outcome = Outcome(rng.normal(size=trials) + 2 * member, member, design=Design.COINS)
+        fell = member[np.argsort(-outcome.score)]
+        p_of_each = []
+        for ins, outs, share in guesses_of(int(p_in * trials), trials):
+            right = int(fell[:ins].sum() + (~fell[trials - outs :]).sum())
+            p_of_each.append(p_value_of_biased(Made(right, ins, outs, trials, p_in), 0.2) / share)
+        said = p_value(outcome, Guarantee(0.2, 0.0, Neighbours.REPLACE), p_in=p_in)
+        assert said == pytest.approx(min(1.0, *p_of_each), rel=1e-9)
+        told += p_of_each[0] == min(p_of_each) < 1 and member.sum() != int(p_in * trials)
+    assert told > 5  # the cut in the middle decides, and another number of members would be another cut
+
+
 @pytest.mark.parametrize("delta", [1e-9, 1e-4])
 def test_definition_of_many_scores_no_number_is_left_out(delta, monkeypatch, rng):
     """The bound of sums over all numbers of right guesses, to the last digit."""
@@ -160,7 +185,7 @@ def test_definition_of_many_scores_no_number_is_left_out(delta, monkeypatch, rng
     outcome = Outcome(rng.normal(size=10_000) + 2 * member, member, design=Design.ONE_RUN)
     fast = lower_bound(outcome, delta=delta, **SAME)
     audit._bound.cache_clear()
-    monkeypatch.setattr(of_one_run, "_seen", lambda right, *_: np.arange(right)[::-1])
+    monkeypatch.setattr(of_one_run, "_likely", lambda *numbers: np.arange(numbers[-1] + 1))
     slow = lower_bound(outcome, delta=delta, **SAME)
     audit._bound.cache_clear()
     assert (fast.value, fast.ceiling) == (slow.value, slow.ceiling)

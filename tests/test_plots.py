@@ -10,8 +10,8 @@ from mialab import plots, tradeoff
 from mialab.accounting import Guarantee, Neighbours
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import Estimate, band, roc_curve
-from mialab.plots.claim import gaussian_mu
-from mialab.tradeoff import GaussianCurve, approximate, epsilon_at, pure
+from mialab.tradeoff import GaussianCurve, approximate, pure
+from worlds import gaussian_mu
 
 ADD = {"neighbours": Neighbours.ADD_REMOVE}
 CLAIM = Guarantee(0.5, 1e-5, Neighbours.ADD_REMOVE)
@@ -156,11 +156,6 @@ def test_without_delta_there_is_no_gaussian_curve_and_a_long_roc_is_thinned(ax, 
     assert len(fpr) < 2001 < len(roc.fpr)
     assert set(zip(fpr, tpr, strict=True)) <= set(zip(roc.fpr, roc.tpr, strict=True))
     assert (fpr[-1], tpr[-1]) == (1, 1)
-
-
-@pytest.mark.parametrize(("epsilon", "delta"), [(0.1, 1e-5), (1.0, 1e-6), (8.0, 1e-3)])
-def test_the_gaussian_curve_makes_the_same_promise(epsilon, delta):
-    assert epsilon_at(GaussianCurve(gaussian_mu(epsilon, delta)), delta) == pytest.approx(epsilon, rel=1e-6)
 
 
 def test_a_proof_for_another_unit_is_not_drawn_beside_the_claim(ax):

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 import numpy as np
@@ -17,11 +18,10 @@ _TRUE = re.compile(r"true|t|yes|\+?1(\.0*)?(e[+-]?0+)?", re.IGNORECASE | re.ASCI
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?")
 MEMBER = "be 0 or 1, true or false, t or f, yes or no"
 _EXACT = "be a number that a 64-bit float holds exactly"
-AT_ONCE = 2**16  # rows that are Python's objects at a time
-_EXPANDED = 2**26  # bytes of a column, and four for each byte of the file: what is more was packed to harm
 _RECORDS = 2**21  # and one for every two bytes of the file: a row that is not packed has as many
 
 COLUMNS = ("score", "member")
+Columns = tuple[Float64[ndarray, "records"], Bool[ndarray, "records"]]
 
 
 def places(found: Sequence[str]) -> list[int]:
@@ -33,21 +33,20 @@ def places(found: Sequence[str]) -> list[int]:
     return [list(found).index(name) for name in COLUMNS]
 
 
-def check_expanded(name: str, expanded: int, size: int) -> None:
-    """Refuse a column that is small in a file of this size and large in memory."""
-    if expanded > (most := _EXPANDED + 4 * size):
-        raise ValueError(f"{expanded:,} bytes of {name} in {size:,}, where at most {most:,} may be")
-
-
 def check_records(records: int, size: int) -> None:
     """Refuse more records than a file of this size should hold."""
     if records > (most := _RECORDS + size // 2):
         raise ValueError(f"{records:,} records in {size:,} bytes, where at most {most:,} may be")
 
 
-def reason(error: Exception) -> str:
-    """Return the first line of an error that a library raised."""
-    return visible((str(error).splitlines() or [type(error).__name__])[0], 200)
+@contextmanager
+def whole(kind: str) -> Iterator[None]:
+    """Say in one line that a file is damaged, whatever a library raises."""
+    try:
+        yield
+    except Exception as error:
+        said = visible((str(error).splitlines() or [type(error).__name__])[0], 200)
+        raise ValueError(f"the file must be {kind}, got {said}") from None
 
 
 def refuse(name: str, row: int, rule: str, value: object) -> None:
@@ -55,35 +54,42 @@ def refuse(name: str, row: int, rule: str, value: object) -> None:
     _check.refuse(f"{name} in row {row}", rule, visible(str(value)))
 
 
-def scores(cells: Sequence[str], before: int) -> Float64[ndarray, "records"]:
-    """Read scores written as text; ``before`` rows came before them."""
-    text = "".join(cells)
-    plain = text.isascii() and "_" not in text  # float would take 1_000, and other scripts' digits
+def refuse_first(name: str, wrong: ndarray, value: Sequence | ndarray, first: int, rule: str) -> None:
+    """Refuse the first cell that is wrong of those from a row on."""
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        refuse(name, first + place, rule, value[place])
+
+
+def scores(cells: Sequence[str], first: int) -> Float64[ndarray, "records"]:
+    """Read scores written as text, in rows from ``first`` on."""
     try:
-        score = np.fromiter(map(float, cells), float, len(cells)) if plain else np.array([np.nan])
+        score = np.fromiter(map(float, cells), float, len(cells))
     except ValueError:
         score = np.array([np.nan])
-    if not np.isfinite(score).all():
-        row, cell = next((i, cell) for i, cell in enumerate(cells, before + 1) if not _is_finite(cell))
+    text = "".join(cells)
+    if "_" in text or not (text.isascii() and np.isfinite(score).all()):
+        row, cell = next((i, cell) for i, cell in enumerate(cells, first) if not _is_finite(cell))
         refuse("score", row, "be a finite number", repr(cell))
     for i in np.flatnonzero(np.abs(score) >= 2**53).tolist():
         if _WHOLE.fullmatch(cells[i].strip()) and Decimal(cells[i]) != Decimal(score[i]):
-            refuse("score", before + i + 1, _EXACT, repr(cells[i]))
+            refuse("score", first + i, _EXACT, repr(cells[i]))
     return score
 
 
 def _is_finite(cell: str) -> bool:
+    """Tell whether a cell is a number; float would take 1_000, and other scripts' digits."""
     try:
         return cell.isascii() and "_" not in cell and math.isfinite(float(cell))
     except ValueError:
         return False
 
 
-def memberships(cells: Sequence[object], before: int) -> Bool[ndarray, "records"]:
-    """Read memberships written as text; ``before`` rows came before them."""
+def memberships(cells: Sequence[object], first: int) -> Bool[ndarray, "records"]:
+    """Read memberships written as text, in rows from ``first`` on."""
     known = {cell: _is_member(cell) for cell in set(cells)}
     if None in known.values():
-        row, cell = next((i, cell) for i, cell in enumerate(cells, before + 1) if known[cell] is None)
+        row, cell = next((i, cell) for i, cell in enumerate(cells, first) if known[cell] is None)
         refuse("member", row, MEMBER, repr(cell))
     return np.array([known[cell] for cell in cells], dtype=bool)
 
@@ -97,19 +103,14 @@ def _is_member(cell: object) -> bool | None:
     return True if _TRUE.fullmatch(word) else False if _FALSE.fullmatch(word) else None
 
 
-def score_column(score: ndarray, before: int = 0) -> Float64[ndarray, "records"]:
-    """Check an array of scores, and make floats of them."""
+def score_column(score: ndarray, first: int) -> Float64[ndarray, "records"]:
+    """Check scores, in rows from ``first`` on, and make floats of them."""
     if score.dtype.kind not in "iuf":
         _check.refuse("the column score", "be an array of numbers", f"dtype {score.dtype}")
-    if not np.isfinite(score).all():
-        row = int(np.argmin(np.isfinite(score)))
-        refuse("score", before + row + 1, "be a finite number", score[row])
+    refuse_first("score", ~np.isfinite(score), score, first, "be a finite number")
     with np.errstate(over="ignore"):
         held = score.astype(np.float64, copy=False)
-    lost = _lost(score, held)
-    if lost.any():
-        row = int(np.argmax(lost))
-        refuse("score", before + row + 1, _EXACT, score[row])
+    refuse_first("score", _lost(score, held), score, first, _EXACT)
     return held
 
 
@@ -123,19 +124,12 @@ def _lost(score: ndarray, held: ndarray) -> ndarray:
     return held - high.astype(np.float64) != score - high
 
 
-def member_column(member: ndarray, before: int = 0) -> Bool[ndarray, "records"]:
-    """Check an array of memberships, and make booleans of them."""
+def member_column(member: ndarray, first: int) -> Bool[ndarray, "records"]:
+    """Check memberships, in rows from ``first`` on, and make booleans of them."""
     if member.dtype.kind in "US":
-        starts = range(0, len(member), AT_ONCE)
-        parts = [memberships(member[start : start + AT_ONCE].tolist(), before + start) for start in starts]
-        return np.concatenate([np.zeros(0, dtype=bool), *parts])
+        return memberships(member.tolist(), first)
     if member.dtype.kind not in "biuf":
         _check.refuse("the column member", MEMBER, f"dtype {member.dtype}")
-    if member.dtype == bool and not (member.view(np.uint8) > 1).any():  # a file may hold a "bool" of 2
-        return member
-    number = member.view(np.uint8) if member.dtype == bool else member
-    wrong = (number != 0) & (number != 1)
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        refuse("member", before + row + 1, MEMBER, number[row])
+    number = member.view(np.uint8) if member.dtype == bool else member  # a file may hold a "bool" of 2
+    refuse_first("member", (number != 0) & (number != 1), number, first, MEMBER)
     return number == 1

@@ -3,9 +3,10 @@
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import NoReturn
 
 import numpy as np
-from numpy import ndarray
 
 from mialab import _check
 from mialab._text import visible
@@ -19,56 +20,55 @@ _NO_MARKS = bytes(set(range(256)) - set(b",\n"))
 _CONTROLS = bytes(set(range(32)) - set(b"\t\r\n") | {127})
 
 
-def read_csv(content: bytes) -> tuple[ndarray, ndarray]:
-    """Return scores and memberships; memory beyond the file is that of a block of lines, and the result."""
-    first, end = _HEADER.match(content).span(1)  # type: ignore[union-attr]  # it matches anything
-    names = _names(content, first, end)
+def read_csv(content: bytes) -> Iterator[_cells.Columns]:
+    """Yield scores and memberships, some lines at a time."""
+    first, start = _HEADER.match(content).span(1)  # type: ignore[union-attr]  # it matches anything
+    ends = (content.count(end, 0, first) for end in (b"\n", b"\r"))
+    row, line = 1, sum(ends) - content.count(b"\r\n", 0, first) + 1
+    names = _names(content[first:start], line)
     wanted = _cells.places(names)
-    rows, parts = 0, [(np.zeros(0), np.zeros(0, dtype=bool))]
-    for start, stop in _blocks(content, end):
-        block = _text(content, start, stop)
-        cells = _plain(block, len(names), wanted) or _quoted(content, start, block, len(names), wanted)
-        parts.append((_cells.scores(cells[0], rows), _cells.memberships(cells[1], rows)))
-        rows += len(cells[0])
-    score, member = zip(*parts, strict=True)
-    return np.concatenate(score), np.concatenate(member)
+    while start < len(content):
+        stop = _last_end(content, start, line)
+        block = _text(content[start:stop], line)
+        score, member = _plain(block, len(names), wanted) or _quoted(block, line, len(names), wanted)
+        yield _cells.scores(score, row), _cells.memberships(member, row)
+        row, line, start = row + len(score), line + block.count(b"\n"), stop
 
 
-def _names(content: bytes, first: int, end: int) -> list[str]:
+def _names(header: bytes, line: int) -> list[str]:
     """Split the header; NumPy's savetxt puts a # before it."""
-    if end - first > LONGEST:
-        _refuse(content, first, 0, f"have at most {LONGEST:,} bytes", "more")
-    names = [name.strip(" \t") for name in _split(content, first, 0, _text(content, first, end).decode())]
+    if len(header) > LONGEST:
+        _refuse(line, f"have at most {LONGEST:,} bytes", "more")
+    names = [name.strip(" \t") for name in _split(_text(header, line).decode(), line)]
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
-        header = visible(repr(names[0]))
-        _check.refuse("the cells", "be separated by commas, with a point in 0.5", f"the header {header}")
+        shown = visible(repr(names[0]))
+        _check.refuse("the cells", "be separated by commas, with a point in 0.5", f"the header {shown}")
     return [names[0].removeprefix("#").strip(" \t"), *names[1:]] if names else names
 
 
-def _blocks(content: bytes, start: int) -> Iterator[tuple[int, int]]:
-    """Cut what follows at ends of lines."""
-    while start < len(content):
-        stop = start + LONGEST
-        if stop < len(content):
-            last = content.rfind(b"\n", start, stop)
-            stop = 1 + (last if last >= 0 else content.rfind(b"\r", start, stop))
-            if not stop:
-                _refuse(content, start, 0, f"have at most {LONGEST:,} bytes", "more")
-        yield start, stop
-        start = stop
+def _last_end(content: bytes, start: int, line: int) -> int:
+    """Return where a block of whole lines ends; one line may be as long as the block."""
+    stop = start + LONGEST
+    if stop >= len(content):
+        return len(content)
+    ends = (content.rfind(end, start, stop) for end in (b"\n", b"\r"))
+    last = next((place for place in ends if place >= 0), None)
+    if last is None:
+        _refuse(line, f"have at most {LONGEST:,} bytes", "more")
+    return last + 1
 
 
-def _text(content: bytes, start: int, stop: int) -> bytes:
-    """Return some whole lines, ends of lines all alike, once they are known to be text."""
-    block = content[start:stop].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+def _text(block: bytes, line: int) -> bytes:
+    """Return whole lines, ends of lines all alike, once they are known to be text."""
+    block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     rule = "be text in UTF-8, in a file that is not Parquet or .npz"
     if len(block.translate(None, _CONTROLS)) != len(block):
-        before, found = re.split(rb"([%s])" % re.escape(_CONTROLS), block, maxsplit=1)[:2]
-        _refuse(content, start, before.count(b"\n"), rule, f"the byte {found[0]:#04x}")
+        place = next(i for i, byte in enumerate(block) if byte in _CONTROLS)
+        _refuse(line + block.count(b"\n", 0, place), rule, f"the byte {block[place]:#04x}")
     try:
         block.decode()
     except UnicodeDecodeError as error:
-        _refuse(content, start, block.count(b"\n", 0, error.start), rule, error.reason)
+        _refuse(line + block.count(b"\n", 0, error.start), rule, error.reason)
     return block
 
 
@@ -87,45 +87,39 @@ def _plain(block: bytes, width: int, wanted: list[int]) -> list[list[str]] | Non
     return [cells[place::width] for place in wanted]
 
 
-def _quoted(content: bytes, start: int, block: bytes, width: int, wanted: list[int]) -> list[list[str]]:
+def _quoted(block: bytes, line: int, width: int, wanted: list[int]) -> list[list[str]]:
     """Split lines one by one; an empty one is no record."""
     lines = block.decode().split("\n")
     (score, member), scores, members, records = wanted, [], [], len(lines) - lines.count("")
-    try:
+    with suppress(csv.Error):
         for row in _reader(lines):
             if len(row) == width:
                 scores.append(row[score])
                 members.append(row[member])
-    except csv.Error:
-        pass
     if len(scores) != records:  # an open quotation mark, say, swallows the rows up to the next one
-        _explain(content, start, lines, width)
+        _explain(lines, line, width)
     return [scores, members]
 
 
-def _explain(content: bytes, start: int, lines: list[str], width: int) -> None:
+def _explain(lines: list[str], first: int, width: int) -> None:
     """Refuse the first line that is no record by itself, or has more or fewer cells than the header."""
-    for i, line in enumerate(lines):
-        cells = len(_split(content, start, i, line))
+    for number, line in enumerate(lines, first):
+        cells = len(_split(line, number))
         if line and cells != width:
-            _refuse(content, start, i, f"have {width} cells, as many as the header", cells)
+            _refuse(number, f"have {width} cells, as many as the header", cells)
 
 
-def _split(content: bytes, start: int, number: int, line: str) -> list[str]:
+def _split(text: str, line: int) -> list[str]:
     """Split one line."""
     try:
-        return next(_reader([line]))
+        return next(_reader([text]))
     except csv.Error as error:
-        _refuse(content, start, number, "be a record, with its quotation marks closed", error)
-        raise
+        _refuse(line, "be a record, with its quotation marks closed", error)
 
 
 def _reader(lines: list[str]) -> Iterator[list[str]]:
     return csv.reader(lines, skipinitialspace=True, strict=True)
 
 
-def _refuse(content: bytes, start: int, line: int, rule: str, got: object) -> None:
-    """Refuse a line, by its number in the file; ``line`` counts from the byte where its block starts."""
-    ends = (content.count(end, 0, start) for end in (b"\n", b"\r"))
-    number = sum(ends) - content.count(b"\r\n", 0, start) + line + 1
-    _check.refuse(f"line {number}", rule, got)
+def _refuse(line: int, rule: str, got: object) -> NoReturn:
+    _check.refuse(f"line {line}", rule, got)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from mialab import _check
@@ -14,31 +13,23 @@ _EXPANDED = 2**26  # bytes of all columns, and 64 for each byte of the file
 _ROWS = 2**12  # at a time: few of them, since a first word may be as long as it likes before it is refused
 
 
-def read_parquet(content: bytes) -> tuple[ndarray, ndarray]:
-    """Return scores and memberships; words stay numbers of a list of words, however long they are."""
+def read_parquet(content: bytes) -> Iterator[_cells.Columns]:
+    """Yield scores and memberships; words stay numbers of a list of words, however long they are."""
     try:
         import pyarrow  # pyright: ignore[reportMissingImports]
         from pyarrow import parquet  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("pyarrow must be installed to read Parquet, got no such module") from None
-    try:
+    with _cells.whole("whole Parquet"):
         found = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=["member"])
         schema, names = found.schema_arrow, found.schema_arrow.names
         _check_sizes(found.metadata, len(content))
-    except Exception as error:
-        raise _damaged(error) from None
     _cells.places(names)
     _check_types(pyarrow.types, *(schema.field(name).type for name in _cells.COLUMNS))
-    rows, parts = 0, [(np.zeros(0), np.zeros(0, dtype=bool))]
+    row = 1
     for score, member in _batches(found):
-        parts.append((_scores(score, rows), _members(member, rows)))
-        rows += len(score)
-    score, member = zip(*parts, strict=True)
-    return np.concatenate(score), np.concatenate(member)
-
-
-def _damaged(error: Exception) -> ValueError:
-    return ValueError(f"the file must be whole Parquet, got {_cells.reason(error)}")
+        yield _scores(score, row), _members(member, row)
+        row += len(score)
 
 
 def _check_sizes(about: Any, size: int) -> None:
@@ -59,27 +50,24 @@ def _check_types(types: Any, score: Any, member: Any) -> None:
 
 
 def _batches(found: Any) -> Iterator[tuple[Any, Any]]:
-    try:
+    with _cells.whole("whole Parquet"):
         for batch in found.iter_batches(_ROWS, columns=list(_cells.COLUMNS), use_threads=False):
             yield batch.column("score"), batch.column("member")
-    except Exception as error:
-        raise _damaged(error) from None
 
 
-def _scores(column: Any, before: int) -> ndarray:
-    _check_null("score", column, before, "be a finite number")
-    return _cells.score_column(column.to_numpy(zero_copy_only=False), before)
+def _scores(column: Any, first: int) -> ndarray:
+    _check_null("score", column, first, "be a finite number")
+    return _cells.score_column(column.to_numpy(zero_copy_only=False), first)
 
 
-def _members(column: Any, before: int) -> ndarray:
-    _check_null("member", column, before, _cells.MEMBER)
+def _members(column: Any, first: int) -> ndarray:
+    _check_null("member", column, first, _cells.MEMBER)
     if not hasattr(column, "dictionary"):
-        return _cells.member_column(column.to_numpy(zero_copy_only=False), before)
+        return _cells.member_column(column.to_numpy(zero_copy_only=False), first)
     words = column.dictionary.to_pylist()
-    return _cells.memberships([words[i] for i in column.indices.to_pylist()], before)
+    return _cells.memberships([words[i] for i in column.indices.to_pylist()], first)
 
 
-def _check_null(name: str, column: Any, before: int, rule: str) -> None:
+def _check_null(name: str, column: Any, first: int, rule: str) -> None:
     if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        _cells.refuse(name, before + row + 1, rule, "null")
+        _cells.refuse(name, first + column.is_null().index(True).as_py(), rule, "null")

@@ -61,7 +61,6 @@ def binomial_p_value(right: int, trials: int, *, allowed: float) -> float:
     """
     _check.probability("allowed", allowed)
     _check.at_least("trials", trials, 1)
-    if not 0 <= right <= trials:
-        _check.refuse("right", f"be in 0 … {trials} (trials)", right)
+    _check.within("right", right, trials, "trials")
     Guesses(right, trials, trials)  # refuses more than can be counted
     return float(bdtr(trials - right, trials, 1 - allowed))

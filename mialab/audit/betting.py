@@ -100,10 +100,6 @@ class ConfidenceSequence:
             right, wrong, abstained = right + (call == 1), wrong + (call == -1), abstained + (call == 0)
         return self._with(int(right), int(wrong), int(abstained), wealth, most)
 
-    def restarted(self) -> "ConfidenceSequence":
-        """Return the state before the first trial."""
-        return replace(self)
-
     def turned(self) -> "ConfidenceSequence":
         """Return the state had every right call been wrong, and every wrong one right."""
         return self._with(self.wrong, self.right, self.abstained, self._wealth[::-1], self._most[::-1])

@@ -23,7 +23,6 @@ JOINT_UP_TO = 1000
 """Runs on either side up to which the joint test is the default: the one of more takes seconds."""
 
 _RUNS, _COINS = (Design.RUNS,), (Design.COINS, Design.ONE_RUN)
-_ALL = ("ε", "μ", "curve")
 _FIXED = "a rule fixed in advance"
 _COIN = "a coin for each record"
 
@@ -31,7 +30,6 @@ TESTS = {
     "accuracy": AuditTest(
         "accuracy, fixed threshold",
         Counts,
-        _ALL,
         _RUNS + _COINS,
         f"{_FIXED}; as many runs on both sides, or {_COIN}",
         accuracy.p_value,
@@ -40,7 +38,6 @@ TESTS = {
     "rates": AuditTest(
         "Clopper-Pearson, fixed threshold",
         Counts,
-        _ALL,
         _RUNS,
         f"{_FIXED}; independent runs",
         rates.p_value_of_limits,
@@ -49,7 +46,6 @@ TESTS = {
     "joint": AuditTest(
         "exact joint test, fixed threshold",
         Counts,
-        _ALL,
         _RUNS,
         f"{_FIXED}; independent runs",
         rates.p_value_of_both,
@@ -58,16 +54,15 @@ TESTS = {
     "any-threshold": AuditTest(
         "any threshold",
         Outcome,
-        ("ε",),
         _RUNS + _COINS,
         f"independent runs, or {_COIN}",
         ranking.p_value_of_cuts,
         ranking.bound_of_cuts,
+        claims=("ε",),
     ),
     "order": AuditTest(
         "exact test of the curve, cut by rank",
         Outcome,
-        _ALL,
         _RUNS,
         "independent runs",
         ranking.p_value_of_order,
@@ -76,7 +71,6 @@ TESTS = {
     "one-run": AuditTest(
         "one run",
         Guesses,
-        _ALL,
         _COINS,
         f"numbers of guesses fixed in advance; {_COIN}",
         one_run.p_value,
@@ -85,11 +79,11 @@ TESTS = {
     "betting": AuditTest(
         "betting, stopped at will",
         ConfidenceSequence,
-        ("ε",),
         _RUNS + _COINS,
         "a fair coin for each trial; at δ > 0 independent runs",
         betting.p_value,
         betting.bound,
+        claims=("ε",),
     ),
 }
 """Every test, by the name that `lower_bound`, `refute` and the command take."""
@@ -150,7 +144,7 @@ def lower_bound(
     if family == "mu" and delta:
         _check.refuse("delta", "be 0 for μ, which speaks of every δ", delta)
     of, claim = (Epsilon(delta), "ε") if family == "epsilon" else (Mu(), "μ")
-    chosen, error = _chosen(evidence, claim, test, p_in, delta), allowed_error(confidence)
+    chosen, error = find_test(evidence, claim, test, p_in, delta), allowed_error(confidence)
     shown = _shown(evidence, lambda look: chosen.bound(look, of, error), of, confidence, p_in)
     return AuditResult(**shown, test=chosen, neighbours=neighbours, unit=unit)
 
@@ -206,7 +200,7 @@ def refute(
     if neighbours is None:
         _check.refuse("neighbours", "be given with a curve", None)
     check_terms(0.0, confidence)
-    chosen = _chosen(evidence, "curve", test, p_in, 0.0)
+    chosen = find_test(evidence, "curve", test, p_in, 0.0)
     shown = _shown(evidence, lambda look: chosen.p_value(look, claim), PValue(), confidence, p_in)
     terms = {"neighbours": neighbours, "unit": unit or "record"}
     return Verdict(AuditResult(**shown, **terms, test=chosen), claim)
@@ -226,7 +220,7 @@ def p_value(
     0.179
     """
     delta = claim.delta if isinstance(claim, Guarantee) else 0.0
-    chosen = _chosen(evidence, "ε" if isinstance(claim, Guarantee) else "curve", test, p_in, delta)
+    chosen = find_test(evidence, "ε" if isinstance(claim, Guarantee) else "curve", test, p_in, delta)
     asked: Claim = EpsilonDelta(claim.epsilon, delta) if isinstance(claim, Guarantee) else claim
     return chosen.p_value(read(evidence, confidence=0.95, p_in=p_in).looks[0], asked)
 
@@ -240,6 +234,25 @@ def default_test(evidence: Evidence, claim: str) -> str:
     if evidence.design in _COINS:
         return "accuracy"
     return "joint" if max(evidence.members, evidence.non_members) <= JOINT_UP_TO else "rates"
+
+
+def find_test(evidence: Evidence, claim: str, name: str | None, p_in: float, delta: float) -> AuditTest:
+    """Return the test, after refusing what it is not for."""
+    tests = TESTS.items()
+    fitting = [some for some, test in tests if isinstance(evidence, test.reads) and claim in test.claims]
+    kind, what = type(evidence).__name__, "(ε, δ)" if claim == "ε" else claim
+    if not fitting:
+        _check.refuse("the claim", f"be (ε, δ), which alone {kind} can refute", what)
+    name = default_test(evidence, claim) if name is None else name
+    if name not in fitting:
+        _check.refuse("test", f"be one of {', '.join(fitting)} for {kind} and {what}", name)
+    TESTS[name].admit(evidence.design)
+    if p_in != 0.5:
+        if delta > 0:
+            _check.refuse("delta", f"be 0 with p_in = {p_in:g}", delta)
+        if name not in ("accuracy", "any-threshold") or claim != "ε":
+            _check.refuse("p_in", "be 0.5 but for accuracy and any-threshold, of ε", p_in)
+    return TESTS[name]
 
 
 def table() -> str:
@@ -265,25 +278,6 @@ def with_scores(result: AuditResult, ranks: Ranks) -> AuditResult:
     result = replace(result, turned=max(turned, result.turned), flat=flat(ranks) or result.flat)
     only_counts = result.rank.high < 0.5 <= rank.high
     return result if only_counts else replace(result, name="AUC", rank=rank)
-
-
-def _chosen(evidence: Evidence, claim: str, name: str | None, p_in: float, delta: float) -> AuditTest:
-    """Return the test, after refusing what it is not for."""
-    tests = TESTS.items()
-    fitting = [some for some, test in tests if isinstance(evidence, test.reads) and claim in test.claims]
-    kind, what = type(evidence).__name__, "(ε, δ)" if claim == "ε" else claim
-    if not fitting:
-        _check.refuse("the claim", f"be (ε, δ), which alone {kind} can refute", what)
-    name = default_test(evidence, claim) if name is None else name
-    if name not in fitting:
-        _check.refuse("test", f"be one of {', '.join(fitting)} for {kind} and {what}", name)
-    TESTS[name].admit(evidence.design)
-    if p_in != 0.5:
-        if delta > 0:
-            _check.refuse("delta", f"be 0 with p_in = {p_in:g}", delta)
-        if name not in ("accuracy", "any-threshold") or claim != "ε":
-            _check.refuse("p_in", "be 0.5 but for accuracy and any-threshold, of ε", p_in)
-    return TESTS[name]
 
 
 def _shown(

@@ -11,7 +11,7 @@ from mialab._round import decimals_down, digits_down
 from mialab._validation import door
 from mialab.accounting import Neighbours
 from mialab.audit.ranking import borders
-from mialab.audit.result import check_terms, largest_refuted
+from mialab.audit.result import largest_refuted
 from mialab.game import Counts, Design
 from mialab.tradeoff.pair import highest_tpr
 
@@ -41,7 +41,8 @@ class CredibleInterval:
     trials: int
 
     def __post_init__(self):
-        _check_terms(self.delta, self.probability)
+        _check.share("delta", self.delta)
+        _check.probability("probability", self.probability, open_ends=True)
         _check.not_negative("low", self.low)
         if not self.low <= self.high:
             _check.refuse("high", f"be at least low, {self.low}", self.high)
@@ -89,7 +90,8 @@ def credible(
     >>> print(credible(counts, neighbours=Neighbours.REPLACE))
     ε from 0.977 to 1.284 at δ = 0 (95 % credible: Bayesian, no bound)
     """
-    _check_terms(delta, probability)
+    _check.share("delta", delta)
+    _check.probability("probability", probability, open_ends=True)
     if counts.design != Design.RUNS:
         _check.refuse("design", f"be {Design.RUNS} for a posterior of two rates", counts.design)
     tail = (1 - probability) / 2
@@ -156,8 +158,3 @@ def _chance(counts: Counts, epsilon: float, delta: float, *, beyond: bool = Fals
     else:
         within = betainc(true + 0.5, missed + 0.5, highest_tpr(fpr, epsilon, delta))
     return float(weight @ (density * within))
-
-
-def _check_terms(delta: float, probability: float) -> None:
-    _check.probability("probability", probability, open_ends=True)
-    check_terms(delta, probability)

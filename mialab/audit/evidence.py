@@ -17,7 +17,7 @@ from mialab._validation import door
 from mialab.audit.betting import ConfidenceSequence
 from mialab.game import Counts, Design, Outcome
 from mialab.metrics import Estimate, balanced_accuracy
-from mialab.metrics.estimate import proportion_at_least, proportion_at_most
+from mialab.metrics.estimate import proportion_at_least, proportion_at_most, widened
 from mialab.metrics.roc import auc_of
 
 Places = int | Int[ndarray, "cuts"]
@@ -68,14 +68,10 @@ class Guesses:
         _check.at_least("canaries", self.canaries, 1)
         if self.canaries > _MOST:
             _check.refuse("canaries", f"be at most {_MOST}", self.canaries)
-        for name, limit in (("guesses", "canaries"), ("right", "guesses")):
-            if not 0 <= getattr(self, name) <= getattr(self, limit):
-                rule = f"be in 0 … {getattr(self, limit)} ({limit})"
-                _check.refuse(name, rule, getattr(self, name))
+        _check.within("guesses", self.guesses, self.canaries, "canaries")
+        _check.within("right", self.right, self.guesses, "guesses")
         for name in ("by_lot", "lost"):
-            if not 0 <= getattr(self, name) <= self.guesses - self.right:
-                rule = f"be in 0 … {self.guesses - self.right} (guesses that are not right)"
-                _check.refuse(name, rule, getattr(self, name))
+            _check.within(name, getattr(self, name), self.guesses - self.right, "guesses that are not right")
 
 
 Evidence = Counts | Outcome | Guesses | ConfidenceSequence
@@ -177,10 +173,9 @@ class Ranks:
         border = self.score[np.minimum(self.score.size - places, self.score.size - 1)]
         above, to_border = _from(self.score, border)
         found, found_to_border = _from(self.member, border)
-        if not members:
-            found, found_to_border = above - found, to_border - found_to_border
-        others = to_border - above - (found_to_border - found)
-        return found + np.maximum(0, places - above - others)
+        if members:
+            return np.maximum(found, places - (to_border - found_to_border))
+        return np.maximum(above - found, places - found_to_border)
 
     def right(self, ins: Places, outs: Places) -> Int[ndarray, "cuts"]:
         """Guess the highest in and the lowest out, and count who is right, however equal scores fall."""
@@ -262,12 +257,12 @@ def _of_counts(counts: Counts, confidence: float, p_in: float) -> Seen:
 
 def _of_scores(outcome: Outcome, confidence: float, p_in: float) -> Seen:
     ranks = ranks_of(outcome, p_in)
-    coins = p_of_coins(outcome.design, ranks.member.size, ranks.score.size, p_in)
-    highest = np.arange(float(ranks.score.size))
-    perfect = AllRight(highest, highest[-ranks.member.size :], outcome.design, p_in)
-    looks = ranks, ranks.best(), ranks.turned(), perfect
-    rank = auc_of_ranks(ranks, confidence)
-    return Seen(looks, outcome.design, ranks.score.size, "AUC", rank, flat(ranks), coins)
+    members, records = ranks.member.size, ranks.score.size
+    highest = np.arange(float(records))
+    perfect = AllRight(highest, highest[-members:], outcome.design, p_in)
+    looks, rank = (ranks, ranks.best(), ranks.turned(), perfect), auc_of_ranks(ranks, confidence)
+    coins = p_of_coins(outcome.design, members, records, p_in)
+    return Seen(looks, outcome.design, records, "AUC", rank, flat(ranks), coins)
 
 
 def _of_guesses(guesses: Guesses, confidence: float) -> Seen:
@@ -277,7 +272,7 @@ def _of_guesses(guesses: Guesses, confidence: float) -> Seen:
     error = (1 - confidence) / 2
     share = (right + lots / 2) / made if made else 0.5
     low, high = proportion_at_least(right, made, error), proportion_at_most(right + lots, made, error)
-    rank = Estimate(share, min(low, share), max(high, share), confidence, "Clopper-Pearson")
+    rank = widened(share, low, high, confidence, "Clopper-Pearson")
     flat = "" if made > lots else "equal scores, or none, decide all guesses"
     return Seen(looks, guesses.design, guesses.canaries, "right guesses", rank, flat, guesses.coins)
 
@@ -285,7 +280,8 @@ def _of_guesses(guesses: Guesses, confidence: float) -> Seen:
 def _of_calls(calls: ConfidenceSequence, confidence: float) -> Seen:
     trials = calls.right + calls.wrong + calls.abstained
     _check.at_least("trials", trials, 1)
-    best = calls.restarted().update(np.ones(calls.right + calls.wrong, dtype=int))
+    start = ConfidenceSequence(calls.design, delta=calls.delta)
+    best = start.update(np.ones(calls.right + calls.wrong, dtype=int))
     looks = calls, best, calls.turned(), best.update(np.ones(calls.abstained, dtype=int))
     flat = "" if calls.right + calls.wrong else "nothing is called"
     return Seen(looks, calls.design, trials, "right calls", calls.rank(confidence=confidence), flat)

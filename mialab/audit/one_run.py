@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import bdtr, expit, gammaln, log_expit, logit, ndtr, ndtri
 
@@ -42,7 +42,7 @@ def p_value(made: Made, claim: Claim) -> float:
     luck = float(bdtr(guesses - right, guesses, expit(-epsilon)))
     if delta == 0 or right == 0:
         return luck
-    fewer = _seen(right, guesses, epsilon)
+    fewer = _likely(guesses, float(expit(epsilon)), right - 1)[::-1]
     of_each = np.exp(
         _log_ways(guesses)[fewer] + fewer * log_expit(epsilon) + (guesses - fewer) * log_expit(-epsilon)
     )
@@ -62,13 +62,6 @@ def bound(made: Made, family: Family, error: float) -> float:
 def _log_ways(guesses: int) -> Float[ndarray, "numbers"]:
     some = np.arange(guesses + 1)
     return gammaln(guesses + 1) - gammaln(some + 1) - gammaln(guesses - some + 1)
-
-
-def _seen(right: int, guesses: int, epsilon: float) -> Int[ndarray, "numbers"]:
-    """Return the numbers below ``right`` whose chance is no 0 as a float, falling: the others add nothing."""
-    expected, reach = guesses * float(expit(epsilon)), 20 * np.sqrt(guesses)  # e^−800 (Hoeffding 1963)
-    first = max(0, min(int(expected - reach), right - 1))
-    return np.arange(first, min(right, int(expected + reach) + 1))[::-1]
 
 
 def p_value_of_biased(made: Made, epsilon: float) -> float:
@@ -96,9 +89,13 @@ def p_value_of_biased(made: Made, epsilon: float) -> float:
 
 
 def _likely(trials: int, chance: float, most: int) -> ndarray:
-    """Return the numbers up to ``most`` whose chance is no 0 as a float: e^−800 (Hoeffding 1963)."""
+    """Return the numbers up to ``most`` whose chance is no 0 as a float, and ``most`` if there are none.
+
+    The others have less than e^−800 (Hoeffding 1963), and add nothing.
+    """
     expected, reach = trials * chance, 20 * np.sqrt(trials)
-    return np.arange(max(0, int(expected - reach)), min(trials, most, int(expected + reach) + 1) + 1)
+    last = min(trials, most, int(expected + reach) + 1)
+    return np.arange(max(0, min(int(expected - reach), last)), last + 1)
 
 
 def p_value_of_curve(made: Made, claim: Claim) -> float:

@@ -52,13 +52,13 @@ def log_all_right(members: int, non_members: int, epsilon: float, delta: float) 
 
 def _on_line(steep: int, flat: int, epsilon: float, delta: float) -> float:
     """Return the largest of steep · ln(1 − (x − δ)/e^ε) + flat · ln(x), δ ≤ x ≤ the corner."""
-    shrink = np.exp(-epsilon)
-    corner = 1 - (1 - delta) * expit(-epsilon)
+    shrink, wrong = np.exp(-epsilon), (1 - delta) * expit(-epsilon)
+    corner = 1 - wrong
     summit = flat * (1 + delta * shrink) / (shrink * (steep + flat)) if shrink > 0 else corner
     x = float(np.clip(summit, delta, corner))
-    short = (1 - delta) * expit(-epsilon) if x == corner else (x - delta) * shrink
-    log_x = np.log1p(-(1 - delta) * expit(-epsilon)) if x == corner else np.log(x)
-    return float(steep * np.log1p(-short) + flat * log_x)
+    if x == corner:  # both are wrong as often
+        return float((steep + flat) * np.log1p(-wrong))
+    return float(steep * np.log1p(-(x - delta) * shrink) + flat * np.log(x))
 
 
 @door

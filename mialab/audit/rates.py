@@ -171,12 +171,12 @@ def _worst_case(least: Least, sides: Sides, claim: Claim) -> float:
         open_ = above > reached * (1 + _CLOSE)
         bound = max(bound, float(np.max(above, where=~open_, initial=0.0)))
         if not open_.any():
-            return min(1.0, bound)
+            return bound
         if open_.sum() > _PIECES:
             break
         low, middle, high = low[open_], middle[open_], high[open_]
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
-    return min(1.0, max(bound, float(above.max())))
+    return max(bound, float(above.max()))
 
 
 def _probability(

@@ -1,5 +1,7 @@
 """Scores from a file: CSV, Parquet or .npz, with the columns score and member. Nothing is ever unpickled."""
 
+import numpy as np
+
 from mialab import _check
 from mialab.audit._csv import read_csv
 from mialab.audit._npz import read_npz
@@ -40,10 +42,9 @@ def read_scores(content: bytes, *, design: Design) -> Outcome:
     """
     if not content.strip():
         _check.refuse("the file", "hold a header and records", "an empty file")
-    read = read_csv
-    for start, other in ((b"PK\x03\x04", read_npz), (b"PAR1", read_parquet)):
-        read = other if content.startswith(start) else read
-    score, member = read(content)
+    read = {b"PK\x03\x04": read_npz, b"PAR1": read_parquet}.get(content[:4], read_csv)
+    parts = [(np.zeros(0), np.zeros(0, dtype=bool)), *read(content)]
+    score, member = (np.concatenate(column) for column in zip(*parts, strict=True))
     if not len(score):
         _check.refuse("the file", "hold records", "a header alone")
     _check.both_kinds("the column member", member)

@@ -30,8 +30,6 @@ class AuditTest:
         As it is printed.
     reads
         The kind of evidence.
-    claims
-        What it can refute: "ε" for (ε, δ), "μ", "curve" for any trade-off curve.
     designs
         How membership may have been decided.
     assumes
@@ -40,15 +38,17 @@ class AuditTest:
         Takes evidence and a claim.
     bound
         Takes evidence, a family of claims and the allowed error, and returns the largest number refuted.
+    claims
+        What it can refute: "ε" for (ε, δ), "μ", "curve" for any trade-off curve.
     """
 
     name: str
     reads: type
-    claims: tuple[str, ...]
     designs: tuple[Design, ...]
     assumes: str
     p_value: Callable[[Any, Any], float] = field(repr=False)
     bound: Callable[[Any, Any, float], float] = field(repr=False)
+    claims: tuple[str, ...] = ("ε", "μ", "curve")
 
     def admit(self, design: Design) -> None:
         """Refuse a design that this test is not proved for."""
@@ -251,16 +251,12 @@ class Verdict:
     claim: Guarantee | Curve
 
     def __post_init__(self):
-        if not isinstance(self.result, AuditResult):
-            _check.refuse("result", "be an AuditResult: nothing else is a bound", type(self.result).__name__)
         is_bound, promised = isinstance(self.result.of, Epsilon), isinstance(self.claim, Guarantee)
         if isinstance(self.result.of, Mu) or is_bound != promised:
             rule = "be a bound on ε for a guarantee, a p-value for a curve"
             _check.refuse("result", rule, str(self.result))
-        for name in ("neighbours", "unit", "delta") if promised else ():
-            proved, claimed = getattr(self.result, name), getattr(self.claim, name)
-            if proved != claimed:
-                _check.refuse(f"{name} of bound and claim", "be the same", f"{proved} and {claimed}")
+        if isinstance(self.claim, Guarantee):
+            check_same("bound and claim", self.result, self.claim)
 
     @property
     def finding(self) -> Finding:
@@ -299,6 +295,14 @@ class Verdict:
         most, reach = (digits_up(amount, 3) for amount in (result.ceiling, result.reach))
         said = f"{self.finding}: {say(result.value)}, at best {most}, with these scores {reach}"
         return f"{said}; {why} {result.terms}"
+
+
+def check_same(what: str, first: AuditResult | Guarantee, second: Guarantee) -> None:
+    """Refuse to compare what speaks of other neighbours, another unit or another δ."""
+    for name in ("neighbours", "unit", "delta"):
+        one, other = getattr(first, name), getattr(second, name)
+        if one != other:
+            _check.refuse(f"{name} of {what}", "be the same", f"{one} and {other}")
 
 
 def check_terms(delta: float, confidence: float) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 from mialab import _check
 from mialab._validation import door
 from mialab.accounting import Neighbours
-from mialab.audit.bound import TESTS, default_test, lower_bound, with_scores
+from mialab.audit.bound import default_test, find_test, lower_bound, with_scores
 from mialab.audit.claims import Epsilon
 from mialab.audit.evidence import p_of_coins, ranks_of
 from mialab.audit.rates import rate_limits
 from mialab.audit.result import AuditResult
-from mialab.game import Counts, Design, Outcome
+from mialab.game import Design, Outcome
 from mialab.metrics import Roc, roc_curve
 
 
@@ -64,11 +64,9 @@ def split(
     ε ≥ 2.422 at δ = 0 (95 % confident, accuracy, threshold chosen on 30 % of the trials)
     """
     _check.probability("share", share, open_ends=True)
-    name = test or default_test(outcome.at(np.inf), "ε")
-    of_counts = [some for some, one in TESTS.items() if one.reads is Counts]
-    if name not in of_counts:
-        _check.refuse("test", f"be one of {', '.join(of_counts)}", name)
-    TESTS[name].admit(outcome.design)
+    nobody_accused = outcome.at(np.inf)
+    name = test or default_test(nobody_accused, "ε")
+    find_test(nobody_accused, "ε", name, 0.5, delta)  # or refuse it, before anything is drawn
     chosen = _drawn(outcome, share, rng)
     rest = _part(outcome, ~chosen)
     counts = rest.at(choose_threshold(_part(outcome, chosen), name))

@@ -7,17 +7,19 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mialab import _check
-from mialab._bisection import bisect, double
 from mialab._round import decimals_down
 from mialab._validation import door
 from mialab.accounting import Guarantee
 from mialab.audit import AuditResult, Verdict
+from mialab.audit.result import check_same
 from mialab.game import Outcome
+from mialab.mechanisms import noise
 from mialab.metrics import Roc, band, roc_curve
 from mialab.plots.rates import plot_curve, plot_region, plot_roc, rate_axes
 from mialab.plots.style import COLOURS
-from mialab.tradeoff import Curve, GaussianCurve, approximate
+from mialab.tradeoff import Curve, approximate
 
+_LEAST_DELTA = 1e-300  # for which noise is calibrated
 _SEEN = 2000  # points of a ROC that a picture can show
 _WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
 _TEXT = {"va": "bottom", "ha": "left", "fontsize": 10.5, "bbox": _WHITE}
@@ -69,11 +71,10 @@ def plot_epsilon_bounds(
         ax.plot([result.value, result.ceiling], [place, place], color=colour, linewidth=1.2)
         ax.plot(result.ceiling, place, "|", color=colour, markersize=12)
         ax.barh(place, result.value, height=0.5, color=colour)
-        where = result.value
-        ax.text(where, place - 0.3, f"ε ≥ {decimals_down(where)}, {finding}", **_TEXT)
+        ax.text(result.value, place - 0.3, f"ε ≥ {decimals_down(result.value)}, {finding}", **_TEXT)
     furthest = max(claim.epsilon, *(result.ceiling for result in results.values()))
     if proved is not None:
-        _check_same(proved, claim)
+        check_same("proof and claim", proved, claim)
         ax.axvspan(proved.epsilon, 1.5 * furthest, color=COLOURS["third"], alpha=0.2, linewidth=0)
         furthest = max(furthest, 1.1 * proved.epsilon)
         ax.text(proved.epsilon, len(results) - 0.45, " ruled out by proof", color="#00664a", fontsize=10.5)
@@ -97,9 +98,9 @@ def plot_roc_against_claim(
     """Draw the ROC with its exact band over all that the claim allows, log-log.
 
     The region is that of (ε, δ); the dashed line is the Gaussian curve with the same ε at this δ, which
-    allows much less at most false-positive rates (there is none at δ = 0, nor at 1). The band holds at each
-    of its rates with the given confidence, not at all of them at once, and for independent trials: it shows,
-    and `audit` decides.
+    allows much less at most false-positive rates (there is none at δ = 0, nor at 1, nor below 10⁻³⁰⁰). The
+    band holds at each of its rates with the given confidence, not at all of them at once, and for independent
+    trials: it shows, and `audit` decides.
 
     Parameters
     ----------
@@ -132,8 +133,8 @@ def plot_roc_against_claim(
     name = f"({claim.epsilon:g}, {claim.delta:g})"
     plot_region(ax, region, color=COLOURS["third"])
     plot_curve(ax, region, f"allowed by {name}", color=COLOURS["third"])
-    if 0 < claim.delta < 1:
-        gaussian = GaussianCurve(gaussian_mu(claim.epsilon, claim.delta))
+    if _LEAST_DELTA <= claim.delta < 1:
+        gaussian = noise.gaussian_curve(noise.calibrate(claim.epsilon, claim.delta))
         plot_curve(ax, gaussian, f"Gaussian noise, {name}", color=COLOURS["fourth"], linestyle="--")
     for (label, curve), colour in zip((curves or {}).items(), ("sixth", "second"), strict=False):
         plot_curve(ax, curve, label, color=COLOURS[colour], linestyle="-.")
@@ -144,21 +145,6 @@ def plot_roc_against_claim(
     return ax
 
 
-def gaussian_mu(epsilon: float, delta: float) -> float:
-    """Return the μ of the Gaussian curve that is (ε, δ)-private and no more, for δ in (0, 1).
-
-    Examples
-    --------
-    >>> round(gaussian_mu(4.377178, 1e-5), 4)
-    1.0
-    """
-
-    def private(mu: float) -> bool:
-        return bool(GaussianCurve(mu).delta(epsilon) <= delta)
-
-    return bisect(private, *double(private, 0.0, 1.0))[0]
-
-
 def _thin(roc: Roc) -> Roc:
     """Keep as many points as can be seen, most of them at the left."""
     if len(roc.fpr) <= _SEEN:
@@ -167,10 +153,3 @@ def _thin(roc: Roc) -> Roc:
     by_fpr, by_tpr = np.searchsorted(roc.fpr, shown), np.searchsorted(roc.tpr, shown)
     kept = np.unique(np.clip(np.concatenate([[0], by_fpr, by_tpr]), 0, len(roc.fpr) - 1))
     return replace(roc, threshold=roc.threshold[kept], fpr=roc.fpr[kept], tpr=roc.tpr[kept])
-
-
-def _check_same(proved: Guarantee, claim: Guarantee) -> None:
-    for name in ("neighbours", "unit", "delta"):
-        one, other = getattr(proved, name), getattr(claim, name)
-        if one != other:
-            _check.refuse(f"{name} of proof and claim", "be the same", f"{one} and {other}")
