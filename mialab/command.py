@@ -117,7 +117,7 @@ class Report:
         everything = {
             "finding": str(self.finding),
             "exit_code": EXIT[self.finding],
-            "claim": claim | {"neighbours": str(self.claim.neighbours)},
+            "claim": claim | {"neighbours": str(self.claim.neighbours), "unit": self.claim.unit},
             "design": str(self.outcome.design),
             "bound": bound,
             "rank": rank,
@@ -220,7 +220,8 @@ def judge(outcome: Outcome, claim: Guarantee, asked: argparse.Namespace) -> Repo
     fewest = max(1, int(np.ceil(np.log(error) / log_expit(claim.epsilon))))
     if outcome.design in (Design.FIXED, Design.UNKNOWN):
         return Report(None, claim, outcome, ranks, {}, fewest)
-    terms = {"neighbours": claim.neighbours, "delta": claim.delta, "confidence": asked.confidence}
+    terms = {"neighbours": claim.neighbours, "unit": claim.unit, "delta": claim.delta}
+    terms["confidence"] = asked.confidence
     how, result = _audit(outcome, asked, terms)
     if result.coins is not None and result.coins < _IMPOSSIBLE:
         _refuse_coins(ranks, asked)
@@ -267,7 +268,7 @@ def _claim(asked: argparse.Namespace) -> Guarantee:
         _check.refuse("--claimed-epsilon", f"be at most {_LARGEST}", asked.claimed_epsilon)
     if asked.threshold is not None and not np.isfinite(asked.threshold):
         _check.refuse("--threshold", "be a finite number", asked.threshold)
-    return Guarantee(asked.claimed_epsilon, asked.delta, neighbours)
+    return Guarantee(asked.claimed_epsilon, asked.delta, neighbours, asked.unit)
 
 
 def _check_coin(asked: argparse.Namespace) -> None:
@@ -370,6 +371,7 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--neighbours", choices=list(map(str, Neighbours)), required=True, help="what the promise compares"
     )
+    parser.add_argument("--unit", default="record", metavar="WORD", help="what neighbours differ in (record)")
     parser.add_argument("--coin", type=float, default=0.5, metavar="P", help=_COIN)
     parser.add_argument("--confidence", type=float, default=0.95, help="of the verdict (0.95)")
     parser.add_argument(

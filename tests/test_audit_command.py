@@ -93,6 +93,18 @@ def test_definition_the_exit_says_what_the_verdict_says(run, design, content, ep
     assert "no audit of fewer than" in out
 
 
+def test_definition_the_unit_of_the_claim_is_that_of_the_bound(run, tmp_path):
+    more = ["--unit", "client", "--json", str(tmp_path / "r.json")]
+    for rule in ([], ["--split", "7"], ["--threshold", "1.0"]):
+        code, out, err = run(LEAKY, *more, *rule, epsilon=0.5)
+        assert (code, err) == (10, "")
+        assert "add-remove one client" in out
+        assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["claim"]["unit"] == "client"
+    code, _, err = run(LEAKY, "--unit", "")
+    assert code == 2
+    assert "unit must be a word" in err
+
+
 @pytest.mark.parametrize("design", ["fixed", "unknown"])
 def test_definition_without_coins_or_runs_nothing_is_violated(run, tmp_path, design):
     code, out, err = run(LEAKY, "--json", str(tmp_path / "r.json"), epsilon=0.01, design=design)
@@ -120,7 +132,12 @@ def test_definition_the_report_is_that_of_the_package(run, tmp_path):
         assert str(report["rule"].get("seed", report["rule"]["threshold"])) == asked
         assert report["exit_code"] == code
         assert report["text"] + "\n" == out
-        assert report["claim"] == {"epsilon": 1.0, "delta": 1e-3, "neighbours": "add-remove"}
+        assert report["claim"] == {
+            "epsilon": 1.0,
+            "delta": 1e-3,
+            "neighbours": "add-remove",
+            "unit": "record",
+        }
         assert (report["members"], report["non_members"]) == (200, 200)
 
 
