@@ -98,7 +98,7 @@ def test_definition_the_unit_of_the_claim_is_that_of_the_bound(run, tmp_path):
     for rule in ([], ["--split", "7"], ["--threshold", "1.0"]):
         code, out, err = run(LEAKY, *more, *rule, epsilon=0.5)
         assert (code, err) == (10, "")
-        assert "add-remove one client" in out
+        assert "ε ≤ 0.5 for one client was claimed" in out
         assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["claim"]["unit"] == "client"
     code, _, err = run(LEAKY, "--unit", "")
     assert code == 2
