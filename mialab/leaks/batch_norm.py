@@ -58,7 +58,7 @@ from torch import nn
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.aggregates import Candidates, Features, Population, Release, z_score
+from mialab.leaks.aggregates import Candidates, Features, Population, Release, Scores, z_score
 
 EPS = 1e-5  # what torch's layers add to the variance
 
@@ -90,8 +90,7 @@ def probe_output(
     """
     if mates.shape[-2] < 1:
         _check.refuse("mates", "hold records", "none")
-    _check.squares("probe", probe)
-    _check.squares("mates", mates)
+    _check.all_squares(probe=probe, mates=mates)
     _check.not_negative("eps", eps)
     batch = np.concatenate([np.broadcast_to(probe, (*mates.shape[:-2], 1, len(probe))), mates], axis=-2)
     return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + eps)
@@ -105,7 +104,7 @@ def known_mates_score(
     candidates: Candidates,
     *,
     eps: float = EPS,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Score candidates for the one unknown place in a batch whose other records are known.
 
     Nothing is left to chance: the score is minus the largest gap, over features, between the output and
@@ -124,8 +123,7 @@ def known_mates_score(
     >>> known_mates_score(output, probe, mates, candidates).round(2)
     array([-0.04,  0.  ])
     """
-    for name, records in (("output", output), ("mates", mates), ("candidates", candidates)):
-        _check.squares(name, records)
+    _check.all_squares(output=output, mates=mates, candidates=candidates)
     _check.hold("candidates", candidates, 1, "records")
     with_each = np.stack([np.vstack([mates, one]) for one in candidates])
     gap = np.abs(probe_output(probe, with_each, eps=eps) - output)
@@ -175,12 +173,10 @@ class LinearizedProbe:
         array([[-0.8944]])
         """
         _check.count("n", n, 2)
-        for name, array in (("probe", probe), ("mean", mean), ("variance", variance)):
-            _check.squares(name, array)
+        _check.not_negative("eps", eps)
+        _check.all_squares(probe=probe, mean=mean, variance=variance, eps=np.asarray(eps))
         if not (variance > 0).all():
             _check.refuse("variance", "be above 0 in every feature", variance.min())
-        _check.not_negative("eps", eps)
-        _check.squares("eps", np.asarray(eps))
         s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + eps)
         baseline = (n - 1) / n * (probe - mean) / s
         return cls(
@@ -204,7 +200,7 @@ def probe_z_score(
     n: int,
     *,
     eps: float = EPS,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Score candidates by the likelihood-ratio test for one probe in a batch of n.
 
     Parameters
@@ -236,8 +232,7 @@ def probe_z_score(
     >>> print(score[:9].mean().round(1), score[9:].mean().round(1))
     2.8 0.3
     """
-    for name, array in (("output", output), ("candidates", candidates), ("reference", reference)):
-        _check.squares(name, array, twice=True)
+    _check.all_squares(twice=True, output=output, candidates=candidates, reference=reference)
     _check.hold("reference", reference, 2, "records")
     if not np.ptp(reference, axis=0).all():
         _check.refuse("reference", "vary in every feature", "one that is constant")
@@ -288,8 +283,7 @@ def moments(x: Features, centre: Release) -> Float[ndarray, "records both"]:
     ValueError
         If the numbers of features differ, or a number has no finite square.
     """
-    _check.squares("x", x)
-    _check.squares("centre", centre)
+    _check.all_squares(x=x, centre=centre)
     return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
 
 
@@ -310,8 +304,7 @@ def mates_moments(
     array([ 5., 25.])
     """
     _check.at_least("n", n, len(known) + 1)
-    for name, array in (("mean", mean), ("variance", variance), ("known", known), ("centre", centre)):
-        _check.squares(name, array)
+    _check.all_squares(mean=mean, variance=variance, known=known, centre=centre)
     all_records = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
     return (n * all_records - moments(known, centre).sum(axis=0)) / (n - len(known))
 

@@ -21,7 +21,6 @@ from mialab.leaks.genomics._tables import (
     Frequencies,
     check_frequencies,
     check_genotypes,
-    score_table,
     sum_scores,
 )
 
@@ -98,7 +97,7 @@ def likelihood_ratio(
         yes = np.log1p(-mismatch * np.exp(without)) - np.log(-np.expm1(absent))
         no = np.log(mismatch) + without - absent
     carried = np.where(answered, yes, no)
-    return sum_scores(score_table(np.zeros_like(carried), carried, carried), candidates)
+    return sum_scores(np.stack([np.zeros_like(carried), carried, carried]), candidates)
 
 
 @door
@@ -202,8 +201,7 @@ def budgeted_answers(
     people, variants = genotypes.shape
     _check.count("the number of people", people, 2)
     check_frequencies("frequency", frequency)
-    if not budget >= 0:
-        _check.refuse("budget", "be at least 0", budget)
+    _check.at_least("budget", budget, 0)
     _check.labels("queries", queries, classes=variants)
     with np.errstate(divide="ignore"):
         price = -np.log(-np.expm1(log_absent(frequency, people)))
