@@ -41,12 +41,7 @@ CanaryGradients = Callable[[nn.Module], Float[Tensor, "canaries weights"]]
 
 @door
 def mislabelled(
-    x: Inputs,
-    y: Label,
-    number: int,
-    *,
-    classes: int,
-    rng: np.random.Generator,
+    x: Inputs, y: Label, number: int, *, classes: int, rng: np.random.Generator
 ) -> tuple[Float[ndarray, "number *features"], Int[ndarray, "number"]]:
     """Return real inputs, drawn without repetition, each with one of the labels that it does not have.
 

@@ -16,13 +16,7 @@ from scipy.special import bdtr
 from mialab import _check
 from mialab._bisection import bisect
 from mialab._validation import door
-from mialab.leaks.genomics._tables import (
-    Dosages,
-    Frequencies,
-    check_frequencies,
-    check_genotypes,
-    sum_scores,
-)
+from mialab.leaks.genomics._tables import Dosages, Frequencies, check_frequencies, check_genotypes, sum_scores
 
 Answers = Bool[ndarray, "variants"]
 
