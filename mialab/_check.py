@@ -66,7 +66,7 @@ def magnitude(name: str, value: float) -> None:
         refuse(name, f"be between {1 / _LARGE:.0e} and {_LARGE:.0e}", value)
 
 
-def at_least(name: str, value: int, least: int) -> None:
+def at_least(name: str, value: float, least: int) -> None:
     """Refuse a number below ``least``."""
     if value < least:
         refuse(name, f"be at least {least}", value)
@@ -136,6 +136,12 @@ def squares(name: str, array: np.ndarray, *, twice: bool = False) -> None:
     most, what = (_LARGE**0.5, "fourth powers") if twice else (_LARGE, "squares")
     if np.size(array) and (largest := np.abs(array).max()) > most:
         refuse(name, f"be within ±{most:.0e}, for its {what} to be floats", largest)
+
+
+def all_squares(*, twice: bool = False, **arrays: np.ndarray) -> None:
+    """Refuse what `squares` refuses, in arrays that are given by their names."""
+    for name, array in arrays.items():
+        squares(name, array, twice=twice)
 
 
 def same_shape(first_name: str, first: np.ndarray, second_name: str, second: np.ndarray) -> None:

@@ -106,22 +106,21 @@ def logits_from_probabilities(p: Logits, *, floor: float | None = None) -> Logit
     >>> logit_gap(logits_from_probabilities(votes_of_10_trees, floor=1 / 20), np.array([0, 0])).round(3)
     array([ 2.303, -1.386])
     """
-    if np.ndim(p) < 2 or np.shape(p)[-1] < 2:
-        _check.refuse("p", "have shape (…, records, classes) with two classes or more", np.shape(p))
+    if p.shape[-1] < 2:
+        _check.refuse("p", "have shape (…, records, classes) with two classes or more", p.shape)
     _check.finite("p", p)
-    if np.size(p) and not _logits.are_probabilities(p):
+    if p.size and not _logits.are_probabilities(p):
         rule = "have rows in [0, 1] with sum 1"
         _check.refuse("p", rule, f"values from {p.min()} to {p.max()}, sums from {p.sum(-1).min()}")
-    wide = np.asarray(p, dtype=np.float64)
-    if floor is None and not wide.all():
-        _check.refuse("p", "be above 0 (or say with floor what a 0 stands for)", f"{(wide == 0).sum()} zeros")
+    if floor is None and not p.all():
+        _check.refuse("p", "be above 0 (or say with floor what a 0 stands for)", f"{(p == 0).sum()} zeros")
     if floor is not None:
         _check.positive("floor", floor)
-        least = wide.min(initial=1, where=wide > 0)
+        least = p.min(initial=1, where=p > 0)
         if floor > least:
             _check.refuse("floor", f"be at most the least probability above 0, {least}", floor)
-        wide = np.maximum(wide, floor)
-    return np.log(wide)
+        p = np.maximum(p, floor)
+    return np.log(p)
 
 
 @door
@@ -230,7 +229,7 @@ _OWN = (loss, confidence, logit_gap, margin, correctness, entropy, modified_entr
 
 
 def _checked(logits: Logits, y: Labels) -> Float[ndarray, "*models records two_or_more"]:
-    """Return logits in float64, a single one as two; refuse probabilities, and labels that do not fit."""
+    """Return logits, a single one as two; refuse probabilities, and labels that do not fit."""
     if not np.isfinite(logits).all():
         if _logits.are_probabilities(np.exp(np.minimum(logits, 1.0))):
             zeros = "logarithms of 0: logits_from_probabilities(np.exp(logits), floor=…) makes them finite"
@@ -242,7 +241,7 @@ def _checked(logits: Logits, y: Labels) -> Float[ndarray, "*models records two_o
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     _check.labels("y", y, classes=logits.shape[-1])
-    return logits.astype(np.float64)
+    return logits
 
 
 def _split(logits: Logits, y: Labels) -> tuple[Signals, Float[ndarray, "*models records others"]]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from audits import accuracy, joint, rates
+from mialab import canaries
 from mialab.accounting import Neighbours
 from mialab.attacks import few_shadows, lira
 from mialab.audit import Guesses, binomial_p_value, ceiling, lower_bound
-from mialab.canaries import plant
 from mialab.game import Counts, Design, Observations
-from mialab.leaks.batch_norm import probe
+from mialab.leaks import batch_norm
 from mialab.leaks.genomics import beacon
 
 pytestmark = pytest.mark.usefixtures("at_the_door")
@@ -44,14 +44,20 @@ HUGE = Observations(np.full((4, 2), 1e308) * [[1], [-1], [1], [-1]], HALF)
         (lambda: lira.online(ONE * 1e308, SHADOWS), r"target must be within ±3e\+144, for its squares"),
         (lambda: lira.offline(ZERO, HUGE), r"shadows.signal must be within"),
         (lambda: few_shadows.shrunken_t(ZERO, HUGE), r"shadows.signal must be within"),
-        (lambda: probe.moments(BATCH * 1e200, ZERO), r"x must be within ±3e\+144"),
-        (lambda: plant.dirac(np.array([0, 1]), clip=-1.0), "clip must be a finite number above 0, got -1.0"),
+        (lambda: batch_norm.moments(BATCH * 1e200, ZERO), r"x must be within ±3e\+144"),
         (
-            lambda: plant.dirac(np.array([0, 1]), clip=math.nan),
+            lambda: canaries.dirac(np.array([0, 1]), clip=-1.0),
+            "clip must be a finite number above 0, got -1.0",
+        ),
+        (
+            lambda: canaries.dirac(np.array([0, 1]), clip=math.nan),
             "clip must be a number, got nan",
         ),
-        (lambda: plant.dirac(np.array([0.5]), clip=1.0), "coordinates must be integers, got dtype float64"),
-        (lambda: plant.as_gradients(BATCH, np.arange(3), -1.0), "clip must be a finite number above 0"),
+        (
+            lambda: canaries.dirac(np.array([0.5]), clip=1.0),
+            "coordinates must be integers, got dtype float64",
+        ),
+        (lambda: canaries.as_gradients(BATCH, np.arange(3), -1.0), "clip must be a finite number above 0"),
         (lambda: beacon.log_absent(ONE / 2, -1), "people must be at least 1, got -1"),
         (lambda: beacon.log_absent(TWO, 5), r"frequency must be in \[0, 1\]"),
         (

@@ -44,6 +44,25 @@ def test_limit_a_signal_that_never_varies_changes_nothing(rng):
     np.testing.assert_allclose(with_it, without, atol=1e-3)
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_limit_a_signal_that_says_nothing_leaves_even_odds_whatever_the_shadows_hold(members):
+    four = Observations(np.ones((1, 4)), np.arange(4)[None] < members)
+    score = learned.logistic(np.ones((1, 4)), [four], np.zeros(4, dtype=int))
+    np.testing.assert_allclose(score, 0, atol=1e-3)
+
+
+def test_limit_of_four_records_a_class_the_learned_attack_knows_nothing(rng):
+    """Shadows' shares of members, left in the odds, would bring the area down to .34: one out, many left."""
+    areas, label = [], np.zeros(4, dtype=int)
+    for _ in range(150):
+        member = flip_coins(5, 4, rng=rng)
+        fleet = Observations(rng.normal(size=member.shape), member)
+        scores = fleet.leave_one_out(lambda target, shadows: learned.logistic(target[None], [shadows], label))
+        areas.append(metrics.pooled_roc(scores).auc)
+    assert np.std(areas) / np.sqrt(len(areas)) < 0.015
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.06)
+
+
 def test_definition_label_only_counts_on_the_shadows(rng):
     member = flip_coins(5, 200, rng=rng)
     queries = [

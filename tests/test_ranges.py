@@ -11,7 +11,7 @@ from mialab.game import Observations, flip_coins
 from mialab.leaks import aggregates
 from mialab.leaks import batch_norm as bn
 from mialab.leaks.aggregates import Population
-from mialab.leaks.genomics import beacon, release
+from mialab.leaks.genomics import beacon, gaussian_release
 from mialab.leaks.gradients.trace import Ridge, alignment, participation_ratio
 from mialab.mechanisms.discrete import DiscreteLaplace
 from mialab.mechanisms.discrete_gaussian import DiscreteGaussian
@@ -85,11 +85,11 @@ CASES = [
         "people must be a whole number of at most 64 bits, got one of 1329 bits",
     ),
     (
-        lambda: release.gaussian_release(HUGE, 10, 1.0, 0.1),
+        lambda: gaussian_release(HUGE, 10, 1.0, 0.1),
         "variants must be a whole number of at most 64 bits, got one of 1329 bits",
     ),
     (
-        lambda: release.gaussian_release(5, HUGE, 1.0, 0.1),
+        lambda: gaussian_release(5, HUGE, 1.0, 0.1),
         "n must be (at most 2..53|a whole number of at most)",
     ),
     (lambda: alignment(FEW[0] * 1e200, FEW), "update must be within"),

@@ -1,6 +1,6 @@
 """A probe in a small batch: the likelihood ratio without a Gaussian limit.
 
-Notation as in `mialab.leaks.batch_norm.probe`, and q = √(S/n + ϵ). Given q, the output determines the
+Notation as in `mialab.leaks.batch_norm`, and q = √(S/n + ϵ). Given q, the output determines the
 mates' mean: a = p − wq,
 
     w = y n/√((n − 1)(n − 1 − y²)),    so da/dy = (a factor without q) · q.
@@ -25,7 +25,7 @@ from scipy.special import gammaincinv, gammaln, logsumexp
 from mialab import _check
 from mialab._validation import door
 from mialab.leaks.aggregates import Release
-from mialab.leaks.batch_norm.probe import EPS
+from mialab.leaks.batch_norm import EPS
 
 _NODES = 400  # of the integrals over q
 _TAIL = 1e-10  # of the χ² of S that is left out

@@ -51,7 +51,6 @@ def logistic(target: Answers, shadows: Sequence[Observations], label: Label) -> 
     from sklearn.linear_model import LogisticRegression  # as slow to import as all the rest
 
     features, member = stack(target, shadows)
-    _check.same_shape("label", label, "target[0]", target[0])
     score = np.empty(len(label))
     for one in np.unique(label):
         there = label == one

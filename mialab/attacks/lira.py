@@ -18,8 +18,6 @@ from mialab.attacks.shadow_stats import Shadows, Signals, average_record, fill_e
 
 Spread = Literal["per_record", "pooled"]
 
-ONLINE_NEEDS = 4  # shadows: two on each side of a record that is split evenly
-
 
 @door
 def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") -> Signals:
@@ -61,7 +59,7 @@ def online(target: Signals, shadows: Shadows, *, spread: Spread = "per_record") 
     >>> online(np.array([3.0]), shadows), online(np.array([5.0]), shadows)
     (array([0.]), array([4.]))
     """
-    _check.at_least("the number of shadows", len(shadows), ONLINE_NEEDS)
+    _check.at_least("the number of shadows", len(shadows), 4)  # two a side of an even split
     inside, outside = shadow_stats(target, shadows)
     mean_in, mean_out = fill_either(inside.mean, outside.mean)
     with_it = _log_density(target, mean_in, inside.variance(pooled=spread == "pooled"))

@@ -39,6 +39,8 @@ from mialab._validation import door
 Release = Float[ndarray, "features"]
 Features = Float[ndarray, "records features"]
 Candidates = Float[ndarray, "candidates features"]
+Scores = Float[ndarray, "candidates"]
+Numbers = float | Float[ndarray, "..."]
 
 _RELATIVE_ROUNDING = 1e-9  # of the largest variance: directions below it are rounding, not spread
 
@@ -74,8 +76,7 @@ class Population:
     def __post_init__(self):
         _check.squares("mean", self.mean)
         _check.finite("whitener", self.whitener)
-        if not self.references >= 2:
-            _check.refuse("references", "be at least 2", self.references)
+        _check.at_least("references", self.references, 2)
 
     @classmethod
     @door
@@ -144,7 +145,7 @@ class Population:
         return (x - self.mean) @ self.whitener
 
     @door
-    def distance(self, candidates: Candidates) -> Float[ndarray, "candidates"]:
+    def distance(self, candidates: Candidates) -> Scores:
         """Return the Mahalanobis distance D of each candidate from the mean."""
         return np.linalg.norm(self._whitened("candidates", candidates), axis=-1)
 
@@ -164,7 +165,7 @@ def _whitener(name: str, variances: ndarray, directions: ndarray) -> Float[ndarr
 
 
 @door
-def inner_product(released: Release, candidates: Candidates, centre: Release) -> Float[ndarray, "candidates"]:
+def inner_product(released: Release, candidates: Candidates, centre: Release) -> Scores:
     """Return (x − centre)·(released − centre) for each candidate x: the test that knows only a centre.
 
     Dwork et al. 2015. It needs no covariance, and it is the likelihood ratio where the covariance is
@@ -189,15 +190,12 @@ def inner_product(released: Release, candidates: Candidates, centre: Release) ->
     >>> inner_product(np.array([0.5, 0.0]), np.array([[2.0, 0.0], [0.0, 3.0]]), np.zeros(2))
     array([1., 0.])
     """
-    for name, array in (("released", released), ("candidates", candidates), ("centre", centre)):
-        _check.squares(name, array)
+    _check.all_squares(released=released, candidates=candidates, centre=centre)
     return (candidates - centre) @ (released - centre)
 
 
 @door
-def z_score(
-    released: Release, candidates: Candidates, population: Population, n: float
-) -> Float[ndarray, "candidates"]:
+def z_score(released: Release, candidates: Candidates, population: Population, n: float) -> Scores:
     """Return how many standard deviations the release leans towards each candidate.
 
     The likelihood-ratio test of the module's docstring, scaled so that a non-member's score is
@@ -246,7 +244,7 @@ def simulated_z_score(
     rng: np.random.Generator,
     simulations: int = 600,
     swaps: int = 20,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Return the `z_score` for a release that is no mean at all, if the attacker can simulate it.
 
     To first order every smooth function of a batch's distribution is a mean over its records, of a function
@@ -307,12 +305,7 @@ def simulated_z_score(
 
 @door
 def expected_tpr(
-    fpr: float | Float[ndarray, "..."],
-    distance: float | Float[ndarray, "..."],
-    n: float,
-    *,
-    references: float = np.inf,
-    weight: float = 1.0,
+    fpr: Numbers, distance: Numbers, n: float, *, references: float = np.inf, weight: float = 1.0
 ) -> Float[ndarray, "..."]:
     """Return the true-positive rate Φ(Φ⁻¹(fpr) + D/√n) of tracing in the Gaussian limit.
 
@@ -347,8 +340,7 @@ def expected_tpr(
         _check.probability("fpr", float(extreme))
     for name, value in (("distance", np.asarray(distance)), ("weight", np.asarray(weight))):
         _check.squares(name, value)
-        if value.size:
-            _check.not_negative(name, float(value.min()))
+        _check.not_negative(name, float(value.min(initial=0)))
     # The candidate moves the mean by weight · D/n; the yardstick is √(1/n + 1/references).
     yardstick = np.sqrt(_effective(n, references))
     shift = weight * np.asarray(distance) / n * yardstick
@@ -359,6 +351,5 @@ def _effective(n: float, references: float) -> float:
     """Return the n whose 1/n is the variance of the release less the estimated mean: 1/n + 1/references."""
     if not 1 <= n < np.inf:
         _check.refuse("n", "be a finite number of at least 1", n)
-    if not references >= 2:
-        _check.refuse("references", "be at least 2", references)
+    _check.at_least("references", references, 2)
     return n / (1 + n / references)

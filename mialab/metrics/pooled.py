@@ -162,12 +162,8 @@ def pooled_band(
     >>> band.low.round(2), band.high.round(2)
     (array([0.31, 0.8 ]), array([0.46, 0.89]))
     """
-
-    def tprs(roc: Roc) -> list[float]:
-        return [roc.tpr_at(one) for one in rates]
-
     rates = fpr.tolist()
-    values, tail = _resampled([scores], tprs, rng, resamples, confidence)
+    values, tail = _resampled([scores], lambda roc: list(map(roc.tpr_at, rates)), rng, resamples, confidence)
     low, high = _read_off(values[:, 0], tail)
     # Where all resamples agree on 0 or 1, take what as many trials as there are models could not rule out.
     unseen = ((1 - confidence) / 2) ** (1 / min(scores.signal.shape))

@@ -5,14 +5,14 @@ has a genome and knows how frequent it is elsewhere. Genotypes count alleles, 0,
 laboratory could not tell; a missing genotype says nothing, and is left out of the candidate's score.
 
     frequencies.py   Reference, allele_frequencies,   what was published, and what is known of elsewhere
-                     polymorphic
+                     polymorphic,
+                     gaussian_release             the same with differential privacy
     tracing.py       homer, likelihood_ratio,         the tests, from a distance to the exact ratio
                      z_score, exact_likelihood_ratio
     linkage.py       effective_variants,              variants that are inherited together
                      whitened_z_score
     beacon.py        answers, likelihood_ratio,       from a beacon's yes and no
                      expected_tpr, budgeted_answers
-    release.py       gaussian_release                 frequencies with differential privacy
 
 Every score is a sum over variants of a score for the candidate's genotype there: a table of four numbers a
 variant.
@@ -30,9 +30,8 @@ off, and who forgets accuses everybody.
 """
 
 from mialab.leaks.genomics import beacon
-from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, polymorphic
+from mialab.leaks.genomics.frequencies import Reference, allele_frequencies, gaussian_release, polymorphic
 from mialab.leaks.genomics.linkage import effective_variants, whitened_z_score
-from mialab.leaks.genomics.release import gaussian_release
 from mialab.leaks.genomics.tracing import exact_likelihood_ratio, homer, likelihood_ratio, z_score
 
 __all__ = [

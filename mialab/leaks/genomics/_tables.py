@@ -8,7 +8,8 @@ from mialab import _check
 
 Dosages = Int[ndarray, "people variants"]  # how many copies of the counted allele; −1 where it is not known
 Frequencies = Float[ndarray, "variants"]
-Table = Float[ndarray, "variants 4"]
+Scores = Float[ndarray, "people"]
+Table = Float[ndarray, "3 variants"]  # the scores of 0, 1 and 2 alleles
 
 _PEOPLE = 16  # at a time: their indices stay in the cache
 
@@ -30,14 +31,10 @@ def check_frequencies(name: str, frequency: Frequencies, *, open_ends: bool = Fa
         _check.refuse(name, rule, f"{np.count_nonzero(~inside)} of {inside.size} values outside")
 
 
-def score_table(none: Frequencies, one: Frequencies, two: Frequencies) -> Table:
-    """Put the scores of 0, 1 and 2 alleles side by side; a missing genotype scores 0."""
-    return np.stack([none, one, two, np.zeros_like(none)], axis=1)
-
-
-def sum_scores(table: Table, genotypes: Dosages) -> Float[ndarray, "people"]:
-    """Return each genome's sum over its genotypes' scores, a few people at a time."""
-    flat, start = np.ascontiguousarray(table).ravel(), 4 * np.arange(len(table), dtype=np.int32)
+def sum_scores(table: Table, genotypes: Dosages) -> Scores:
+    """Return each genome's sum over its genotypes' scores, a few people at a time; a missing one scores 0."""
+    flat = np.vstack([table, np.zeros_like(table[:1])]).T.ravel()
+    start = 4 * np.arange(genotypes.shape[1], dtype=np.int32)
     total = np.empty(len(genotypes))
     for first in range(0, len(genotypes), _PEOPLE):
         rows = slice(first, first + _PEOPLE)

@@ -16,14 +16,7 @@ from scipy.special import bdtr
 from mialab import _check
 from mialab._bisection import bisect
 from mialab._validation import door
-from mialab.leaks.genomics._tables import (
-    Dosages,
-    Frequencies,
-    check_frequencies,
-    check_genotypes,
-    score_table,
-    sum_scores,
-)
+from mialab.leaks.genomics._tables import Dosages, Frequencies, check_frequencies, check_genotypes, sum_scores
 
 Answers = Bool[ndarray, "variants"]
 
@@ -98,7 +91,7 @@ def likelihood_ratio(
         yes = np.log1p(-mismatch * np.exp(without)) - np.log(-np.expm1(absent))
         no = np.log(mismatch) + without - absent
     carried = np.where(answered, yes, no)
-    return sum_scores(score_table(np.zeros_like(carried), carried, carried), candidates)
+    return sum_scores(np.stack([np.zeros_like(carried), carried, carried]), candidates)
 
 
 @door
@@ -202,8 +195,7 @@ def budgeted_answers(
     people, variants = genotypes.shape
     _check.count("the number of people", people, 2)
     check_frequencies("frequency", frequency)
-    if not budget >= 0:
-        _check.refuse("budget", "be at least 0", budget)
+    _check.at_least("budget", budget, 0)
     _check.labels("queries", queries, classes=variants)
     with np.errstate(divide="ignore"):
         price = -np.log(-np.expm1(log_absent(frequency, people)))

@@ -1,4 +1,4 @@
-"""What a study publishes, and what an attacker knows of everybody else."""
+"""What a study publishes, with noise or without, and what an attacker knows of everybody else."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,9 @@ from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
+from mialab.accounting import Neighbours
 from mialab.leaks.genomics._tables import Dosages, Frequencies, check_frequencies, check_genotypes
+from mialab.mechanisms import noise
 
 
 @door
@@ -64,8 +66,7 @@ class Reference:
 
     def __post_init__(self):
         check_frequencies("frequency", self.frequency, open_ends=True)
-        if not self.people >= 2:
-            _check.refuse("people", "be at least 2", self.people)
+        _check.at_least("people", self.people, 2)
 
     @classmethod
     @door
@@ -108,6 +109,42 @@ def polymorphic(genotypes: Dosages, min_maf: float = 0.0) -> Bool[ndarray, "vari
         _check.refuse("min_maf", "be in [0, 0.5)", min_maf)
     frequency = allele_frequencies(genotypes)
     return (frequency > min_maf) & (frequency < 1 - min_maf)
+
+
+@door
+def gaussian_release(variants: int, n: int, epsilon: float, delta: float) -> noise.Gaussian:
+    """Return Gaussian noise that makes the frequencies of n people (ε, δ)-private, all variants together.
+
+    Who is replaced by somebody else moves each frequency by at most 1/n (two alleles of 2n), and m of them by
+    a Euclidean distance of at most √m/n: the sensitivity. How many people are in the study is public. Every
+    genotype must be known: where one is missing, the divisor is smaller, and a person moves the frequency by
+    more. The noise is of real numbers (see `noise`).
+
+    Parameters
+    ----------
+    variants
+        How many frequencies are released, m, at least 1; chosen without looking at the study.
+    n
+        How many people are in the study; at least 2.
+    epsilon, delta
+        As in `noise.calibrate`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> few, many = (gaussian_release(m, 1000, 1.0, 1e-6).standard_deviation for m in (10, 100_000))
+    >>> round(few, 4), round(many, 3)
+    (0.0134, 1.336)
+    """
+    _check.count("variants", variants, 1)
+    _check.count("n", n, 2)
+    if epsilon > 2**20:
+        _check.refuse("epsilon", "be at most 2**20: more is no promise", epsilon)
+    return noise.Gaussian(noise.calibrate(epsilon, delta), float(np.sqrt(variants)) / n, Neighbours.REPLACE)
 
 
 def check_all(released: Frequencies, candidates: Dosages, reference: Reference) -> None:

@@ -1,17 +1,15 @@
 """Tracing a genome in the study whose allele frequencies were published."""
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.genomics._tables import Dosages, Frequencies, Table, score_table, sum_scores
+from mialab.leaks.genomics._tables import Dosages, Frequencies, Scores, Table, sum_scores
 from mialab.leaks.genomics.frequencies import Reference, check_all
 
 
 @door
-def homer(released: Frequencies, candidates: Dosages, reference: Reference) -> Float[ndarray, "people"]:
+def homer(released: Frequencies, candidates: Dosages, reference: Reference) -> Scores:
     """Return the distance statistic: how much closer the genome is to the study than to the reference.
 
     At each variant |x/2 − r| − |x/2 − f|, for a genotype x, a reference frequency r and a released one f;
@@ -44,7 +42,7 @@ def homer(released: Frequencies, candidates: Dosages, reference: Reference) -> F
     half = np.array([0.0, 0.5, 1.0])[:, None]
     apart = np.abs(half - reference.frequency) - np.abs(half - released)
     known = np.count_nonzero(candidates >= 0, axis=1)
-    total, squares = (sum_scores(score_table(*by_dosage), candidates) for by_dosage in (apart, apart**2))
+    total, squares = (sum_scores(table, candidates) for table in (apart, apart**2))
     spread = squares - total**2 / known
     flat = (known < 2) | (spread <= 1e-12 * squares)  # only rounding
     if flat.any():
@@ -55,7 +53,7 @@ def homer(released: Frequencies, candidates: Dosages, reference: Reference) -> F
 @door
 def likelihood_ratio(
     released: Frequencies, candidates: Dosages, reference: Reference, *, error: float = 0.0
-) -> Float[ndarray, "people"]:
+) -> Scores:
     """Return log p(genome | drawn from the study) − log p(genome | drawn from the reference).
 
     Σ x·log(f/r) + (2 − x)·log((1 − f)/(1 − r)), as if both alleles were drawn from the released
@@ -89,7 +87,7 @@ def likelihood_ratio(
 @door
 def exact_likelihood_ratio(
     released: Frequencies, candidates: Dosages, reference: Reference, n: int, *, error: float = 0.0
-) -> Float[ndarray, "people"]:
+) -> Scores:
     """Return log p(frequencies | the candidate is in) − log p(frequencies | a stranger is in the place).
 
     With c of the study's 2n alleles being the counted one, the ratio at a variant is
@@ -130,9 +128,7 @@ def exact_likelihood_ratio(
 
 
 @door
-def z_score(
-    released: Frequencies, candidates: Dosages, reference: Reference, n: int
-) -> Float[ndarray, "people"]:
+def z_score(released: Frequencies, candidates: Dosages, reference: Reference, n: int) -> Scores:
     """Return how many standard deviations the study leans towards each genome; N(0, 1) for strangers.
 
     The test of `aggregates.z_score` for independent variants of variance 2r(1 − r). With a reference of N
@@ -164,7 +160,7 @@ def z_score(
     away = np.arange(3)[:, None] - 2 * reference.frequency
     lean = away * 2 * (released - reference.frequency) / reference.variance
     terms = lean - _lift(reference), away**2 / reference.variance
-    total, squares = (sum_scores(score_table(*by_dosage), candidates) for by_dosage in terms)
+    total, squares = (sum_scores(table, candidates) for table in terms)
     if not squares.all():
         rule = "differ from the reference's mean"
         _check.refuse("candidates", rule, f"none in row {squares.argmin()}")
@@ -196,4 +192,4 @@ def _log_ratio(
     both = first * second / p**2
     one = first * (1 - second) / (p * q)
     with np.errstate(divide="ignore"):  # an allele that the study does not have: −∞, on purpose
-        return score_table(*(np.log((1 - error) * ratio + error) for ratio in (none, one, both)))
+        return np.log((1 - error) * np.stack([none, one, both]) + error)

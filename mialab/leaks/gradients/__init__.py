@@ -3,12 +3,11 @@
 Every record pushes the parameters in a direction of its own, the gradient of its loss:
 
     per_record.py     per_record                    one gradient for each record, exactly
+                      local_updates                 what a client sends after some steps
     fingerprint.py    part, by_token,               how large a push is, by head, projection, token
                       attention_maps
-    tokens.py         tokens_in,                    what a gradient shows without any statistics
-                      first_input
-    local_updates.py  local_updates                 what a client sends after some steps
-    trace.py          alignment, Ridge, weights,    was this record in that update?
+    trace.py          tokens_in, first_input        what an update shows without any statistics
+                      alignment, Ridge, weights,    was this record in that update?
                       participation_ratio           (NumPy only)
     privatize.py      clip, private_sum             what DP-SGD sends instead (NumPy only)
 
@@ -16,11 +15,16 @@ An update that is a mean of gradients is a released mean, so `mialab.leaks.aggre
 """
 
 from mialab.leaks.gradients.fingerprint import attention_maps, by_token, part
-from mialab.leaks.gradients.local_updates import local_updates
-from mialab.leaks.gradients.per_record import per_record
+from mialab.leaks.gradients.per_record import local_updates, per_record
 from mialab.leaks.gradients.privatize import clip, private_sum
-from mialab.leaks.gradients.tokens import first_input, tokens_in
-from mialab.leaks.gradients.trace import Ridge, alignment, participation_ratio, weights
+from mialab.leaks.gradients.trace import (
+    Ridge,
+    alignment,
+    first_input,
+    participation_ratio,
+    tokens_in,
+    weights,
+)
 
 __all__ = [
     "Ridge",

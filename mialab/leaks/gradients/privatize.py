@@ -1,8 +1,6 @@
 """What DP-SGD sends instead. NumPy only."""
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
@@ -32,20 +30,19 @@ def clip(gradients: Features, bound: float) -> Features:
     """
     _check.magnitude("bound", bound)
     _check.secret("gradients", gradients)
-    exact = np.asarray(gradients, dtype=float)
-    unit = np.abs(exact).max(axis=1, keepdims=True, initial=0.0)  # in which squares are floats
+    unit = np.abs(gradients).max(axis=1, keepdims=True, initial=0.0)  # in which squares are floats
     unit[unit == 0] = 1.0
-    shape = exact / unit
+    shape = gradients / unit
     norms = np.linalg.norm(shape, axis=1, keepdims=True)
     with np.errstate(over="ignore"):
         too_long = norms > bound / unit
-    return np.where(too_long, shape / np.where(norms > 0, norms, 1) * bound, exact)
+    return np.where(too_long, shape / np.where(norms > 0, norms, 1) * bound, gradients)
 
 
 @door
 def private_sum(
     gradients: Features, bound: float, noise_multiplier: float, *, rng: np.random.Generator
-) -> Float[ndarray, "features"]:
+) -> Release:
     """Return the sum of the clipped gradients with Gaussian noise: one step of DP-SGD.
 
     The noise has standard deviation noise_multiplier · bound on every number. Adding or removing a record
@@ -67,7 +64,6 @@ def private_sum(
     """
     _check.magnitude("bound", bound)
     _check.magnitude("noise_multiplier", noise_multiplier)
-    _check.hidden("gradients", np.asarray(len(gradients) * bound), bound * min(1, noise_multiplier))
+    _check.hidden("gradients", len(gradients) * bound, bound * min(1, noise_multiplier))
     noise = Gaussian(noise_multiplier, bound, Neighbours.ADD_REMOVE)
-    total: Release = clip(gradients, bound).sum(axis=0, dtype=float)
-    return noise(total, rng=rng)
+    return noise(clip(gradients, bound).sum(axis=0), rng=rng)

@@ -1,8 +1,15 @@
-"""Was this record in that update? NumPy only.
+"""What an update shows: its tokens, its one record, whether a record is in it. NumPy only.
 
-An update of one step is a mean of n gradients: a released mean. If d = g − μ is how far the candidate's
-gradient is from the population's mean, u = r − μ the same for the update, and gradients had covariance Σ,
-the best test would be the likelihood ratio of `mialab.leaks.aggregates`,
+**Without any statistics.** The row of an embedding that nobody looked up gets no gradient at all, so the rows
+that are not zero are the set of tokens in the batch (Melis et al. 2019). And for a first layer z = Wx + b and
+one record,
+∂L/∂W = δ xᵀ and ∂L/∂b = δ: dividing any row of the one by the same entry of the other gives the record.
+Gradient *inversion* (Zhu, Liu & Han 2019) has to search where this divides.
+
+**Was this record in that update?** An update of one step is a mean of n gradients: a released mean. If
+d = g − μ is how far the candidate's gradient is from the population's mean, u = r − μ the same for the
+update, and gradients had covariance Σ, the best test would be the likelihood ratio of
+`mialab.leaks.aggregates`,
 
     dᵀ Σ⁻¹ u − dᵀ Σ⁻¹ d / 2n.
 
@@ -18,18 +25,74 @@ where ⊥ is what is left after all vₖ have been taken out: there, whatever is
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.aggregates import Candidates, Features, Release
+from mialab.leaks.aggregates import Candidates, Features, Population, Release, Scores
 
 _RELATIVE_ROUNDING = 1e-9  # of the largest: below it, directions are rounding
 
 
 @door
-def alignment(update: Release, gradients: Candidates) -> Float[ndarray, "candidates"]:
+def tokens_in(embedding: Float[ndarray, "vocabulary width"]) -> Bool[ndarray, "vocabulary"]:
+    """Return which tokens were in the batch, from the update of the embedding's weight.
+
+    Exact for updates by plain gradients, however many steps and clients; whatever touches rows that nobody
+    looked up (weight decay, noise) hides it.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+
+    Examples
+    --------
+    >>> tokens_in(np.array([[0.1, 0.0], [0.0, 0.0], [0.0, -2.0]]))
+    array([ True, False,  True])
+    """
+    _check.finite("embedding", embedding)
+    return (embedding != 0).any(axis=1)
+
+
+@door
+def first_input(
+    weight: Float[ndarray, "outputs inputs"], bias: Float[ndarray, "outputs"]
+) -> Float[ndarray, "inputs"]:
+    """Return the one record whose gradient this is, from the first layer's part of it.
+
+    The least-squares solution of δ xᵀ = ∂L/∂W, which is a mean over the rows, weighted by δ². For a batch of
+    several records what comes out is a mixture, weighted by their δ; nothing says so but the misfit.
+
+    Parameters
+    ----------
+    weight, bias
+        The gradients of a linear layer's weight and bias, at the input.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a number is not finite, or the bias has no gradient: then the record
+        pushed nothing.
+
+    Examples
+    --------
+    >>> x, delta = np.array([0.5, -1.0]), np.array([2.0, 0.0, -3.0])
+    >>> first_input(np.outer(delta, x), delta)
+    array([ 0.5, -1. ])
+    """
+    _check.finite("weight", weight)
+    _check.finite("bias", bias)
+    if not bias.any():
+        _check.refuse("bias", "have a gradient that is not zero", "all zeros")
+    scale = np.abs(bias).max()
+    share = bias / scale
+    return (share @ weight) / scale / (share @ share)
+
+
+@door
+def alignment(update: Release, gradients: Candidates) -> Scores:
     """Return the cosine of the angle between the update and each candidate's gradient.
 
     A candidate without gradient pushes nowhere; its alignment, and that with an update of zero, is 0.
@@ -44,8 +107,7 @@ def alignment(update: Release, gradients: Candidates) -> Float[ndarray, "candida
     >>> alignment(np.array([1.0, 1.0]), np.array([[3.0, 3.0], [1.0, -1.0], [0.0, 0.0]])).round(6)
     array([1., 0., 0.])
     """
-    _check_update(update, gradients)
-    update, gradients = np.asarray(update, dtype=float), np.asarray(gradients, dtype=float)
+    _check.all_squares(update=update, gradients=gradients)
     lengths = np.linalg.norm(gradients, axis=1) * np.linalg.norm(update)
     return np.divide(gradients @ update, lengths, out=np.zeros(len(gradients)), where=lengths > 0)
 
@@ -92,21 +154,16 @@ class Ridge:
             If there are fewer than two references, a number is not finite, nothing varies, or
             ``relative`` is not above 0.
         """
-        _check.hold("reference", reference, 2, "records")
-        _check.hold("reference", reference.T, 1, "features")
-        _check.squares("reference", reference)
         _check.positive("relative", relative)
-        reference = np.asarray(reference, dtype=float)
-        mean = reference.mean(axis=0)
-        variances, directions = _principal(reference - mean)
-        if not len(variances):
-            _check.refuse("reference", "vary in at least one direction", "no variance at all")
-        return cls(mean, directions, variances, relative * float(variances.max()))
+        known = Population.of(reference)
+        scale = np.linalg.norm(known.whitener, axis=0)  # of directions of length 1: 1/√variance
+        variances = scale**-2
+        return cls(known.mean, known.whitener / scale, variances, relative * float(variances.max()))
 
     @door
     def log_ratio(
         self, update: Float[ndarray, "*candidates features"], gradients: Candidates, n: float
-    ) -> Float[ndarray, "candidates"]:
+    ) -> Scores:
         """Return the log-likelihood ratio of "in" against "out" for each candidate, for a mean of n records.
 
         For Gaussian gradients with the covariance Σ̂ + λ, up to terms of order 1/n. Either one update for
@@ -121,8 +178,7 @@ class Ridge:
             _check.squares(name, array)
             if array.shape[-1:] != self.mean.shape:
                 _check.refuse(name, f"have {len(self.mean)} features", array.shape)
-        if not n >= 1:
-            _check.refuse("n", "be at least 1", n)
+        _check.at_least("n", n, 1)
         _check.positive("n", n)
         u, d = update - self.mean, gradients - self.mean
         pull = self._solve(d)
@@ -135,7 +191,7 @@ class Ridge:
 
 
 @door
-def weights(update: Release, gradients: Candidates) -> Float[ndarray, "candidates"]:
+def weights(update: Release, gradients: Candidates) -> Scores:
     """Return the weights with which the candidates' gradients add up to the update, by least squares.
 
     If all records of an update are among the candidates, and the gradients are linearly independent (so no
@@ -152,12 +208,12 @@ def weights(update: Release, gradients: Candidates) -> Float[ndarray, "candidate
     >>> weights(gradients[:2].mean(axis=0), gradients).round(6) + 0.0
     array([0.5, 0.5, 0. ])
     """
-    _check_update(update, gradients)
+    _check.all_squares(update=update, gradients=gradients)
     scale = np.linalg.norm(gradients, axis=1)
     if not scale.all():
         _check.refuse("gradients", "be linearly independent", f"a gradient of zero in row {scale.argmin()}")
-    unit = np.asarray(gradients, dtype=float) / scale[:, None]
-    solution, _, rank, _ = np.linalg.lstsq(unit.T, np.asarray(update, dtype=float), rcond=_RELATIVE_ROUNDING)
+    unit = gradients / scale[:, None]
+    solution, _, rank, _ = np.linalg.lstsq(unit.T, update, rcond=_RELATIVE_ROUNDING)
     if rank < len(gradients):
         _check.refuse("gradients", "be linearly independent", f"rank {rank} for {len(gradients)} candidates")
     return solution / scale
@@ -183,27 +239,10 @@ def participation_ratio(gradients: Features) -> float:
     _check.hold("gradients", gradients, 2, "records")
     _check.hold("gradients", gradients.T, 1, "features")
     _check.squares("gradients", gradients)
-    centred = np.asarray(gradients, dtype=float) - gradients.mean(axis=0)
+    centred = gradients - gradients.mean(axis=0)
     centred /= max(np.abs(centred).max(), np.finfo(float).tiny)  # a fourth power is taken
     gram = centred @ centred.T if len(centred) < centred.shape[1] else centred.T @ centred
     trace = np.trace(gram)
     if trace <= 0:
         _check.refuse("gradients", "vary in at least one direction", "no variance at all")
     return float(trace**2 / np.sum(gram**2))
-
-
-def _principal(centred: Features) -> tuple[Float[ndarray, "rank"], Float[ndarray, "features rank"]]:
-    """Return the variances and the directions in which centred records vary."""
-    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-    variances = spread**2 / (len(centred) - 1)
-    varies = variances > _RELATIVE_ROUNDING * variances.max()
-    return variances[varies], directions[varies].T
-
-
-def _check_update(update: Release, gradients: Candidates) -> None:
-    """Refuse an update and gradients that are not of one model."""
-    for name, array in (("update", update), ("gradients", gradients)):
-        _check.squares(name, array)
-    if gradients.shape[1] != len(update):
-        rule = "be of one model (as many parameters)"
-        _check.refuse("update and gradients", rule, f"{len(update)} and {gradients.shape[1]}")

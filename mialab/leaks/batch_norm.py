@@ -1,4 +1,10 @@
-"""The probe: a known record in the batch, whose normalised output tells about its batch-mates.
+"""What batch statistics give away of a batch.
+
+Batch normalisation makes each output depend on all records of the batch, the record's batch-mates:
+
+    y = (x − m)/√(v + ϵ),    m, v: mean and variance over the n records of the batch, feature by feature.
+
+**The probe**: a known record in the batch, whose normalised output tells about its batch-mates.
 
 The batch holds the probe p and n − 1 batch-mates, with mean a and sum of squares S about a. Its own mean and
 variance are m = (p + (n − 1)a)/n and v = S/n + (n − 1)(p − a)²/n², so the probe's output is, exactly,
@@ -27,6 +33,20 @@ For a wide linear layer over few inputs the features' own rank is that of the in
 probe is at the mean, where y₀ = 0 and only the linear part is left. Any other probe sees a variance in
 each direction that the layer looks in, and squares of many projections are linearly independent: there
 the rank of φ goes on growing with the width.
+
+**Running statistics**: moving averages of the means and variances of batches, kept in the model's file.
+
+After every training batch with mean m, and with a share ρ that torch calls momentum,
+
+    r_new = (1 − ρ) r_old + ρ m.
+
+So the batch k steps back has weight ρ(1 − ρ)^k. Weights wₖ average as well
+as 1/Σwₖ² batches of equal weight, which is (2 − ρ)/ρ: 19 batches at torch's default of 0.1. For tracing, a
+record k steps back among batches of B is a member of a mean over B(2 − ρ)/ρ records, in which it counts
+(2 − ρ)(1 − ρ)^k times; put both into `aggregates.expected_tpr`.
+
+Two files, one step apart, give the batch itself: m = (r_new − (1 − ρ) r_old)/ρ, with their rounding
+divided by ρ.
 """
 
 from dataclasses import dataclass
@@ -34,10 +54,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+from torch import nn
 
 from mialab import _check
 from mialab._validation import door
-from mialab.leaks.aggregates import Candidates, Features, Population, Release, z_score
+from mialab.leaks.aggregates import Candidates, Features, Population, Release, Scores, z_score
 
 EPS = 1e-5  # what torch's layers add to the variance
 
@@ -69,8 +90,7 @@ def probe_output(
     """
     if mates.shape[-2] < 1:
         _check.refuse("mates", "hold records", "none")
-    _check.squares("probe", probe)
-    _check.squares("mates", mates)
+    _check.all_squares(probe=probe, mates=mates)
     _check.not_negative("eps", eps)
     batch = np.concatenate([np.broadcast_to(probe, (*mates.shape[:-2], 1, len(probe))), mates], axis=-2)
     return (probe - batch.mean(axis=-2)) / np.sqrt(batch.var(axis=-2) + eps)
@@ -84,7 +104,7 @@ def known_mates_score(
     candidates: Candidates,
     *,
     eps: float = EPS,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Score candidates for the one unknown place in a batch whose other records are known.
 
     Nothing is left to chance: the score is minus the largest gap, over features, between the output and
@@ -103,8 +123,7 @@ def known_mates_score(
     >>> known_mates_score(output, probe, mates, candidates).round(2)
     array([-0.04,  0.  ])
     """
-    for name, records in (("output", output), ("mates", mates), ("candidates", candidates)):
-        _check.squares(name, records)
+    _check.all_squares(output=output, mates=mates, candidates=candidates)
     _check.hold("candidates", candidates, 1, "records")
     with_each = np.stack([np.vstack([mates, one]) for one in candidates])
     gap = np.abs(probe_output(probe, with_each, eps=eps) - output)
@@ -154,12 +173,10 @@ class LinearizedProbe:
         array([[-0.8944]])
         """
         _check.count("n", n, 2)
-        for name, array in (("probe", probe), ("mean", mean), ("variance", variance)):
-            _check.squares(name, array)
+        _check.not_negative("eps", eps)
+        _check.all_squares(probe=probe, mean=mean, variance=variance, eps=np.asarray(eps))
         if not (variance > 0).all():
             _check.refuse("variance", "be above 0 in every feature", variance.min())
-        _check.not_negative("eps", eps)
-        _check.squares("eps", np.asarray(eps))
         s = np.sqrt((n - 1) / n * (variance + (probe - mean) ** 2 / n) + eps)
         baseline = (n - 1) / n * (probe - mean) / s
         return cls(
@@ -183,7 +200,7 @@ def probe_z_score(
     n: int,
     *,
     eps: float = EPS,
-) -> Float[ndarray, "candidates"]:
+) -> Scores:
     """Score candidates by the likelihood-ratio test for one probe in a batch of n.
 
     Parameters
@@ -215,8 +232,7 @@ def probe_z_score(
     >>> print(score[:9].mean().round(1), score[9:].mean().round(1))
     2.8 0.3
     """
-    for name, array in (("output", output), ("candidates", candidates), ("reference", reference)):
-        _check.squares(name, array, twice=True)
+    _check.all_squares(twice=True, output=output, candidates=candidates, reference=reference)
     _check.hold("reference", reference, 2, "records")
     if not np.ptp(reference, axis=0).all():
         _check.refuse("reference", "vary in every feature", "one that is constant")
@@ -267,8 +283,7 @@ def moments(x: Features, centre: Release) -> Float[ndarray, "records both"]:
     ValueError
         If the numbers of features differ, or a number has no finite square.
     """
-    _check.squares("x", x)
-    _check.squares("centre", centre)
+    _check.all_squares(x=x, centre=centre)
     return np.concatenate([x - centre, (x - centre) ** 2], axis=-1)
 
 
@@ -289,7 +304,134 @@ def mates_moments(
     array([ 5., 25.])
     """
     _check.at_least("n", n, len(known) + 1)
-    for name, array in (("mean", mean), ("variance", variance), ("known", known), ("centre", centre)):
-        _check.squares(name, array)
+    _check.all_squares(mean=mean, variance=variance, known=known, centre=centre)
     all_records = np.concatenate([mean - centre, variance + (mean - centre) ** 2])
     return (n * all_records - moments(known, centre).sum(axis=0)) / (n - len(known))
+
+
+@door
+@dataclass(frozen=True, eq=False)
+class RunningStats:
+    """What a batch-norm layer has stored.
+
+    Attributes
+    ----------
+    mean, variance
+        Float64 (features,): the running averages. Torch averages the *unbiased* variances, while it
+        normalises by the biased ones.
+    batches
+        How many batches it has seen.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a number is not finite, or a variance or the number of batches is negative.
+
+    Examples
+    --------
+    >>> RunningStats.of(nn.BatchNorm1d(2)).variance
+    array([1., 1.])
+    """
+
+    mean: Release
+    variance: Release
+    batches: int
+
+    def __post_init__(self):
+        for name in ("mean", "variance"):
+            _check.finite(name, getattr(self, name))
+        if not np.all(self.variance >= 0):
+            _check.refuse("variance", "be at least 0 in every feature", self.variance.min())
+        _check.count("batches", self.batches, 0)
+
+    @classmethod
+    @door
+    def of(cls, layer: nn.modules.batchnorm._BatchNorm) -> "RunningStats":
+        """Read a layer's buffers.
+
+        Raises
+        ------
+        ValueError
+            If it keeps no running averages.
+        """
+        if layer.running_mean is None or layer.running_var is None or layer.num_batches_tracked is None:
+            _check.refuse("layer", "keep running averages", layer)
+        mean, variance, batches = (tensor.cpu().numpy().astype(np.float64) for tensor in layer.buffers())
+        return cls(mean, variance, int(batches))
+
+
+@door
+def ema_weights(momentum: float, batches: int) -> Float[ndarray, "batches"]:
+    """Return the weights ρ(1 − ρ)^k of the last batches in an exponential moving average, newest first.
+
+    Raises
+    ------
+    ValueError
+        If ``momentum`` is not in (0, 1] or ``batches`` is below 1.
+
+    Examples
+    --------
+    >>> ema_weights(0.5, 3)
+    array([0.5  , 0.25 , 0.125])
+    """
+    _check.rate("momentum", momentum)
+    _check.at_least("batches", batches, 1)
+    if batches > 2**31:
+        _check.refuse("batches", "be at most 2**31, since all weights are listed", batches)
+    return momentum * (1 - momentum) ** np.arange(batches)
+
+
+@door
+def effective_batches(momentum: float) -> float:
+    """Return (2 − ρ)/ρ: as many batches of equal weight would average as well.
+
+    Examples
+    --------
+    >>> effective_batches(1.0), round(effective_batches(0.1), 6)
+    (1.0, 19.0)
+    """
+    _check.rate("momentum", momentum)
+    return (2 - momentum) / momentum
+
+
+@door
+def batch_stats_between(
+    before: RunningStats, after: RunningStats, momentum: float, n: int
+) -> tuple[Release, Release]:
+    """Return mean and biased variance of the one batch that lies between two running statistics.
+
+    Parameters
+    ----------
+    before, after
+        Running statistics one step apart, in this order.
+    momentum
+        The layer's share ρ of the newest batch, in (0, 1].
+    n
+        Values per feature in the batch: its records, times the positions of a feature map. Torch stores
+        n/(n − 1) times the variance.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range, they are not one step apart, or the variance comes
+        out negative by more than float32 rounding explains: then they do not have this momentum.
+
+    Examples
+    --------
+    >>> before = RunningStats(np.array([0.0]), np.array([1.0]), 0)
+    >>> after = RunningStats(np.array([0.5]), np.array([1.1]), 1)
+    >>> mean, variance = batch_stats_between(before, after, 0.1, n=4)
+    >>> mean.round(6), variance.round(6)
+    (array([5.]), array([1.5]))
+    """
+    _check.rate("momentum", momentum)
+    _check.count("n", n, 2)
+    if after.batches - before.batches != 1:
+        _check.refuse("before and after", "be one batch apart", after.batches - before.batches)
+    mean = (after.mean - (1 - momentum) * before.mean) / momentum
+    unbiased = (after.variance - (1 - momentum) * before.variance) / momentum
+    rounding = 4 * np.finfo(np.float32).eps * (np.abs(before.variance) + np.abs(after.variance)) / momentum
+    if np.any(unbiased < -rounding):
+        worst = f"a batch variance of {unbiased.min():.4g}"
+        _check.refuse("before and after", f"come from a layer with momentum {momentum}", worst)
+    return mean, unbiased * (n - 1) / n
