@@ -3,9 +3,9 @@
 A verdict cell carries the tag `nbval-check-output` and prints what must hold on every machine. Its text and
 its count stay in the file, and nbval compares them with a fresh run.
 
-A cell whose first line is `# @title Words` is folded: readers see the words, and what the cell prints and
-draws; its code they see when they ask for it. The title alone decides. The three marks that fold a cell, for the
-page, Colab and Jupyter, are written after it, and taken off where there is no title.
+A cell whose first line is `# @title Words` is folded: readers see the words, what the cell prints and what it
+draws, and open the code if they want to. The title alone decides. The three marks that fold a cell on the page,
+in Colab and in Jupyter are written after it, and taken off where there is no title.
 
     python book/_tools/notebooks.py clean [NOTEBOOK ...]    run, then strip
     python book/_tools/notebooks.py fold [NOTEBOOK ...]     write the marks of the titles, without a run
