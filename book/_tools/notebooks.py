@@ -4,8 +4,8 @@ A verdict cell carries the tag `nbval-check-output` and prints what must hold on
 its count stay in the file, and nbval compares them with a fresh run.
 
 A cell whose first line is `# @title Words` is folded: readers see the words, what the cell prints and what it
-draws, and open the code if they want to. The title alone decides. The three marks that fold a cell on the page,
-in Colab and in Jupyter are written after it, and taken off where there is no title.
+draws, and open the code if they want to. The title alone decides. The three marks that fold a cell, on the
+page, in Colab and in Jupyter, are written after it, and taken off where there is no title.
 
     python book/_tools/notebooks.py clean [NOTEBOOK ...]    run, then strip
     python book/_tools/notebooks.py fold [NOTEBOOK ...]     write the marks of the titles, without a run
@@ -51,13 +51,13 @@ def title(cell: NotebookNode) -> str | None:
     return found[1] if found else None
 
 
-def metadata(cell: NotebookNode) -> NotebookNode:
+def metadata(cell: NotebookNode) -> dict[str, object]:
     """Return what a cell's metadata should be: what we use of it, and marks where there is a title."""
     kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
     tags = [tag for tag in kept.pop("tags", []) if tag != FOLD]
     if title(cell):
         tags, kept = [FOLD, *tags], deepcopy(MARKS) | kept
-    return nbformat.from_dict(kept | {"tags": tags} if tags else kept)
+    return kept | {"tags": tags} if tags else kept
 
 
 def printed(cell: NotebookNode) -> str:
