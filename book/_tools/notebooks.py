@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -51,7 +52,7 @@ def title(cell: NotebookNode) -> str | None:
     return found[1] if found else None
 
 
-def metadata(cell: NotebookNode) -> dict[str, object]:
+def metadata(cell: NotebookNode) -> dict[str, Any]:
     """Return what a cell's metadata should be: what we use of it, and marks where there is a title."""
     kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
     tags = [tag for tag in kept.pop("tags", []) if tag != FOLD]
