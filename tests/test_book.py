@@ -121,6 +121,11 @@ def too_long_to_read(notebook) -> list[str]:
     return [f"{lines(cell)} lines: {cell.source[:40]!r}" for cell in ideas if lines(cell) > 15]
 
 
+def too_wide(notebook) -> list[str]:
+    """Find open lines that the page would have to wrap: it holds 79 characters."""
+    return [line for cell in open_cells(notebook) for line in cell.source.splitlines() if len(line) > 79]
+
+
 def bad_titles(notebook) -> list[str]:
     """Find titles that are long, said twice, or written so that they fold nothing."""
     titles = [title for cell in notebook.cells if (title := notebooks.title(cell))]
@@ -272,7 +277,7 @@ def unexplained(notebook, chapter: str, page: str) -> list[str]:
 
 RULES = [
     *(other_setup, raw_myst, hidden, without_alt_text),
-    *(out_of_step, too_much_code, too_long_to_read, bad_titles),
+    *(out_of_step, too_much_code, too_long_to_read, too_wide, bad_titles),
 ]
 
 
@@ -412,6 +417,12 @@ def test_coverage_an_open_cell_that_is_too_long_is_seen():
     ]
     fine = of_code("x = 1\n" * 15, "# @title Draw\n" + long, long + "raise NotImplementedError")
     assert too_long_to_read(fine) == []
+
+
+def test_coverage_an_open_line_that_is_too_wide_is_seen():
+    wide = "x" * 80
+    assert too_wide(of_code(wide)) == [wide]
+    assert too_wide(of_code("x" * 79, "# @title Draw\n" + wide)) == []
 
 
 @pytest.mark.parametrize(
