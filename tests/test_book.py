@@ -91,9 +91,49 @@ def roles(children) -> list[str]:
 
 
 def hidden(notebook) -> list[str]:
-    """Find tags other than the verdict's: they hide a cell, or keep nbval from running it."""
+    """Find tags other than the verdict's and the fold's: they hide results, or keep nbval from a cell."""
     tags = {tag for cell in notebook.cells for tag in cell.metadata.get("tags", [])}
-    return sorted(tags - {notebooks.VERDICT})
+    return sorted(tags - {notebooks.VERDICT, notebooks.FOLD})
+
+
+def out_of_step(notebook) -> list[str]:
+    """Find cells that are folded in one place and open in another: page, Colab, Jupyter."""
+    return [cell.source[:40] for cell in notebook.cells if cell.metadata != notebooks.metadata(cell)]
+
+
+def open_cells(notebook) -> list[nbformat.NotebookNode]:
+    return [cell for cell in cells(notebook, "code") if notebooks.title(cell) is None]
+
+
+def lines(cell) -> int:
+    return len(cell.source.splitlines())
+
+
+def too_much_code(notebook) -> list[str]:
+    """Count the lines of code that a reader sees without asking for them."""
+    seen = sum(map(lines, open_cells(notebook)))
+    return [f"{seen} lines of code are open"] if seen > 250 else []
+
+
+def too_long_to_read(notebook) -> list[str]:
+    """Find open cells that are no ideas; what a student is to fill in may be longer."""
+    ideas = [cell for cell in open_cells(notebook) if "raise NotImplementedError" not in cell.source]
+    return [f"{lines(cell)} lines: {cell.source[:40]!r}" for cell in ideas if lines(cell) > 15]
+
+
+def too_wide(notebook) -> list[str]:
+    """Find open lines that the page would have to wrap: it holds 79 characters."""
+    return [line for cell in open_cells(notebook) for line in cell.source.splitlines() if len(line) > 79]
+
+
+def bad_titles(notebook) -> list[str]:
+    """Find titles that are long, said twice, or written so that they fold nothing."""
+    titles = [title for cell in notebook.cells if (title := notebooks.title(cell))]
+    found = [title for title in titles if len(title) > 60 or titles.count(title) > 1]
+    for cell in cells(notebook, "code"):
+        said = re.findall(r"^\s*#\s*@title.*", cell.source, re.MULTILINE)
+        found += said[notebooks.title(cell) is not None :]
+    return found
 
 
 def without_alt_text(notebook) -> list[str]:
@@ -235,8 +275,14 @@ def unexplained(notebook, chapter: str, page: str) -> list[str]:
 # --- the book gives them nothing to say ----------------------------------------------------------------
 
 
+RULES = [
+    *(other_setup, raw_myst, hidden, without_alt_text),
+    *(out_of_step, too_much_code, too_long_to_read, too_wide, bad_titles),
+]
+
+
 @every_notebook
-@pytest.mark.parametrize("rule", [other_setup, raw_myst, hidden, without_alt_text], ids=lambda r: r.__name__)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_definition_every_chapter_keeps_the_rule(path, rule):
     assert rule(nbformat.read(path, as_version=4)) == []
 
@@ -338,9 +384,64 @@ def test_coverage_another_setup_cell_is_seen():
     assert other_setup(new_notebook(cells=[]))
 
 
-@pytest.mark.parametrize("tag", ["hide-input", "remove-cell", "nbval-skip"])
+@pytest.mark.parametrize("tag", ["hide-output", "remove-cell", "nbval-skip"])
 def test_coverage_a_hidden_cell_is_seen(tag):
     assert hidden(new_notebook(cells=[new_code_cell("x = 1", metadata={"tags": [tag]})])) == [tag]
+
+
+FOLDED = {"tags": ["hide-input"], "cellView": "form", "jupyter": {"source_hidden": True}}
+
+
+def of_code(*sources, **metadata):
+    return new_notebook(cells=[new_code_cell(source, metadata=metadata) for source in sources])
+
+
+@pytest.mark.parametrize("mark", FOLDED)
+def test_coverage_a_mark_out_of_step_is_seen(mark):
+    rest = {key: value for key, value in FOLDED.items() if key != mark}
+    assert out_of_step(of_code("# @title Draw\nx = 1", **rest))
+    assert out_of_step(of_code("x = 1", **{mark: FOLDED[mark]}))
+    assert out_of_step(of_code("# @title Draw\nx = 1", **FOLDED)) == []
+
+
+def test_coverage_too_much_open_code_is_seen():
+    ten = "x = 1\n" * 10
+    assert too_much_code(of_code(*[ten] * 26)) == ["260 lines of code are open"]
+    assert too_much_code(of_code(*[ten] * 25, "# @title Draw\n" + ten)) == []
+
+
+def test_coverage_an_open_cell_that_is_too_long_is_seen():
+    long = "x = 1\n" * 16
+    assert too_long_to_read(of_code(long)) == [
+        "16 lines: 'x = 1\\nx = 1\\nx = 1\\nx = 1\\nx = 1\\nx = 1\\nx = '"
+    ]
+    fine = of_code("x = 1\n" * 15, "# @title Draw\n" + long, long + "raise NotImplementedError")
+    assert too_long_to_read(fine) == []
+
+
+def test_coverage_an_open_line_that_is_too_wide_is_seen():
+    wide = "x" * 80
+    assert too_wide(of_code(wide)) == [wide]
+    assert too_wide(of_code("x" * 79, "# @title Draw\n" + wide)) == []
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ["# @title " + "Draw " * 13 + "\nx = 1"],
+        ["# @title Draw\nx = 1", "# @title Draw\nx = 2"],
+        ["#@title Draw\nx = 1"],
+        ["x = 1\n# @title Draw"],
+        ["# @title\nx = 1"],
+        ["# @title Draw\n# @title Draw again\nx = 1"],
+    ],
+)
+def test_coverage_a_bad_title_is_seen(sources):
+    assert bad_titles(of_code(*sources))
+
+
+def test_limit_a_good_title_is_fine():
+    assert bad_titles(of_code("# @title Draw\nx = 1", "# @title Draw again\nx = 1", "x = 1")) == []
 
 
 @pytest.mark.parametrize("source", ["plt.show()", "plots.roc(ax, curve)"])

@@ -14,10 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
 import address
+import notebooks
 import pages
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,15 @@ FIGURES = """() => [...document.querySelectorAll('article img, article svg[role=
   alt: figure.getAttribute('alt') || (figure.querySelector('desc') || {}).textContent || '',
   drawn: figure.tagName == 'IMG' ? figure.complete && figure.naturalWidth > 0 : figure.clientWidth > 0,
 }))"""
+
+OPENED = "localStorage.setItem('mialab-book-code', 'open')"
+FORBIDDEN = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('forbidden') }})"
+WIDE_CODE = """() => [...document.querySelectorAll('article pre')].filter(
+  pre => !pre.closest('.cell_output') && pre.scrollWidth > pre.clientWidth
+).map(pre => pre.innerText.slice(0, 60))"""
+NO_CUE = """() => [...document.querySelectorAll('article .cell_output pre')].filter(pre =>
+  pre.scrollWidth > pre.clientWidth && !getComputedStyle(pre).backgroundImage.includes('gradient')
+).map(pre => pre.innerText.slice(0, 60))"""
 
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium found: install chromium to test the pages"),
@@ -119,18 +130,19 @@ def look_again(page, scheme: str, width: int, seen: dict[str, list[str]]):
         seen["axe"].append(f"{rule['id']} ({rule['impact']}) in {scheme} at {width} px: {where}")
 
 
-def visit(browser, base: str, name: str) -> dict[str, list[str]]:
-    """Open a page as a first visitor and return what is wrong with it, kind by kind."""
+def visit(browser, base: str, name: str, *, looks=LOOKS, script: str = "") -> dict[str, list[str]]:
+    """Open a page as a first visitor, after a script, and return what is wrong with it, kind by kind."""
     seen: dict[str, list[str]] = {
         key: [] for key in ("console", "outside", "maths", "figures", "sideways", "axe")
     }
     with browser.new_context(viewport={"width": 1300, "height": 900}) as context:
+        context.add_init_script(script)
         page = context.new_page()
         listen(page, base, seen)
         page.goto(f"{base}{name}.html", wait_until="load")
         page.evaluate(SETTLED)
         look_once(page, seen)
-        for scheme, width in LOOKS:
+        for scheme, width in looks:
             look_again(page, scheme, width, seen)
     return seen
 
@@ -138,6 +150,12 @@ def visit(browser, base: str, name: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("name", PAGES)
 def test_definition_nothing_is_wrong_with_the_page(browser, site, name):
     assert {kind: said for kind, said in visit(browser, site, name).items() if said} == {}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_definition_nothing_is_wrong_with_the_page_when_its_code_is_open(browser, site, name):
+    seen = visit(browser, site, name, looks=LOOKS[::2], script=OPENED)
+    assert {kind: said for kind, said in seen.items() if said} == {}
 
 
 BAD = """<!doctype html><html lang="en"><head><title>Bad</title></head><body><main><h1>Bad</h1><article>
@@ -219,3 +237,115 @@ def test_definition_the_menu_works_on_a_phone(browser, site):
         page.get_by_role("link", name="Glossary").first.tap()
         page.wait_for_url("**/book/glossary.html")
         assert page.locator("article h1:visible").inner_text().startswith("Glossary")
+
+
+def titles(name: str) -> list[str]:
+    """Return the titles of a chapter's folded cells."""
+    cells = nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells
+    return [title for cell in cells if (title := notebooks.title(cell))]
+
+
+def summaries(source: str) -> list[str]:
+    """Say what each fold of a page is called, as it is read aloud; one with a label says nothing else."""
+    folds = BeautifulSoup(source, "html.parser").select("details.hide > summary")
+    return [
+        fold.get("aria-label") or " ".join(fold.select_one(".collapsed").stripped_strings) for fold in folds
+    ]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_definition_every_title_stands_in_its_summary(name):
+    source = (SITE / f"{name}.html").read_text(encoding="utf-8")
+    said = [re.sub(r" \d+ lines?$", "", line) for line in summaries(source)]
+    assert said == [f"Show code: {title}" for title in titles(name)]
+    assert "@title" not in source
+
+
+def test_coverage_a_summary_with_a_label_is_seen():
+    fold = '<details class="hide"><summary{}><p class="collapsed">Show code: Draw</p></summary></details>'
+    assert summaries(fold.format("")) == ["Show code: Draw"]
+    assert summaries(fold.format(' aria-label="Toggle"')) == ["Toggle"]
+
+
+def folds_open(page) -> list[bool]:
+    return page.locator("details.hide").evaluate_all("folds => folds.map(fold => fold.open)")
+
+
+def test_definition_one_switch_opens_all_code_by_keyboard_and_is_remembered(browser, site):
+    first, second, *_ = NOTEBOOKS
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site}{first}.html")
+        switch = page.get_by_role("button", name="Show all code")
+        assert not any(folds_open(page))
+        assert switch.get_attribute("aria-pressed") == "false"
+        switch.focus()
+        page.keyboard.press("Space")
+        assert all(folds_open(page))
+        assert switch.get_attribute("aria-pressed") == "true"
+        page.goto(f"{site}{second}.html")
+        assert all(folds_open(page))
+        assert switch.get_attribute("aria-pressed") == "true"
+        page.locator("article .fold-all button").press("Enter")
+        assert not any(folds_open(page))
+        page.reload()
+        assert not any(folds_open(page))
+
+
+def test_limit_the_switch_works_where_storage_is_forbidden(browser, site):
+    with browser.new_context() as context:
+        context.add_init_script(FORBIDDEN)
+        page = context.new_page()
+        page.goto(f"{site}{NOTEBOOKS[0]}.html")
+        page.get_by_role("button", name="Show all code").click()
+        assert all(folds_open(page))
+
+
+def test_definition_one_fold_opens_by_keyboard(browser, site):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site}{NOTEBOOKS[0]}.html")
+        page.locator("details.hide > summary").nth(1).press("Enter")
+        assert [i for i, is_open in enumerate(folds_open(page)) if is_open] == [1]
+        assert page.locator("details.hide > summary").nth(1).inner_text().startswith("Hide code: ")
+
+
+def test_definition_pages_without_folded_code_have_no_switch(browser, site):
+    with browser.new_context() as context:
+        page = context.new_page()
+        for name in pages.names():
+            page.goto(f"{site}{name}.html")
+            assert page.locator(".fold-all").count() == (name in NOTEBOOKS), name
+
+
+def test_definition_code_wraps_and_wide_output_shows_that_it_goes_on(browser, site):
+    with browser.new_context(viewport={"width": 390, "height": 900}) as context:
+        context.add_init_script(OPENED)
+        page = context.new_page()
+        wide = 0
+        for name in NOTEBOOKS:
+            page.goto(f"{site}{name}.html")
+            page.wait_for_timeout(500)  # the theme waits, before it says what can be scrolled
+            assert page.evaluate(WIDE_CODE) == [], name
+            assert page.evaluate(NO_CUE) == [], name
+            wide += page.locator("article .cell_output pre[tabindex='0']").count()
+            page.add_style_tag(
+                content="article pre {white-space: pre !important; background: none !important}"
+            )
+            assert page.evaluate(WIDE_CODE), name  # the first look can see something
+        assert wide
+        assert page.evaluate(NO_CUE)  # and so can the second
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_definition_what_is_open_is_printed_on_light_paper(browser, site, scheme):
+    with browser.new_context(color_scheme=scheme) as context:
+        page = context.new_page()
+        page.goto(f"{site}{NOTEBOOKS[0]}.html")
+        page.locator("details.hide > summary").nth(1).click()
+        page.emulate_media(media="print", color_scheme=scheme)
+        shown = page.locator("details.hide").evaluate_all("folds => folds.map(fold => fold.offsetHeight > 0)")
+        assert [i for i, is_shown in enumerate(shown) if is_shown] == [1]
+        assert page.locator(".fold-all").is_hidden()
+        colours = "getComputedStyle(document.querySelector('article p')).color"
+        assert page.evaluate(colours) == "rgb(35, 41, 46)"

@@ -75,6 +75,44 @@ def test_definition_a_notebook_that_fails_is_not_written(stored):
     assert stored.read_bytes() == before
 
 
+def titled(notebook):
+    """Title the first code cell, and mark the verdict, which has no title."""
+    notebook.cells[1].source = "# @title Print x\n" + notebook.cells[1].source
+    notebook.cells[-1].metadata.update(cellView="form", jupyter={"source_hidden": True})
+    notebook.cells[-1].metadata["tags"].insert(0, notebooks.FOLD)
+
+
+@pytest.mark.parametrize("tool", [notebooks.clean, notebooks.fold])
+def test_definition_the_title_decides_what_is_folded(stored, tool):
+    rewrite(stored, titled)
+    assert tool(stored) is True
+    _, first, empty, last = nbformat.read(stored, as_version=4).cells
+    assert first.metadata == {"tags": [notebooks.FOLD], **notebooks.MARKS}
+    assert empty.metadata == {}
+    assert last.metadata == {"tags": [notebooks.VERDICT]}
+    assert tool(stored) is False
+
+
+def test_definition_a_verdict_may_be_folded_and_keeps_its_text(stored):
+    rewrite(stored, lambda notebook: notebook.cells[-1].update(source="# @title Say yes\nprint('yes')"))
+    notebooks.clean(stored)
+    last = nbformat.read(stored, as_version=4).cells[-1]
+    assert last.metadata["tags"] == [notebooks.FOLD, notebooks.VERDICT]
+    assert (notebooks.printed(last), last.execution_count) == ("yes\n", 2)
+    assert notebooks.complaints(stored) == []
+
+
+def test_limit_folding_runs_nothing_and_keeps_the_verdict(stored):
+    notebooks.clean(stored)
+    before = stored.read_bytes()
+    rewrite(stored, lambda notebook: notebook.cells[1].update(source="# @title Fail\nassert False"))
+    notebooks.fold(stored)
+    assert notebooks.complaints(stored) == []
+    rewrite(stored, lambda notebook: notebook.cells[1].update(source="x = 1; print('drifts', x)"))
+    notebooks.fold(stored)
+    assert stored.read_bytes() == before
+
+
 def strip_the_verdict(notebook):
     notebook.cells[-1].update(outputs=[], execution_count=None)
 
@@ -106,6 +144,16 @@ PLANTED = [
         "the tag is gone",
         lambda notebook: notebook.cells[-1].metadata.pop("tags"),
         "the chapter has no verdict",
+    ),
+    (
+        "a title has no marks",
+        lambda notebook: notebook.cells[1].update(source="# @title Print x\nx = 1"),
+        "marks are not those of its title",
+    ),
+    (
+        "a mark has no title",
+        lambda notebook: notebook.cells[1].metadata.update(cellView="form"),
+        "marks are not those of its title",
     ),
     (
         "Colab wrote its name",

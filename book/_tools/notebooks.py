@@ -3,14 +3,21 @@
 A verdict cell carries the tag `nbval-check-output` and prints what must hold on every machine. Its text and
 its count stay in the file, and nbval compares them with a fresh run.
 
+A cell whose first line is `# @title Words` is folded: readers see the words, what the cell prints and what it
+draws, and open the code if they want to. The title alone decides. The three marks that fold a cell, on the
+page, in Colab and in Jupyter, are written after it, and taken off where there is no title.
+
     python book/_tools/notebooks.py clean [NOTEBOOK ...]    run, then strip
+    python book/_tools/notebooks.py fold [NOTEBOOK ...]     write the marks of the titles, without a run
     python book/_tools/notebooks.py check [NOTEBOOK ...]    only look, and say what is not clean
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -23,6 +30,9 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 CELL_METADATA = {"mystnb", "tags"}
+TITLE = re.compile(r"# @title (\S.*)")
+FOLD = "hide-input"
+MARKS = {"cellView": "form", "jupyter": {"source_hidden": True}}
 
 
 def all_notebooks() -> list[Path]:
@@ -34,6 +44,21 @@ def all_notebooks() -> list[Path]:
 def is_verdict(cell: NotebookNode) -> bool:
     """Say whether this cell's text is kept and compared."""
     return cell.cell_type == "code" and VERDICT in cell.metadata.get("tags", [])
+
+
+def title(cell: NotebookNode) -> str | None:
+    """Return the title of a folded cell, or None where the code is to be seen."""
+    found = TITLE.match(cell.source) if cell.cell_type == "code" else None
+    return found[1] if found else None
+
+
+def metadata(cell: NotebookNode) -> dict[str, Any]:
+    """Return what a cell's metadata should be: what we use of it, and marks where there is a title."""
+    kept = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+    tags = [tag for tag in kept.pop("tags", []) if tag != FOLD]
+    if title(cell):
+        tags, kept = [FOLD, *tags], deepcopy(MARKS) | kept
+    return kept | {"tags": tags} if tags else kept
 
 
 def printed(cell: NotebookNode) -> str:
@@ -55,7 +80,7 @@ def strip(notebook: NotebookNode) -> NotebookNode:
     clean = deepcopy(notebook)
     clean.metadata = NotebookNode(deepcopy(METADATA))
     for cell in clean.cells:
-        cell.metadata = {key: value for key, value in cell.metadata.items() if key in CELL_METADATA}
+        cell.metadata = metadata(cell)
         cell.pop("attachments", None)
     for _, cell in code_cells(clean):
         text = printed(cell) if is_verdict(cell) else ""
@@ -78,7 +103,17 @@ def run(path: Path) -> NotebookNode:
 
 def clean(path: Path) -> bool:
     """Run and strip one notebook; write it if that changes the file, and return whether it did."""
-    text = text_of(strip(run(path)))
+    return write(strip(run(path)), path)
+
+
+def fold(path: Path) -> bool:
+    """Do the same without a run, for titles that were added or taken away."""
+    return write(strip(nbformat.read(path, as_version=4)), path)
+
+
+def write(notebook: NotebookNode, path: Path) -> bool:
+    """Write a notebook if that changes the file, and return whether it did."""
+    text = text_of(notebook)
     if text == path.read_text(encoding="utf-8"):
         return False
     path.write_text(text, encoding="utf-8")
@@ -94,6 +129,8 @@ def complaints(path: Path) -> list[str]:
     for count, cell in code_cells(notebook):
         if not is_verdict(cell) and (cell.outputs or cell.execution_count):
             found.append(f"code cell {count} keeps an output or a count")
+        if cell.metadata != metadata(cell):
+            found.append(f"code cell {count}: its marks are not those of its title (`fold` writes them)")
     for count, cell in verdicts:
         if not printed(cell):
             found.append(f"the verdict in code cell {count} has no printed text")
@@ -107,12 +144,13 @@ def complaints(path: Path) -> list[str]:
 
 
 def main(command: str, *names: str) -> int:
-    """Clean or check the named notebooks, or all of them; return the exit code."""
+    """Clean, fold or check the named notebooks, or all of them; return the exit code."""
+    change = {"clean": clean, "fold": fold}.get(command)
     wrong = 0
     for path in [Path(name).resolve() for name in names] or all_notebooks():
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        if command == "clean":
-            print(f"{shown}: {'written' if clean(path) else 'clean already'}", flush=True)
+        if change:
+            print(f"{shown}: {'written' if change(path) else 'clean already'}", flush=True)
         for complaint in complaints(path):
             wrong += 1
             print(f"{shown}: {complaint}; `make clean-notebooks` runs and strips it")
@@ -120,6 +158,6 @@ def main(command: str, *names: str) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] not in (["clean"], ["check"]):
+    if sys.argv[1:2] not in (["clean"], ["fold"], ["check"]):
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))
