@@ -254,10 +254,18 @@ def _whole(name: str, value: Any, sizes: Sizes) -> int:
 
 
 def _number(name: str, value: Any, rule: str) -> Any:
-    """Return Python's own number for NumPy's, torch's or an array without axes; refuse NaN, and all else."""
-    other = isinstance(value, np.timedelta64 | np.ma.MaskedArray)
-    single = getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not other
-    number = value.item() if single else value
+    """Return Python's own number for NumPy's, torch's or an array without axes; refuse NaN, and all else.
+
+    Dates and durations are counted in whole numbers, and are none.
+    """
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    other = kind in ("m", "M") or isinstance(value, np.ma.MaskedArray)
+    number = value
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not other:
+        try:
+            number = value.item()
+        except Exception:  # foreign classes raise whatever they like, such as tensors without content
+            other = True
     if other or isinstance(number, bool) or not isinstance(number, Real):
         _check.refuse(name, rule, shown(value))
     if number != number:

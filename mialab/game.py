@@ -216,8 +216,7 @@ class Counts:
         for accused, side in (("true_positives", "members"), ("false_positives", "non_members")):
             hits, size = getattr(self, accused), getattr(self, side)
             _check.at_least(side, size, 1)
-            if not 0 <= hits <= size:
-                _check.refuse(accused, f"be in 0 … {size} ({side})", hits)
+            _check.within(accused, hits, size, side)
 
     def __repr__(self) -> str:
         """Say it in one line."""

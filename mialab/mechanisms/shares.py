@@ -143,6 +143,5 @@ def _check_survey(count: int, people: int, truth: float, lie: float, confidence:
     _check.probability("lie", lie)
     if not truth > lie:
         _check.refuse("truth", f"be above lie = {lie}", truth)
-    if not 0 <= count <= people:
-        _check.refuse("count", f"be in 0 … {people} (people)", count)
+    _check.within("count", count, people, "people")
     _check.confidence(confidence)

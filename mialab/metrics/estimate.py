@@ -97,8 +97,7 @@ def clopper_pearson(successes: int, trials: int, *, confidence: float = 0.95) ->
     0.010 [0.005, 0.018]
     """
     _check.at_least("trials", trials, 1)
-    if not 0 <= successes <= trials:
-        _check.refuse("successes", f"be in 0 … {trials} (trials)", successes)
+    _check.within("successes", successes, trials, "trials")
     _check.confidence(confidence)
     error = (1 - confidence) / 2
     low, high = proportion_at_least(successes, trials, error), proportion_at_most(successes, trials, error)
