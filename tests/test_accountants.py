@@ -557,3 +557,27 @@ def test_no_promise_without_noise_even_for_a_recipe_that_a_trainer_accepts():
     for ask in (privacy_loss.curve, renyi.divergence, gdp_approximation):
         with pytest.raises(ValueError, match=r"noise_multiplier must be a finite number above 0, got 0\.0"):
             ask(Recipe())
+
+
+@pytest.mark.usefixtures("at_the_door")
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("steps", 2.7, r"steps must be a whole number, got 2\.7"),
+        ("steps", True, "steps must be a whole number, got True"),
+        ("steps", "10", "steps must be a whole number, got '10'"),
+        ("noise_multiplier", "1", "noise_multiplier must be a number, got '1'"),
+        ("sampling_rate", True, "sampling_rate must be a number, got True"),
+    ],
+)
+def test_definition_a_recipe_from_elsewhere_is_read_as_it_is_or_refused(field, value, message):
+    """2.7 steps once counted as 2, and promised too much."""
+
+    class Recipe:
+        noise_multiplier, sampling_rate, steps = 1.0, 0.1, 10
+
+    recipe = Recipe()
+    setattr(recipe, field, value)
+    for ask in (privacy_loss.curve, renyi.divergence, gdp_approximation):
+        with pytest.raises(ValueError, match=message):
+            ask(recipe)

@@ -144,7 +144,7 @@ def check_clip(clip: float) -> None:
 
 
 def read(phases: Sequence[Steps]) -> list[SampledGaussian]:
-    """Return those phases that release anything, in Python's own numbers: those of 16 bits overflow later.
+    """Return those phases that release anything, in Python's own numbers, and refuse half a step.
 
     Examples
     --------
@@ -152,10 +152,12 @@ def read(phases: Sequence[Steps]) -> list[SampledGaussian]:
     [SampledGaussian(noise_multiplier=1.0, sampling_rate=1.0, steps=10)]
     """
     _check.at_least("number of phases", len(phases), 1)
+    told = [phase for phase in phases if phase.steps != 0]
+    exact = [
+        SampledGaussian(one.noise_multiplier, one.sampling_rate, one.steps) for one in told
+    ]  # by the door
     return [
-        SampledGaussian(float(recipe.noise_multiplier), float(recipe.sampling_rate), int(recipe.steps))
-        for recipe in phases
-        if recipe.steps != 0
+        SampledGaussian(float(one.noise_multiplier), float(one.sampling_rate), one.steps) for one in exact
     ]
 
 
